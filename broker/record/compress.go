@@ -1,0 +1,370 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+)
+
+// DecompressedBytesMax bounds what one batch may decompress to. A batch of one
+// megabyte can claim gigabytes of zeros; Kafka's clients never come near this.
+const DecompressedBytesMax = 128 << 20
+
+// The levels of compression.gzip.level, compression.lz4.level and
+// compression.zstd.level in Kafka 4 (KIP-390).
+const (
+	gzipLevelDefault = gzip.DefaultCompression
+	gzipLevelMin     = 1
+	gzipLevelMax     = 9
+	lz4LevelDefault  = 9
+	lz4LevelMin      = 1
+	lz4LevelMax      = 17
+	zstdLevelDefault = 3
+	zstdLevelMin     = -131072
+	zstdLevelMax     = 22
+)
+
+// xerialHeader opens the snappy framing of Java's clients: a magic, the version
+// and the lowest version that can read it. Blocks follow, each after its length.
+const xerialHeader = "\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"
+
+// xerialBlockBytes is how much Java's writer puts in one snappy block.
+const xerialBlockBytes = 32 << 10
+
+// zstdWindowBytes is smaller than the library's default so that an encoder per
+// node stays affordable; a batch is rarely larger.
+const zstdWindowBytes = 1 << 20
+
+// CheckLevel says whether a codec accepts a level as compression.<codec>.level
+// gives it. 0 stands for the codec's default.
+func CheckLevel(codec Codec, level int) error {
+	lo, hi := 0, 0
+	switch codec {
+	case Gzip:
+		if level == gzipLevelDefault {
+			return nil
+		}
+		lo, hi = gzipLevelMin, gzipLevelMax
+	case Lz4:
+		lo, hi = lz4LevelMin, lz4LevelMax
+	case Zstd:
+		lo, hi = zstdLevelMin, zstdLevelMax
+	}
+	if level != 0 && (level < lo || level > hi) {
+		return fmt.Errorf("%s has no compression level %d: want %d to %d", codec, level, lo, hi)
+	}
+	return nil
+}
+
+// compressor keeps one encoder per codec. The encoders run in the caller's
+// goroutine, and their output depends on the input and level alone.
+type compressor struct {
+	gzip      *gzip.Writer
+	gzipLevel int
+	lz4       *lz4.Writer
+	zstd      *zstd.Encoder
+	zstdLevel int
+	block     []byte
+	out       sliceWriter
+}
+
+type sliceWriter struct{ b []byte }
+
+func (w *sliceWriter) Write(p []byte) (int, error) {
+	w.b = append(w.b, p...)
+	return len(p), nil
+}
+
+// append compresses plain behind dst. The only failure it has is a codec or level
+// that the caller should have refused.
+func (c *compressor) append(dst, plain []byte, codec Codec, level int) []byte {
+	if err := CheckLevel(codec, level); err != nil {
+		panic(err)
+	}
+	switch codec {
+	case None:
+		return append(dst, plain...)
+	case Gzip:
+		return c.appendGzip(dst, plain, level)
+	case Snappy:
+		return c.appendSnappy(dst, plain)
+	case Lz4:
+		return c.appendLz4(dst, plain, level)
+	case Zstd:
+		return c.appendZstd(dst, plain, level)
+	}
+	panic(fmt.Sprintf("compress with %s", codec))
+}
+
+func (c *compressor) appendGzip(dst, plain []byte, level int) []byte {
+	if level == 0 {
+		level = gzipLevelDefault
+	}
+	c.out.b = dst
+	if c.gzip == nil || c.gzipLevel != level {
+		w, err := gzip.NewWriterLevel(&c.out, level)
+		mustCompress(Gzip, err)
+		c.gzip, c.gzipLevel = w, level
+	} else {
+		c.gzip.Reset(&c.out)
+	}
+	_, err := c.gzip.Write(plain)
+	mustCompress(Gzip, err)
+	mustCompress(Gzip, c.gzip.Close())
+	return c.takeOut()
+}
+
+func (c *compressor) appendSnappy(dst, plain []byte) []byte {
+	dst = append(dst, xerialHeader...)
+	for len(plain) > 0 {
+		n := min(len(plain), xerialBlockBytes)
+		if c.block == nil {
+			c.block = make([]byte, snappy.MaxEncodedLen(xerialBlockBytes))
+		}
+		block := snappy.Encode(c.block, plain[:n])
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(block)))
+		dst = append(dst, block...)
+		plain = plain[n:]
+	}
+	return dst
+}
+
+func (c *compressor) appendLz4(dst, plain []byte, level int) []byte {
+	if level == 0 {
+		level = lz4LevelDefault
+	}
+	c.out.b = dst
+	if c.lz4 == nil {
+		c.lz4 = lz4.NewWriter(&c.out)
+	} else {
+		c.lz4.Reset(&c.out)
+	}
+	// Java reads independent blocks only, and writes 64 KiB ones without checksums.
+	mustCompress(Lz4, c.lz4.Apply(
+		lz4.BlockSizeOption(lz4.Block64Kb),
+		lz4.BlockChecksumOption(false),
+		lz4.ChecksumOption(false),
+		lz4.ConcurrencyOption(1),
+		lz4.CompressionLevelOption(lz4Level(level))))
+	_, err := c.lz4.Write(plain)
+	mustCompress(Lz4, err)
+	mustCompress(Lz4, c.lz4.Close())
+	return c.takeOut()
+}
+
+// lz4Level maps Kafka's levels on the library's ten. Kafka's default of 9 is the
+// fast compressor, as in Java; every other level is the high compressor.
+func lz4Level(level int) lz4.CompressionLevel {
+	if level == lz4LevelDefault {
+		return lz4.Fast
+	}
+	return lz4.CompressionLevel(1 << (8 + min(level, 9)))
+}
+
+func (c *compressor) appendZstd(dst, plain []byte, level int) []byte {
+	if level == 0 {
+		level = zstdLevelDefault
+	}
+	if c.zstd == nil || c.zstdLevel != level {
+		e, err := zstd.NewWriter(nil,
+			zstd.WithEncoderConcurrency(1),
+			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)),
+			zstd.WithWindowSize(zstdWindowBytes),
+			zstd.WithLowerEncoderMem(true),
+			zstd.WithEncoderCRC(false),
+			zstd.WithZeroFrames(true))
+		mustCompress(Zstd, err)
+		c.zstd, c.zstdLevel = e, level
+	}
+	return c.zstd.EncodeAll(plain, dst)
+}
+
+func (c *compressor) takeOut() []byte {
+	b := c.out.b
+	c.out.b = nil
+	return b
+}
+
+// mustCompress guards a write to memory, which cannot fail.
+func mustCompress(codec Codec, err error) {
+	if err != nil {
+		panic(fmt.Sprintf("compress with %s: %v", codec, err))
+	}
+}
+
+// Scratch holds what reading batches needs again and again: decoders and the
+// buffer that they decompress to. The zero value is ready. Whatever a Reader
+// yields from a compressed batch aliases it until its next use.
+type Scratch struct {
+	plain  []byte
+	source bytes.Reader
+	gzip   *gzip.Reader
+	lz4    *lz4.Reader
+	zstd   *zstd.Decoder
+	packer compressor
+	reader Reader
+	sum    Summary
+}
+
+var errTooMuch = fmt.Errorf("records decompress to more than %d bytes", DecompressedBytesMax)
+
+// records returns a batch's records section, decompressed if need be.
+func (s *Scratch) records(b Batch) ([]byte, error) {
+	codec, payload := b.Attributes().Codec(), b.Payload()
+	var err error
+	switch codec {
+	case None:
+		return payload, nil
+	case Gzip:
+		err = s.readGzip(payload)
+	case Snappy:
+		err = s.readSnappy(payload)
+	case Lz4:
+		err = s.readLz4(payload)
+	case Zstd:
+		err = s.readZstd(payload)
+	default:
+		return nil, fmt.Errorf("%w: unknown %s in attributes", ErrInvalid, codec)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: decompress %d bytes with %s: %w", ErrCorrupt, len(payload), codec, err)
+	}
+	return s.plain, nil
+}
+
+func (s *Scratch) readGzip(payload []byte) error {
+	s.source.Reset(payload)
+	var err error
+	if s.gzip == nil {
+		s.gzip, err = gzip.NewReader(&s.source)
+	} else {
+		err = s.gzip.Reset(&s.source)
+	}
+	if err != nil {
+		return err
+	}
+	return s.drain(s.gzip)
+}
+
+func (s *Scratch) readLz4(payload []byte) error {
+	s.source.Reset(payload)
+	if s.lz4 == nil {
+		s.lz4 = lz4.NewReader(&s.source)
+	} else {
+		s.lz4.Reset(&s.source)
+	}
+	return s.drain(s.lz4)
+}
+
+func (s *Scratch) readZstd(payload []byte) error {
+	if s.zstd == nil {
+		d, err := zstd.NewReader(nil,
+			zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxMemory(DecompressedBytesMax))
+		if err != nil {
+			return err
+		}
+		s.zstd = d
+	}
+	plain, err := s.zstd.DecodeAll(payload, s.plain[:0])
+	if plain != nil {
+		s.plain = plain
+	}
+	return err
+}
+
+// readSnappy takes both framings: Java's, and the bare block of librdkafka and
+// others.
+func (s *Scratch) readSnappy(payload []byte) error {
+	s.plain = s.plain[:0]
+	const magicBytes = 8
+	if len(payload) < len(xerialHeader) || string(payload[:magicBytes]) != xerialHeader[:magicBytes] {
+		return s.readSnappyBlock(payload)
+	}
+	rest := payload[len(xerialHeader):]
+	for len(rest) > 0 {
+		if len(rest) < 4 {
+			return io.ErrUnexpectedEOF
+		}
+		n := binary.BigEndian.Uint32(rest)
+		rest = rest[4:]
+		if uint64(n) > uint64(len(rest)) {
+			return fmt.Errorf("block of %d bytes with %d left: %w", n, len(rest), io.ErrUnexpectedEOF)
+		}
+		if err := s.readSnappyBlock(rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+func (s *Scratch) readSnappyBlock(block []byte) error {
+	n, err := snappy.DecodedLen(block)
+	if err != nil {
+		return err
+	}
+	have := len(s.plain)
+	if n > DecompressedBytesMax-have {
+		return errTooMuch
+	}
+	// A snappy block grows by 64 bytes per 3 at the very most, so a length
+	// beyond that is a lie that we need not allocate for.
+	if n > (len(block)+1)*snappyRatioMax {
+		return errors.New("block claims an impossible length")
+	}
+	s.grow(n)
+	out := s.plain[have : have+n]
+	got, err := snappy.DecodeStrict(out, block)
+	if err != nil {
+		return err
+	}
+	if n > 0 && &got[0] != &out[0] {
+		copy(out, got)
+	}
+	s.plain = s.plain[:have+n]
+	return nil
+}
+
+const snappyRatioMax = 32
+
+// drain reads r to its end into the plain buffer, up to the maximum.
+func (s *Scratch) drain(r io.Reader) error {
+	s.plain = s.plain[:0]
+	for {
+		if len(s.plain) == cap(s.plain) {
+			s.grow(max(len(s.plain), drainBytesMin))
+		}
+		n, err := r.Read(s.plain[len(s.plain):cap(s.plain)])
+		s.plain = s.plain[:len(s.plain)+n]
+		if len(s.plain) > DecompressedBytesMax {
+			return errTooMuch
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+const drainBytesMin = 16 << 10
+
+// grow makes room for n more bytes, keeping what is there.
+func (s *Scratch) grow(n int) {
+	if cap(s.plain)-len(s.plain) >= n {
+		return
+	}
+	bigger := make([]byte, len(s.plain), max(len(s.plain)+n, 2*cap(s.plain)))
+	copy(bigger, s.plain)
+	s.plain = bigger
+}
