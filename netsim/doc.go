@@ -1,0 +1,2 @@
+// Package netsim is a deterministic network of hosts.
+package netsim
