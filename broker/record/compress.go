@@ -159,13 +159,20 @@ func (c *compressor) appendLz4(dst, plain []byte, level int) []byte {
 	return c.takeOut()
 }
 
-// lz4Level maps Kafka's levels on the library's ten. Kafka's default of 9 is the
-// fast compressor, as in Java; every other level is the high compressor.
+// lz4Level maps Kafka's levels on the library's. Kafka's default of 9 is the fast
+// compressor, as in Java; every other level is the high compressor. The library's
+// upper levels search up to 2^17 candidates a byte, which takes seconds for one
+// repetitive batch; C's level 12 looks at far fewer, so they are left alone.
 func lz4Level(level int) lz4.CompressionLevel {
-	if level == lz4LevelDefault {
+	switch {
+	case level == lz4LevelDefault:
 		return lz4.Fast
+	case level < lz4LevelDefault:
+		return lz4.Level1
+	case level < 12:
+		return lz4.Level2
 	}
-	return lz4.CompressionLevel(1 << (8 + min(level, 9)))
+	return lz4.Level3
 }
 
 func (c *compressor) appendZstd(dst, plain []byte, level int) []byte {
@@ -316,8 +323,8 @@ func (s *Scratch) readSnappyBlock(block []byte) error {
 	if n > DecompressedBytesMax-have {
 		return errTooMuch
 	}
-	// A snappy block grows by 64 bytes per 3 at the very most, so a length
-	// beyond that is a lie that we need not allocate for.
+	// A snappy copy makes at most 64 bytes out of 3, so a length beyond that
+	// ratio is a lie that we need not allocate for.
 	if n > (len(block)+1)*snappyRatioMax {
 		return errors.New("block claims an impossible length")
 	}
