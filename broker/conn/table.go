@@ -1,0 +1,283 @@
+package conn
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sort"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	// maxInFlightPerConnection bounds the requests of one connection that are
+	// being handled. Further frames wait in order. Kafka's own limit is one (it
+	// mutes the channel); we start the next request at once and keep only the
+	// responses in order, so that a pipelining producer is not slowed to one
+	// request a round of replication.
+	maxInFlightPerConnection = 64
+	// maxWaitingPerConnection bounds the frames that wait behind those. A client
+	// that sends more without reading is disconnected.
+	maxWaitingPerConnection = 1024
+)
+
+// Table holds the connections of a node and their requests in flight.
+type Table struct {
+	conns    map[edge.ConnID]*connection
+	inFlight map[RequestID]*pending
+	free     []*pending
+	nextID   RequestID
+	ready    []*pending // admitted requests that the node has not yet taken
+}
+
+type connection struct {
+	id       edge.ConnID
+	listener edge.Listener
+	peer     string
+	order    []*pending // in flight, in the order of arrival
+	waiting  []*edge.Buffer
+	closed   bool
+}
+
+// pending is a request in flight together with its answer, once there is one.
+type pending struct {
+	Request
+	conn     *connection
+	answered bool
+	silent   bool // gets no response
+	send     edge.Send
+}
+
+var _ Responder = (*Table)(nil)
+
+// NewTable returns a table without connections.
+func NewTable() *Table {
+	return &Table{conns: make(map[edge.ConnID]*connection), inFlight: make(map[RequestID]*pending)}
+}
+
+// Opened registers an inbound connection.
+func (t *Table) Opened(ev *edge.Event) {
+	t.conns[ev.Conn] = &connection{id: ev.Conn, listener: ev.Listener, peer: ev.Peer}
+}
+
+// Has tells whether the connection is one of the table's, not an outbound one.
+func (t *Table) Has(id edge.ConnID) bool { return t.conns[id] != nil }
+
+// Len returns the number of open connections.
+func (t *Table) Len() int { return len(t.conns) }
+
+// InFlight returns the number of requests that have not been answered.
+func (t *Table) InFlight() int { return len(t.inFlight) }
+
+// Closed forgets a connection. Its requests in flight are still carried out;
+// their answers go nowhere.
+func (t *Table) Closed(id edge.ConnID) {
+	cn := t.conns[id]
+	if cn == nil {
+		return
+	}
+	delete(t.conns, id)
+	cn.closed = true
+	for _, f := range cn.waiting {
+		f.Release()
+	}
+	cn.waiting = nil
+	for _, p := range cn.order {
+		if p.answered {
+			t.recycle(p)
+		}
+	}
+	cn.order = nil
+}
+
+// Frame takes a frame that has arrived. A frame that holds no request closes
+// the connection. What Frame admits is handed out by Next.
+func (t *Table) Frame(c *step.Context, id edge.ConnID, frame *edge.Buffer) {
+	cn := t.conns[id]
+	if cn == nil {
+		frame.Release()
+		return
+	}
+	if len(cn.order) >= maxInFlightPerConnection {
+		if len(cn.waiting) >= maxWaitingPerConnection {
+			c.Logf(edge.Warn, "closing connection of %s: more than %d requests waiting", cn.peer, maxWaitingPerConnection)
+			t.drop(c, cn)
+			frame.Release()
+			return
+		}
+		cn.waiting = append(cn.waiting, frame)
+		return
+	}
+	t.admit(c, cn, frame)
+}
+
+// Next hands out the requests that have been admitted, in order. The request
+// stays valid until it is answered.
+func (t *Table) Next() (*Request, bool) {
+	if len(t.ready) == 0 {
+		return nil, false
+	}
+	p := t.ready[0]
+	copy(t.ready, t.ready[1:])
+	t.ready = t.ready[:len(t.ready)-1]
+	return &p.Request, true
+}
+
+// Get returns a request in flight, or nil.
+func (t *Table) Get(id RequestID) *Request {
+	if p := t.inFlight[id]; p != nil {
+		return &p.Request
+	}
+	return nil
+}
+
+func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
+	p := t.alloc()
+	if err := parseHeader(frame.Bytes(), &p.Request); err != nil {
+		c.Logf(edge.Warn, "closing connection of %s: %v", cn.peer, err)
+		t.free = append(t.free, p)
+		frame.Release()
+		t.drop(c, cn)
+		return
+	}
+	t.nextID++
+	p.ID, p.Conn, p.Listener, p.Peer = t.nextID, cn.id, cn.listener, cn.peer
+	p.Frame, p.Received, p.conn = frame, c.Now, cn
+	t.inFlight[p.ID] = p
+	cn.order = append(cn.order, p)
+	t.ready = append(t.ready, p)
+}
+
+// Respond implements Responder.
+func (t *Table) Respond(c *step.Context, id RequestID, resp kmsg.Response) {
+	if t.inFlight[id] == nil {
+		return
+	}
+	head := resp.AppendTo(t.ResponseHead(id, nil))
+	t.RespondEncoded(c, id, edge.Send{Head: head})
+}
+
+// ResponseHead implements Responder.
+func (t *Table) ResponseHead(id RequestID, dst []byte) []byte {
+	dst = append(dst, 0, 0, 0, 0)
+	p := t.inFlight[id]
+	if p == nil {
+		return dst
+	}
+	dst = binary.BigEndian.AppendUint32(dst, uint32(p.CorrelationID))
+	if p.Key != apiVersionsKey && flexible(p.Key, p.Version) {
+		dst = append(dst, 0) // no tagged fields
+	}
+	return dst
+}
+
+// RespondEncoded implements Responder.
+func (t *Table) RespondEncoded(c *step.Context, id RequestID, send edge.Send) {
+	p := t.inFlight[id]
+	if p == nil {
+		releaseBody(send)
+		return
+	}
+	total := len(send.Head) - 4
+	for i := range send.Body {
+		total += send.Body[i].Len()
+	}
+	binary.BigEndian.PutUint32(send.Head, uint32(total))
+	p.send = send
+	t.answer(c, p)
+}
+
+// NoResponse implements Responder.
+func (t *Table) NoResponse(c *step.Context, id RequestID) {
+	if p := t.inFlight[id]; p != nil {
+		p.silent = true
+		t.answer(c, p)
+	}
+}
+
+// Disconnect implements Responder.
+func (t *Table) Disconnect(c *step.Context, id RequestID) {
+	p := t.inFlight[id]
+	if p == nil {
+		return
+	}
+	p.silent = true
+	cn := p.conn
+	t.answer(c, p)
+	if !cn.closed {
+		t.drop(c, cn)
+	}
+}
+
+// DropAll closes every connection, in the order of their ids: a node that stops.
+func (t *Table) DropAll(c *step.Context) {
+	ids := make([]edge.ConnID, 0, len(t.conns))
+	for id := range t.conns { //lint:maporder sorted below
+		ids = append(ids, id)
+	}
+	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
+	for _, id := range ids {
+		t.drop(c, t.conns[id])
+	}
+}
+
+func (t *Table) drop(c *step.Context, cn *connection) {
+	c.Out.Close = append(c.Out.Close, cn.id)
+	t.Closed(cn.id)
+}
+
+// answer marks p as answered and sends what may leave now.
+func (t *Table) answer(c *step.Context, p *pending) {
+	if p.answered {
+		panic(fmt.Sprintf("conn: request %d (key %d) answered twice", p.ID, p.Key))
+	}
+	p.answered = true
+	delete(t.inFlight, p.ID)
+	p.Frame.Release()
+	p.Frame, p.Body = nil, nil
+	cn := p.conn
+	if cn.closed {
+		t.recycle(p)
+		return
+	}
+	sent := 0
+	for sent < len(cn.order) && cn.order[sent].answered {
+		q := cn.order[sent]
+		if !q.silent {
+			q.send.Conn = cn.id
+			c.Out.Sends = append(c.Out.Sends, q.send)
+			q.send = edge.Send{}
+		}
+		t.recycle(q)
+		sent++
+	}
+	cn.order = append(cn.order[:0], cn.order[sent:]...)
+	for len(cn.waiting) > 0 && len(cn.order) < maxInFlightPerConnection && !cn.closed {
+		frame := cn.waiting[0]
+		cn.waiting = append(cn.waiting[:0], cn.waiting[1:]...)
+		t.admit(c, cn, frame)
+	}
+}
+
+func (t *Table) alloc() *pending {
+	if n := len(t.free); n > 0 {
+		p := t.free[n-1]
+		t.free = t.free[:n-1]
+		*p = pending{}
+		return p
+	}
+	return new(pending)
+}
+
+func (t *Table) recycle(p *pending) {
+	releaseBody(p.send)
+	*p = pending{}
+	t.free = append(t.free, p)
+}
+
+func releaseBody(s edge.Send) {
+	for i := range s.Body {
+		s.Body[i].Buffer.Release()
+	}
+}
