@@ -17,7 +17,7 @@ const NoLeader = int32(-1)
 // Image is the cluster's metadata at one offset of the metadata log. It and
 // all that it points to are immutable.
 type Image struct {
-	Offset  int64     // of the last record applied; -1 when empty
+	Offset  int64     // of the last batch applied (its raft index); -1 when empty
 	Epoch   int32     // the controller epoch (raft term) that wrote it
 	Topics  []*Topic  // sorted by name
 	Brokers []*Broker // sorted by id
@@ -27,6 +27,8 @@ type Image struct {
 	Features       []Feature
 	NextProducerID int64
 	ClusterID      string
+
+	topicsByID []*Topic // sorted by id; nil in an image put together by hand
 }
 
 // Topic is a topic with its partitions, Partitions[i] having index i.

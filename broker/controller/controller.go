@@ -1,0 +1,126 @@
+// Package controller owns the metadata quorum and the controller state machine:
+// the raft log under __cluster_metadata-0, the election of the active
+// controller, and everything that it alone may decide: registrations, fences,
+// leaders, in-sync replicas, topics, configurations, producer ids.
+//
+// It never moves a byte of a partition's data and never reads a clock or a
+// random number other than the step's. Whoever is not the active controller
+// answers NOT_CONTROLLER and replays.
+package controller
+
+import (
+	"github.com/seed-604ea8f1/windtunnel/broker/caller"
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/seed-604ea8f1/windtunnel/broker/timer"
+)
+
+// The private API keys on the controller listener. Their version is 0.
+const (
+	KeyMetadataFetch int16 = 32000 // meta.FetchRequest, meta.FetchResponse
+	KeyRaft          int16 = 32001 // a group of raft messages; no response
+)
+
+// Dir is where the quorum's files are, relative to the data directory.
+const Dir = "__cluster_metadata-0"
+
+// Queue is the disk queue of the quorum's files. All of their operations are
+// in this one queue.
+const Queue edge.QueueID = 1 << 31
+
+// firstFile is the first file id that the quorum uses; each segment takes the
+// next one. Other owners stay below.
+const firstFile edge.FileID = 1 << 31
+
+// Voter is one node of the quorum.
+type Voter struct {
+	ID   int32
+	Host string
+	Port int32
+}
+
+// Config is what a controller is told once.
+type Config struct {
+	NodeID    int32
+	ClusterID string
+	Voters    []Voter       // the same on every node, this one included
+	Broker    config.Broker // the cluster's defaults
+}
+
+// Role is a node's place in the quorum.
+type Role uint8
+
+// The roles, in KRaft's words.
+const (
+	Unattached Role = iota // no leader is known
+	Follower
+	Candidate // also a prospective one (pre-vote)
+	Leader
+)
+
+func (r Role) String() string { return [...]string{"unattached", "follower", "candidate", "leader"}[r] }
+
+// Controller is one node of the quorum. Its parts:
+//
+//	quorum   the raft node and its timers            (quorum.go)
+//	journal  the raft log on disk                    (journal.go, recover.go)
+//	active   what only the active controller has     (active.go)
+//	handlers (head image, request) -> records, response
+type Controller struct {
+	cfg       Config
+	sender    caller.Sender
+	responder conn.Responder
+
+	quorum  quorum
+	journal journal
+	image   *meta.Image // committed and applied
+	applied int64
+	active  *active // nil on all but the active controller
+	fetches []metadataFetch
+}
+
+// New returns a controller that waits for Boot.
+func New(cfg Config, sender caller.Sender, responder conn.Responder) *Controller {
+	return &Controller{cfg: cfg, sender: sender, responder: responder, image: meta.Empty()}
+}
+
+// Boot starts to recover the raft log. Until Ready, requests are refused and
+// raft messages dropped.
+func (k *Controller) Boot(c *step.Context) { k.journal.boot(c) }
+
+// Ready tells whether the log has been recovered.
+func (k *Controller) Ready() bool { return k.quorum.node != nil }
+
+// Role returns this node's place in the quorum.
+func (k *Controller) Role() Role { return k.quorum.role }
+
+// Term returns the current raft term, which is the controller epoch.
+func (k *Controller) Term() int32 { return int32(k.quorum.term) }
+
+// Applied returns the offset up to which this node has applied the log. After
+// a restart it starts at the last snapshot.
+func (k *Controller) Applied() int64 { return k.applied }
+
+// Image returns the image at Applied, never nil.
+func (k *Controller) Image() *meta.Image { return k.image }
+
+// IsActive tells whether this node is the active controller: it leads the
+// quorum and has applied all that was written before its term.
+func (k *Controller) IsActive() bool { return k.active != nil }
+
+// ActiveController returns the leader of the quorum as far as this node knows,
+// -1 if it knows none.
+func (k *Controller) ActiveController() int32 { return k.quorum.leader }
+
+// Disk takes the result of one of the quorum's disk operations.
+func (k *Controller) Disk(c *step.Context, r *edge.DiskResult) { k.disk(c, r) }
+
+// Timer takes a due timer.
+func (k *Controller) Timer(c *step.Context, id timer.ID) { k.timer(c, id) }
+
+// Handle takes a request from the controller listener. It answers now or, when
+// the answer depends on a commit, later.
+func (k *Controller) Handle(c *step.Context, r *conn.Request) { k.handle(c, r) }
