@@ -15,8 +15,8 @@ type KV struct {
 	Value string
 }
 
-// CleanupPolicy is a set of the two policies of cleanup.policy. The empty set
-// means that nothing is ever removed (KIP-1028 allows the empty list).
+// CleanupPolicy is a set of the two policies of cleanup.policy; at least one is
+// always present.
 type CleanupPolicy uint8
 
 // The members of a CleanupPolicy; they may be combined.

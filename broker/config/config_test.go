@@ -1,0 +1,165 @@
+package config
+
+import (
+	"math"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// Goal: defaults are Kafka's, bounds are enforced at their edges, synonyms win
+// in Kafka's order, and each kind of mistake gives one exact error.
+// Method: spot checks, a walk over the whole table, and a table of mistakes.
+
+func TestDefaults(t *testing.T) {
+	b := DefaultBroker()
+	got := []int64{b.SessionTimeoutMillis, b.HeartbeatIntervalMillis, b.ReplicaLagTimeMaxMillis, b.ReplicaFetchWaitMaxMillis,
+		b.GroupInitialRebalanceDelayMillis, b.OffsetsTopicPartitions, b.OffsetsTopicReplicationFactor,
+		b.ControllerQuorumFetchTimeoutMillis, b.ControllerQuorumElectionTimeoutMillis,
+		b.TopicDefaults.RetentionMillis, b.TopicDefaults.FlushMessages, b.TopicDefaults.SegmentBytes}
+	want := []int64{9000, 2000, 30000, 500, 3000, 50, 3, 2000, 1000, 604800000, math.MaxInt64, 1 << 30}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if b.TopicDefaults.CleanupPolicy != CleanupDelete {
+		t.Errorf("cleanup.policy %q", b.TopicDefaults.CleanupPolicy)
+	}
+}
+
+func TestEveryRow(t *testing.T) {
+	checkRows(t, topicTable)
+	checkRows(t, brokerTable)
+}
+
+// checkRows tries each number at its bounds and one beyond, sets each word, and
+// reads the value back.
+func checkRows[T any](t *testing.T, table *Table[T]) {
+	for i := range table.rows {
+		row := &table.rows[i]
+		if row.Doc == "" {
+			t.Errorf("%s has no documentation", row.Name)
+		}
+		if !row.Effect {
+			var dst T
+			if err := table.Apply([]KV{{row.Name, "1"}}, &dst); err == nil {
+				t.Errorf("%s is accepted but without effect", row.Name)
+			}
+			continue
+		}
+		set := func(text string) bool {
+			var dst T
+			err := table.Apply([]KV{{row.Name, text}}, &dst)
+			if got, bound := table.Text(row.Name, &dst); err == nil && bound && got != text {
+				t.Errorf("%s: set %q, read %q", row.Name, text, got)
+			}
+			return err == nil
+		}
+		if row.Numeric() {
+			if !set(strconv.FormatInt(row.Min, 10)) || !set(strconv.FormatInt(row.Max, 10)) {
+				t.Errorf("%s refuses its bounds", row.Name)
+			}
+			if row.Min > math.MinInt64 && set(strconv.FormatInt(row.Min-1, 10)) {
+				t.Errorf("%s accepts less than its minimum", row.Name)
+			}
+			if row.Max < math.MaxInt64 && set(strconv.FormatInt(row.Max+1, 10)) {
+				t.Errorf("%s accepts more than its maximum", row.Name)
+			}
+		}
+		for _, word := range row.Valid {
+			if len(row.NotYet) == 0 && !set(word) {
+				t.Errorf("%s refuses %q", row.Name, word)
+			}
+		}
+	}
+}
+
+func TestSynonyms(t *testing.T) {
+	for _, test := range []struct {
+		overrides []KV
+		want      int64
+	}{
+		{[]KV{{"log.retention.hours", "1"}}, 3_600_000},
+		{[]KV{{"log.retention.hours", "1"}, {"log.retention.minutes", "2"}}, 120_000},
+		{[]KV{{"log.retention.ms", "7"}, {"log.retention.minutes", "2"}}, 7},
+		{[]KV{{"log.retention.hours", "-1"}}, -1},
+	} {
+		b, err := ParseBroker(test.overrides)
+		if err != nil || b.TopicDefaults.RetentionMillis != test.want {
+			t.Errorf("%v: got %d, %v, want %d", test.overrides, b.TopicDefaults.RetentionMillis, err, test.want)
+		}
+	}
+	b, err := ParseBroker([]KV{{"message.max.bytes", "77"}})
+	if err != nil || b.MessageMaxBytes != 77 || b.TopicDefaults.MaxMessageBytes != 77 {
+		t.Errorf("message.max.bytes: %d %d %v", b.MessageMaxBytes, b.TopicDefaults.MaxMessageBytes, err)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	topic := func(kvs ...KV) error { _, err := ParseTopic(kvs, DefaultTopic()); return err }
+	broker := func(kvs ...KV) error { _, err := ParseBroker(kvs); return err }
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{topic(KV{"min.insync.replica", "2"}), `topic property "min.insync.replica" is unknown to Kafka; did you mean "min.insync.replicas"?`},
+		{topic(KV{"min_insync_replicas", "2"}), `topic property "min_insync_replicas" is unknown to Kafka; did you mean "min.insync.replicas"?`},
+		{topic(KV{"min.insync.replicas", "0"}), `topic property min.insync.replicas="0" must be a whole number in 1 .. 2147483647`},
+		{topic(KV{"cleanup.policy", "compact"}), `topic property cleanup.policy="compact" is known to Kafka but without effect here; must be a list of: delete`},
+		{topic(KV{"cleanup.policy", ""}), `topic property cleanup.policy="" must name at least one of: delete`},
+		{topic(KV{"segment.bytes", "1000"}), `topic property segment.bytes="1000" must be a whole number in 1048576 .. 2147483647`},
+		{topic(KV{"preallocate", "ture"}), `topic property preallocate="ture" must be true or false; did you mean "true"?`},
+		{topic(KV{"compression.type", "gzipp"}), `topic property compression.type="gzipp" must be one of: producer, uncompressed, gzip, snappy, lz4, zstd; did you mean "gzip"?`},
+		{topic(KV{"remote.storage.enable", "true"}), `topic property "remote.storage.enable" is known to Kafka but without effect here: tiered storage is not implemented yet`},
+		{topic(KV{"broker.session.timeout.ms", "1"}), `topic property "broker.session.timeout.ms" is a broker property, not a topic property`},
+		{broker(KV{"retention.ms", "1"}), `broker property "retention.ms" is a topic property, not a broker property`},
+		{broker(KV{"broker.heartbeat.interval.ms", "9000"}), `broker property broker.heartbeat.interval.ms="9000" must be less than broker.session.timeout.ms (9000)`},
+		{broker(KV{"log.retention.hours", "2147483648"}), `broker property log.retention.hours="2147483648" must be a whole number in -1 .. 2147483647`},
+	} {
+		if test.err == nil {
+			t.Errorf("no error, want %s", test.want)
+		} else if diff := cmp.Diff(test.want, test.err.Error()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	got := DescribeTopic([]KV{{"retention.ms", "5"}}, []KV{{"log.retention.hours", "2"}}, []string{"retention.ms", "segment.ms"})
+	want := []SynonymValue{
+		{"retention.ms", "5", false, SourceDynamicTopic},
+		{"log.retention.hours", "7200000", false, SourceStaticBroker},
+		{"log.retention.hours", "604800000", false, SourceDefault},
+	}
+	if len(got) != 2 || got[0].Value != "5" || got[0].Source != SourceDynamicTopic || got[1].Source != SourceDefault {
+		t.Fatalf("got %+v", got)
+	}
+	if diff := cmp.Diff(want, got[0].Synonyms); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A list keeps no doubles under APPEND and loses exactly what SUBTRACT names.
+func TestListEdits(t *testing.T) {
+	p, _ := LookupTopic("cleanup.policy")
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.SampledFrom([]string{"a", "b", "c"})
+		current := rapid.SliceOfNDistinct(word, 0, 3, rapid.ID[string]).Draw(t, "current")
+		edit := word.Draw(t, "edit")
+		text := ""
+		for i, w := range current {
+			if i > 0 {
+				text += ","
+			}
+			text += w
+		}
+		added, _ := Append(p, text, edit)
+		again, _ := Append(p, added, edit)
+		gone, _ := Subtract(p, added, edit)
+		back, _ := Subtract(p, text, edit)
+		if added != again || gone != back {
+			t.Fatalf("%q + %q = %q then %q; minus: %q, %q", text, edit, added, again, gone, back)
+		}
+	})
+}
