@@ -1,0 +1,233 @@
+package linearizability
+
+import "fmt"
+
+// Names of the claims, as scenario files and reports spell them.
+const (
+	ClaimNoLostAcks             = "no_lost_acks"
+	ClaimNoBrokerDuplicates     = "no_broker_duplicates"
+	ClaimNoReorder              = "no_reorder"
+	ClaimNoDivergentReplicas    = "no_divergent_replicas"
+	ClaimHighWatermarkMonotonic = "high_watermark_monotonic"
+	ClaimReadCommitted          = "read_committed"
+	ClaimNoOffsetRewind         = "no_offset_rewind"
+	ClaimSingleOwner            = "single_owner"
+	ClaimPermittedAnomalies     = "permitted_anomalies"
+)
+
+// Claim is one promise of the configuration, computed before the run.
+type Claim struct {
+	Name string `json:"name"`
+	Made bool   `json:"made"`
+	Why  string `json:"why"` // one sentence, either way
+}
+
+// FlushPolicy says what an acknowledgement means on one replica's disk.
+type FlushPolicy uint8
+
+const (
+	// FlushByOS: unsynced pages die with the power (Kafka's default).
+	FlushByOS FlushPolicy = iota
+	// FlushBeforeAck: a replica syncs before it counts towards an acknowledgement.
+	FlushBeforeAck
+)
+
+// ProducerTraits are the settings of one group of producers that matter to claims.
+type ProducerTraits struct {
+	Acks          int // -1 (all), 0 or 1
+	Idempotent    bool
+	MaxInFlight   int  // max.in.flight.requests.per.connection, >= 1
+	Transactional bool // has a transactional.id, which spans sessions
+	// Restarts: the faults or operators restart producers, so that a batch may be
+	// sent again by a new session.
+	Restarts bool
+}
+
+// FaultTraits are the planned faults that matter to claims.
+type FaultTraits struct {
+	// DiskLosingReplicas is the largest number of replicas of one partition that
+	// can lose acknowledged bytes at the same time: lost or emptied disks, and,
+	// under FlushByOS, power loss. Killing a process loses nothing.
+	DiskLosingReplicas int
+	// PowerLoss: some of those losses are of unsynced pages only, so that
+	// FlushBeforeAck protects against them. DisksLost counts those against which
+	// nothing local does: wiped, replaced or corrupted disks.
+	DisksLost int
+	// ProducerStateExpires: a producer may pause longer than
+	// producer.id.expiration.ms.
+	ProducerStateExpires bool
+	// PartitionsAdded: an operator adds partitions, which remaps keys.
+	PartitionsAdded bool
+}
+
+// ConsumerTraits are the settings of the consumers that matter to claims.
+type ConsumerTraits struct {
+	ReadCommitted bool
+	AutoCommit    bool // enable.auto.commit
+	// OffsetsExpire: a group may stay empty longer than offsets.retention.minutes.
+	OffsetsExpire bool
+	// OffsetsReset: an operator uses the reset tool.
+	OffsetsReset bool
+}
+
+// Configuration is what the claims are a function of.
+type Configuration struct {
+	ReplicationFactor int
+	MinInsyncReplicas int
+	UncleanElection   bool // unclean.leader.election.enable
+	EligibleLeaders   bool // eligible leader replicas (KIP-966)
+	// EpochValidation: produce requests are fenced by producer epoch (KIP-360, KIP-890).
+	EpochValidation bool
+	Flush           FlushPolicy
+	RetentionShort  bool // retention may delete what a consumer has not read
+	Producers       []ProducerTraits
+	Consumers       []ConsumerTraits
+	Faults          FaultTraits
+}
+
+// Claims is the whole list, in a fixed order.
+type Claims []Claim
+
+// ComputeClaims applies the table of conditions. It is called before the run; the
+// checkers assert what it makes and nothing else.
+func ComputeClaims(c *Configuration) Claims {
+	return Claims{
+		claimNoLostAcks(c), claimNoDuplicates(c), claimNoReorder(c), claimNoDivergence(c),
+		claimWatermark(c), claimReadCommitted(c), claimNoRewind(c),
+		{ClaimSingleOwner, true, "Each partition has at most one owner per generation or member epoch under every configuration."},
+		{ClaimPermittedAnomalies, true, "G0 is legal, G1c is legal where write-write edges count, and poll-skip and nonmonotonic-poll are legal across a rebalance, so none of them is asserted against."},
+	}
+}
+
+// Made reports whether a claim is in the list and made.
+func (c Claims) Made(name string) bool {
+	for _, claim := range c {
+		if claim.Name == name {
+			return claim.Made
+		}
+	}
+	return false
+}
+
+// Asserted is what the log checkers may assert.
+func (c Claims) Asserted() Asserted {
+	return Asserted{
+		NoLostAcks: c.Made(ClaimNoLostAcks), NoDuplicates: c.Made(ClaimNoBrokerDuplicates),
+		NoReorder: c.Made(ClaimNoReorder), HighWatermarkMonotonic: c.Made(ClaimHighWatermarkMonotonic),
+	}
+}
+
+func claimNoLostAcks(c *Configuration) Claim {
+	not := func(format string, args ...any) Claim {
+		return Claim{ClaimNoLostAcks, false, fmt.Sprintf(format, args...)}
+	}
+	for _, p := range c.Producers {
+		if p.Acks != -1 {
+			return not("A producer uses acks=%d, so a record is acknowledged before the in-sync replicas have it.", p.Acks)
+		}
+	}
+	losing, protection := c.Faults.DiskLosingReplicas, "power loss or disk loss"
+	if c.Flush == FlushBeforeAck {
+		losing, protection = c.Faults.DisksLost, "disk loss (power loss is covered by fsync before ack)"
+	}
+	switch {
+	case c.UncleanElection:
+		return not("Unclean leader election is on, so a replica outside the in-sync set may become leader without acknowledged records.")
+	case c.MinInsyncReplicas > c.ReplicationFactor:
+		return Claim{ClaimNoLostAcks, true, fmt.Sprintf("min.insync.replicas=%d exceeds the replication factor %d, so nothing can be acknowledged.", c.MinInsyncReplicas, c.ReplicationFactor)}
+	case losing == 0 && c.Flush == FlushBeforeAck:
+		return Claim{ClaimNoLostAcks, true, "With acks=all every acknowledged record is synced before the ack and no fault destroys a synced disk."}
+	case c.MinInsyncReplicas < 2:
+		return not("min.insync.replicas=%d, so the leader alone may acknowledge a record and then lose it.", c.MinInsyncReplicas)
+	case losing >= c.MinInsyncReplicas:
+		return not("The faults can make %d replicas of one partition lose bytes at once by %s, and min.insync.replicas=%d guarantees only %d copies.", losing, protection, c.MinInsyncReplicas, c.MinInsyncReplicas)
+	case losing > 0 && !c.EligibleLeaders:
+		return not("A replica can lose bytes by %s, and without eligible leader replicas (KIP-966) the last member of the in-sync set may be that one.", protection)
+	}
+	return Claim{ClaimNoLostAcks, true, fmt.Sprintf("acks=all with min.insync.replicas=%d and no unclean election keeps at least %d copies, and the faults make at most %d lose bytes at once.", c.MinInsyncReplicas, c.MinInsyncReplicas, losing)}
+}
+
+func claimNoDuplicates(c *Configuration) Claim {
+	not := func(why string) Claim { return Claim{ClaimNoBrokerDuplicates, false, why} }
+	for _, p := range c.Producers {
+		switch {
+		case !p.Idempotent && !p.Transactional:
+			return not("A producer is not idempotent, so a retry after a lost answer is appended again.")
+		case p.Restarts && !p.Transactional:
+			return not("A producer restarts without a transactional id, so its new session cannot be recognised.")
+		}
+	}
+	switch {
+	case len(c.Producers) > 0 && !c.EpochValidation:
+		return not("Producer epochs are not validated, so a batch of an old session can still be appended.")
+	case c.Faults.ProducerStateExpires:
+		return not("A producer may pause longer than its state is kept, so that its retry is not recognised.")
+	case c.UncleanElection:
+		return not("Unclean leader election is on, so a new leader may lack the state of a producer that it has to recognise.")
+	}
+	return Claim{ClaimNoBrokerDuplicates, true, "Every producer is idempotent in one session or transaction id, epochs are validated and producer state outlives every pause."}
+}
+
+func claimNoReorder(c *Configuration) Claim {
+	for _, p := range c.Producers {
+		if !p.Idempotent && !p.Transactional && p.MaxInFlight != 1 {
+			return Claim{ClaimNoReorder, false, fmt.Sprintf("A producer without idempotence has %d requests in flight, so a retry may land behind its successor.", p.MaxInFlight)}
+		}
+	}
+	if c.UncleanElection {
+		return Claim{ClaimNoReorder, false, "Unclean leader election is on, so a batch may be lost and its retry land behind its successor."}
+	}
+	if c.Faults.PartitionsAdded {
+		return Claim{ClaimNoReorder, true, "Every producer is idempotent or keeps one request in flight; the order per key is not claimed because partitions are added."}
+	}
+	return Claim{ClaimNoReorder, true, "Every producer is idempotent or keeps one request in flight, so each partition holds its batches in the order sent."}
+}
+
+func claimNoDivergence(c *Configuration) Claim {
+	if c.UncleanElection {
+		return Claim{ClaimNoDivergentReplicas, true, "Replicas agree below the high watermark; with unclean election on, only once they have reconciled after it."}
+	}
+	return Claim{ClaimNoDivergentReplicas, true, "Replicas agree below the high watermark under every configuration without unclean election."}
+}
+
+func claimWatermark(c *Configuration) Claim {
+	if c.UncleanElection {
+		return Claim{ClaimHighWatermarkMonotonic, false, "Unclean leader election is on, so the high watermark may fall with the records that are lost."}
+	}
+	return Claim{ClaimHighWatermarkMonotonic, true, "Without unclean election one consumer never sees the high watermark, the last stable offset or the log start go back on one partition under one leader epoch."}
+}
+
+func claimReadCommitted(c *Configuration) Claim {
+	transactional, reading := false, false
+	for _, p := range c.Producers {
+		transactional = transactional || p.Transactional
+	}
+	for _, consumer := range c.Consumers {
+		if consumer.ReadCommitted && consumer.AutoCommit {
+			return Claim{ClaimReadCommitted, false, "A read_committed consumer commits automatically, so its offsets are not tied to what was processed."}
+		}
+		reading = reading || consumer.ReadCommitted
+	}
+	switch {
+	case !transactional || !reading:
+		return Claim{ClaimReadCommitted, false, "No transactional producer is read by a read_committed consumer, so there is nothing to assert."}
+	case c.RetentionShort:
+		return Claim{ClaimReadCommitted, false, "Retention may delete committed records before they are read."}
+	case c.UncleanElection:
+		return Claim{ClaimReadCommitted, false, "Unclean leader election is on, so committed records or their markers may be lost."}
+	}
+	return Claim{ClaimReadCommitted, true, "Transactions are used with read_committed consumers that do not commit automatically, and retention outlives the readers."}
+}
+
+func claimNoRewind(c *Configuration) Claim {
+	var allowed string
+	for _, consumer := range c.Consumers {
+		if consumer.OffsetsReset {
+			allowed = " or by the reset tool that the scenario uses"
+		}
+		if consumer.OffsetsExpire {
+			allowed += " or by expiry after the group emptied"
+		}
+	}
+	return Claim{ClaimNoOffsetRewind, true, fmt.Sprintf("A committed offset goes back only by a commit%s.", allowed)}
+}

@@ -1,0 +1,54 @@
+package linearizability
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// Goal: legal histories pass both checkers with nothing left undecided. Method: a
+// model cluster with pipelining, retries, unknown outcomes, elections that
+// truncate and tell old watermarks, resets and retention.
+
+func randomTraits(r *rand.Rand) traits {
+	return traits{asserted: AssertAll(), steps: 30 + r.IntN(170), producers: 1 + r.IntN(4), readers: 1 + r.IntN(3), batchMax: 1 + r.IntN(6), retention: r.IntN(2) == 0}
+}
+
+func checkBoth(history []call, asserted Asserted, config Config, picture bool) (*Report, WindowResult) {
+	config.Asserted = asserted
+	streaming := NewChecker(config)
+	streaming.apply(history)
+	recorder := NewRecorder(testPartition, WindowConfig{Asserted: asserted, WindowOperations: 64, NoPicture: !picture})
+	recorder.apply(history)
+	return streaming.Finish(), recorder.Check()
+}
+
+func TestHealthyHistoriesPass(t *testing.T) {
+	const histories = 4000
+	var acked, delivered int64
+	for seed := range uint64(histories) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		shape := randomTraits(r)
+		switch seed % 4 {
+		case 1:
+			shape.repeats, shape.asserted.NoDuplicates = true, false
+		case 2:
+			shape.weak, shape.asserted.NoLostAcks = true, false
+		}
+		history := generate(r, shape)
+		if wrong := reference(history, shape.asserted); wrong != "" {
+			t.Fatalf("seed %d: the generator is wrong: %s\n%s", seed, wrong, describe(history))
+		}
+		report, window := checkBoth(history, shape.asserted, Config{}, true)
+		if report.Verdict != Ok || report.Unverified != 0 || report.Permitted.Total > 0 && shape.asserted == AssertAll() {
+			t.Fatalf("seed %d: %s\n%v\n%v\n%s", seed, report.Summary(), report.Findings.List, report.Inconclusive, describe(history))
+		}
+		if window.Verdict != Ok {
+			t.Fatalf("seed %d: windows %s\n%v\n%v\n%s", seed, window.Verdict, window.Findings, window.Notes, describe(history))
+		}
+		acked += report.Acked
+		delivered += report.Delivered
+	}
+	if acked < histories*10 || delivered < histories*10 {
+		t.Fatalf("too little happened: %d acked, %d delivered", acked, delivered)
+	}
+}

@@ -1,0 +1,145 @@
+package linearizability
+
+import "fmt"
+
+// Drained says that, after the last fault healed, a reader was reset to the log
+// start and has read to end, which a strict read returned. Every partition that
+// was written to needs one before Finish.
+func (c *Checker) Drained(reader int32, name Partition, end int64, event uint64) {
+	c.tick++
+	p := c.partition(name)
+	r := c.reader(p, reader)
+	p.drained, p.drainEnd, p.drainEvent = true, end, event
+	if r.from < 0 && end == p.logStart {
+		return // an empty log
+	}
+	if r.from < 0 || r.from > p.logStart {
+		c.report.inconclusive(fmt.Sprintf("the drain of %s did not start at the log start", p.name))
+	}
+	if r.from >= 0 {
+		c.closeSum(p, r)
+		r.coldInSum = 0
+	}
+	if position := max(r.position, p.logStart); position != end {
+		c.found(Finding{Kind: SkippedRecords, Partition: p.name, Offset: position, Records: max(1, end-position),
+			First:  Witness{event, 0, end, fmt.Sprintf("the log ended at %d", end)},
+			Second: Witness{r.event, 0, position, fmt.Sprintf("the drain ended at %d", position)}})
+	}
+}
+
+// Finish closes the books: producer order in the hot window, holes, lost
+// acknowledgements. Call it once; the checker is spent.
+func (c *Checker) Finish() *Report {
+	if c.finished {
+		panic("finish called twice")
+	}
+	c.finished = true
+	for i := range c.readers {
+		r := &c.readers[i]
+		if r.from >= 0 {
+			c.closeSum(c.partitions[r.partition], r)
+		}
+	}
+	for _, p := range c.partitions {
+		for i := range p.hot.count {
+			r := p.hot.at(i)
+			c.checkOrder(r, p, c.order(2*p.index+1, r.id.Producer()), 0)
+		}
+		if !p.invoked {
+			continue
+		}
+		c.finishHoles(p)
+		if !p.drained {
+			c.report.inconclusive(fmt.Sprintf("%s was not drained", p.name))
+			continue
+		}
+		c.finishLost(p)
+	}
+	for i := range c.pending {
+		b := &c.pending[i]
+		if c.pendingIndex.get(uint64(b.id)) == int32(i) && b.acked && b.base < 0 && !b.failed && c.partitions[b.partition].drained {
+			p := c.partitions[b.partition]
+			if b.acksAll && p.expiredGap >= int64(b.count) {
+				c.report.Expired += int64(b.count) // retention may have taken it unseen
+				continue
+			}
+			c.lost(p, b, p.drainEvent)
+		}
+	}
+	c.report.conclude()
+	return &c.report
+}
+
+// finishHoles is C2: every slot from the log start to the highest watermark.
+func (c *Checker) finishHoles(p *partitionState) {
+	hole := func(from, to int64) {
+		p.expiredGap = max(p.expiredGap, min(to, p.logStart)-from)
+		from, to = max(from, p.logStart), min(to, p.watermarkMax)
+		if from < to {
+			c.found(Finding{Kind: HoleBelowHighWatermark, Partition: p.name, Offset: from, Records: to - from,
+				First:  Witness{p.watermarkAt, 0, p.watermarkMax, fmt.Sprintf("the high watermark was %d", p.watermarkMax)},
+				Second: Witness{0, 0, from, fmt.Sprintf("nobody wrote %d to %d", from, to-1)}})
+		}
+	}
+	for _, h := range p.holes.list {
+		hole(h.from, h.to)
+	}
+	end := p.coldEnd
+	for i := range p.hot.count {
+		r := p.hot.at(i)
+		hole(end, r.base)
+		end = r.end()
+	}
+	hole(end, max(end, p.watermarkMax, p.logStart))
+}
+
+// finishLost counts acknowledged slots that the drain did not deliver.
+func (c *Checker) finishLost(p *partitionState) {
+	var lost, first int64 = 0, -1
+	note := func(offset, count int64) {
+		if count > 0 && first < 0 {
+			first = offset
+		}
+		lost += count
+	}
+	for i := range p.blocks {
+		b := &p.blocks[i]
+		end := p.coldEnd
+		if i+1 < len(p.blocks) {
+			end = p.blocks[i+1].start
+		}
+		from := max(b.start, p.logStart)
+		if from >= end || b.acked == 0 {
+			continue
+		}
+		missing := end - from - p.delivered.covered(from, end)
+		if missing > 0 && missing < end-b.start && int64(b.acked) < end-b.start {
+			c.report.Unverified += missing // some of these were acknowledged, unknown which
+			continue
+		}
+		note(from, min(missing, int64(b.acked)))
+	}
+	for i := range p.hot.count {
+		r := p.hot.at(i)
+		from := max(r.base, p.logStart)
+		if !r.acked || from >= r.end() {
+			continue
+		}
+		within := min(max(from, p.drainEnd), r.end())
+		note(from, within-from-p.delivered.covered(from, within)+r.end()-within)
+	}
+	if lost == 0 && p.floor <= p.drainEnd {
+		return
+	}
+	c.report.Lost += lost
+	if !c.config.Asserted.NoLostAcks {
+		c.report.PermittedLost += lost
+	}
+	if first < 0 {
+		first = p.drainEnd
+	}
+	c.found(Finding{Kind: LostAck, Partition: p.name, Offset: first, Records: lost,
+		First: Witness{p.floorEvent, 0, p.floor, fmt.Sprintf("everything below %d had returned", p.floor)},
+		Second: Witness{p.drainEvent, 0, p.drainEnd,
+			fmt.Sprintf("the log ended at %d and %d acknowledged records from %d on were not in it", p.drainEnd, lost, first)}})
+}
