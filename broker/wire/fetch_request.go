@@ -12,6 +12,9 @@ const (
 	fetchFlexible     = 12 // compact fields and tags
 	fetchTopicIDs     = 13 // topic ids instead of names (KIP-516)
 	fetchReplicaState = 15 // replica id and epoch as a tag (KIP-903)
+	fetchEndpoints    = 16 // node endpoints (KIP-951)
+	fetchDirectories  = 17 // replica directory ids (KIP-853)
+	fetchFollowerHW   = 18 // a follower's high watermark (KIP-1166)
 )
 
 // NoHighWatermark says that a follower does not report its high watermark
@@ -19,11 +22,13 @@ const (
 const NoHighWatermark int64 = math.MaxInt64
 
 // FetchRequest is API key 1, versions 4 to 18. Version is set before ReadFrom.
-// Decoding into the same struct reuses its slices and strings.
+// Decoding into the same struct reuses its slices and strings. ReplicaID moves on
+// the wire from a field (up to version 14) to the tagged replica state, but is one
+// thing to a broker, so it is one field here.
 type FetchRequest struct {
 	Version        int16
 	ClusterID      NullableString // tagged, from version 12
-	ReplicaID      int32          // -1 for consumers; in every version, see below
+	ReplicaID      int32          // -1 for consumers
 	ReplicaEpoch   int64          // broker epoch of the follower, from version 15; -1
 	MaxWaitMillis  int32
 	MinBytes       int32
@@ -35,9 +40,6 @@ type FetchRequest struct {
 	Forgotten      []ForgottenTopic // from version 7
 	Rack           string           // from version 11
 }
-
-// ReplicaID moves on the wire from a field (up to version 14) to the tagged
-// replica state, but it is one thing to a broker, so it is one field here.
 
 // FetchTopic is named up to version 12 and has an id from 13 on.
 type FetchTopic struct {
@@ -56,7 +58,7 @@ type FetchPartition struct {
 	LogStartOffset     int64 // of a follower; -1 for consumers
 	MaxBytes           int32
 	DirectoryID        [16]byte // tagged, from version 17 (KIP-853)
-	HighWatermark      int64    // tagged, version 18; NoHighWatermark
+	HighWatermark      int64    // tagged, from version 18; NoHighWatermark
 }
 
 // ForgottenTopic names partitions that leave the fetch session (KIP-227).
@@ -191,7 +193,8 @@ func (r *FetchRequest) appendPartition(dst []byte, p *FetchPartition, flexible b
 	if !flexible {
 		return dst
 	}
-	hasDirectory, hasHW := p.DirectoryID != [16]byte{}, p.HighWatermark != NoHighWatermark
+	hasDirectory := r.Version >= fetchDirectories && p.DirectoryID != [16]byte{}
+	hasHW := r.Version >= fetchFollowerHW && p.HighWatermark != NoHighWatermark
 	dst = append(dst, boolByte(hasDirectory)+boolByte(hasHW))
 	if hasDirectory {
 		dst = appendTag(dst, 0, len(p.DirectoryID))
@@ -300,10 +303,10 @@ func (r *FetchRequest) readPartition(d *decoder, p *FetchPartition) {
 		if d.err != nil {
 			return
 		}
-		switch key {
-		case 0:
+		switch {
+		case key == 0 && r.Version >= fetchDirectories:
 			value.uuid(&p.DirectoryID, "topics.partitions.replica_directory_id")
-		case 1:
+		case key == 1 && r.Version >= fetchFollowerHW:
 			p.HighWatermark = value.int64("topics.partitions.high_watermark")
 		}
 		d.leaveTag(&value)

@@ -8,7 +8,7 @@ type FetchResponse struct {
 	ErrorCode      int16 // of the session, from version 7
 	SessionID      int32 // from version 7
 	Topics         []FetchTopicResponse
-	NodeEndpoints  []NodeEndpoint // from version 16 in Kafka, from 12 in kmsg
+	NodeEndpoints  []NodeEndpoint // from version 16
 }
 
 // FetchTopicResponse is named up to version 12 and has an id from 13 on.
@@ -144,7 +144,7 @@ func (r *FetchResponse) AppendTo(dst []byte) []byte {
 		dst = appendNoTags(dst, flexible)
 	}
 	if flexible {
-		dst = appendNodeEndpoints(dst, r.NodeEndpoints)
+		dst = appendNodeEndpoints(dst, r.NodeEndpoints, r.Version >= fetchEndpoints)
 	}
 	return dst
 }
@@ -223,7 +223,7 @@ func (r *FetchResponse) ReadFrom(body []byte) error {
 		}
 		d.skipTags("topics.tags")
 	}
-	r.NodeEndpoints = readNodeEndpoints(&d, r.NodeEndpoints)
+	r.NodeEndpoints = readNodeEndpoints(&d, r.NodeEndpoints, r.Version >= fetchEndpoints)
 	return d.err
 }
 

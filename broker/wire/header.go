@@ -27,20 +27,26 @@ type RequestHeader struct {
 	HasClientID   bool // false is a null client id
 }
 
-// neverFlexible is the first flexible version of an API that has none.
-const neverFlexible = math.MaxInt16
+const (
+	// neverFlexible is the first flexible version of an API that has none.
+	neverFlexible int16 = math.MaxInt16
+	// unknownKey is the first flexible version of a key that is no API.
+	unknownKey int16 = -1
+)
 
-// flexibleFrom holds each key's first flexible version, as kmsg knows it.
+// flexibleFrom holds each key's first flexible version, as kmsg knows it. It is
+// a table, as asking kmsg allocates.
 var flexibleFrom = flexibleVersions()
 
 func flexibleVersions() [kmsg.MaxKey + 1]int16 {
 	var from [kmsg.MaxKey + 1]int16
 	for key := range from {
-		from[key] = neverFlexible
 		req := kmsg.RequestForKey(int16(key))
 		if req == nil {
+			from[key] = unknownKey
 			continue
 		}
+		from[key] = neverFlexible
 		for v := req.MaxVersion(); v >= 0; v-- {
 			req.SetVersion(v)
 			if req.IsFlexible() {
@@ -52,12 +58,14 @@ func flexibleVersions() [kmsg.MaxKey + 1]int16 {
 }
 
 // IsKnownKey says whether Kafka gives an API key a meaning.
-func IsKnownKey(key int16) bool { return key >= 0 && kmsg.RequestForKey(key) != nil }
+func IsKnownKey(key int16) bool {
+	return key >= 0 && int(key) < len(flexibleFrom) && flexibleFrom[key] != unknownKey
+}
 
 // IsFlexible says whether a version of an API has compact fields, tagged fields
 // and request header 2. False for keys unknown to us.
 func IsFlexible(key, version int16) bool {
-	return key >= 0 && int(key) < len(flexibleFrom) && version >= flexibleFrom[key]
+	return IsKnownKey(key) && flexibleFrom[key] != neverFlexible && version >= flexibleFrom[key]
 }
 
 // ParseRequestHeader splits a frame, without its length prefix, into header and
@@ -75,7 +83,7 @@ func (h *RequestHeader) Parse(frame []byte) (body []byte, err error) {
 	h.Key = d.int16("header.api_key")
 	h.Version = d.int16("header.api_version")
 	h.CorrelationID = d.int32("header.correlation_id")
-	if d.err == nil && (h.Key < 0 || int(h.Key) >= len(flexibleFrom)) {
+	if d.err == nil && !IsKnownKey(h.Key) {
 		d.fail("header.api_key", fmt.Sprintf("unknown key %d", h.Key))
 	}
 	if d.err == nil && h.Version < 0 {

@@ -38,9 +38,9 @@ type NodeEndpoint struct {
 const nodeEndpointBytesMin = 4 + 1 + 4 + 1 + 1
 
 // appendNodeEndpoints appends the tags of the response's end: the endpoints as
-// tag 0, if there are any.
-func appendNodeEndpoints(dst []byte, nodes []NodeEndpoint) []byte {
-	if len(nodes) == 0 {
+// tag 0, if there are any and the version has them.
+func appendNodeEndpoints(dst []byte, nodes []NodeEndpoint, has bool) []byte {
+	if len(nodes) == 0 || !has {
 		return append(dst, 0)
 	}
 	size := uvarintBytes(uint32(len(nodes)) + 1)
@@ -66,11 +66,11 @@ func appendNodeEndpoints(dst []byte, nodes []NodeEndpoint) []byte {
 }
 
 // readNodeEndpoints reads the tags of the response's end.
-func readNodeEndpoints(d *decoder, nodes []NodeEndpoint) []NodeEndpoint {
+func readNodeEndpoints(d *decoder, nodes []NodeEndpoint, has bool) []NodeEndpoint {
 	nodes = nodes[:0]
 	for n := d.tagCount("tags"); n > 0 && d.err == nil; n-- {
 		key, value := d.tag("tags")
-		if key != 0 || d.err != nil {
+		if key != 0 || !has || d.err != nil {
 			continue
 		}
 		nodes = nodes[:0]

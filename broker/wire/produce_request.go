@@ -8,6 +8,7 @@ const (
 
 const (
 	produceFlexible = 9  // compact fields and tags
+	produceLeaders  = 10 // current leader and node endpoints (KIP-951)
 	produceTopicIDs = 13 // topic ids instead of names (KIP-516)
 )
 

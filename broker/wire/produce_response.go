@@ -26,7 +26,7 @@ type ProducePartitionResponse struct {
 	LogStartOffset      int64         // from version 5
 	RecordErrors        []RecordError // from version 8 (KIP-467)
 	ErrorMessage        NullableString
-	CurrentLeader       CurrentLeader // tagged; sent from version 9 on as kmsg does
+	CurrentLeader       CurrentLeader // tagged, from version 10
 }
 
 // RecordError names a record that made its batch fail.
@@ -106,7 +106,7 @@ func (r *ProduceResponse) AppendTo(dst []byte) []byte {
 	}
 	dst = appendInt32(dst, r.ThrottleMillis)
 	if flexible {
-		dst = appendNodeEndpoints(dst, r.NodeEndpoints)
+		dst = appendNodeEndpoints(dst, r.NodeEndpoints, r.Version >= produceLeaders)
 	}
 	return dst
 }
@@ -132,7 +132,7 @@ func (r *ProduceResponse) appendPartition(dst []byte, p *ProducePartitionRespons
 	if !flexible {
 		return dst
 	}
-	if p.CurrentLeader == noLeader {
+	if p.CurrentLeader == noLeader || r.Version < produceLeaders {
 		return append(dst, 0)
 	}
 	return appendCurrentLeader(append(dst, 1), 0, &p.CurrentLeader)
@@ -154,7 +154,7 @@ func (r *ProduceResponse) ReadFrom(body []byte) error {
 		d.skipTags("topics.tags")
 	}
 	r.ThrottleMillis = d.int32("throttle_time_ms")
-	r.NodeEndpoints = readNodeEndpoints(&d, r.NodeEndpoints)
+	r.NodeEndpoints = readNodeEndpoints(&d, r.NodeEndpoints, r.Version >= produceLeaders)
 	return d.err
 }
 
@@ -179,7 +179,7 @@ func (r *ProduceResponse) readPartition(d *decoder, p *ProducePartitionResponse)
 	}
 	for n := d.tagCount("topics.partitions.tags"); n > 0 && d.err == nil; n-- {
 		key, value := d.tag("topics.partitions.tags")
-		if key == 0 && d.err == nil {
+		if key == 0 && r.Version >= produceLeaders && d.err == nil {
 			readCurrentLeader(&value, &p.CurrentLeader)
 			d.leaveTag(&value)
 		}
