@@ -164,7 +164,7 @@ func (r *referenceLog) read(x call) {
 		r.fail("read of %s, unknown or failed", x.id)
 		return
 	}
-	if x.first < 0 || x.first+x.count > b.count {
+	if x.first < 0 || x.first+x.count > b.count || x.base < int64(x.first) {
 		r.fail("read of index %d of %s with %d records", x.first+x.count-1, x.id, b.count)
 	}
 	r.placed(x.id, b, x.base-int64(x.first))

@@ -200,10 +200,10 @@ func (c *Checker) placeSeen(p *partitionState, seen *run) {
 		return
 	}
 	b := &c.pending[i]
-	if seen.first < 0 || seen.first+seen.count > b.count {
+	if seen.first < 0 || seen.first+seen.count > b.count || seen.base < int64(seen.first) {
 		c.found(Finding{Kind: TornBatch, Partition: p.name, Offset: seen.base, Records: int64(seen.count),
 			First:  Witness{b.invoked, b.id, -1, fmt.Sprintf("was sent with %d records", b.count)},
-			Second: Witness{seen.event, b.id, seen.base, fmt.Sprintf("showed the records %d to %d", seen.first, seen.first+seen.count-1)}})
+			Second: Witness{seen.event, b.id, seen.base, fmt.Sprintf("showed the records %d to %d at %d", seen.first, seen.first+seen.count-1, seen.base)}})
 		return
 	}
 	base := seen.base - int64(seen.first)

@@ -243,12 +243,16 @@ func (r *Recorder) ReadBatch(reader int32, base int64, count int32, id BatchID, 
 	seen.position = base + int64(count)
 	i, known := r.batches[id]
 	if !known {
-		if !r.outside(o.base) && (r.limit == forever || base+int64(count) <= r.limit) {
+		if base >= r.config.Start && base+int64(count) <= r.limit {
 			r.fault(PhantomRecord, base, id, event, fmt.Sprintf("was seen at %d and never sent", base))
 		}
 		return
 	}
 	batch := &r.operations[i]
+	if first < 0 || first+count > batch.count || o.base < 0 {
+		r.fault(TornBatch, base, id, event, fmt.Sprintf("showed the records %d to %d at %d and was sent with %d", first, first+count-1, base, batch.count))
+		return
+	}
 	switch {
 	case batch.failed:
 		r.fault(FailedAppendPresent, base, id, event, fmt.Sprintf("was seen at %d after it had failed for certain", base))
