@@ -1,13 +1,76 @@
 package netsim
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 )
 
+// The limits of TCP, with the names and defaults of Linux.
+const (
+	// RTOMin is the shortest retransmission time-out beyond the round trip;
+	// each one in vain doubles it, up to RTOMax.
+	RTOMin = 200 * time.Millisecond
+	RTOMax = 120 * time.Second
+	// Retries2 (net.ipv4.tcp_retries2) is how many retransmissions in vain reset
+	// a connection: after 924.6 s and some round trips.
+	Retries2 = 15
+	// OrphanRetries (tcp_orphan_retries) is the same for a connection that its
+	// process has closed already.
+	OrphanRetries = 8
+	// SynRetries (tcp_syn_retries) at 1, 3, 7, 15, 31 and 63 s; the attempt fails
+	// after 127 s.
+	SynRetries = 6
+	synTimeout = time.Second
+
+	// ResolveDelay is how long it takes to learn that a host name is unknown.
+	ResolveDelay = time.Millisecond
+
+	// ConnectionsMax bounds the connections that exist at once, half-open and
+	// dialling ones included; a dial beyond it fails.
+	ConnectionsMax = 1 << 22
+	// FramesPerDirectionMax bounds what one end has sent and the other not yet
+	// received. A process that sends more would have run out of memory; here the
+	// connection is reset.
+	FramesPerDirectionMax = 1 << 16
+
+	prefixBytes = 4
+)
+
 // Network is the state of all connections. It belongs to one simulation.
 type Network struct {
-	pool edge.Pool
+	pool  edge.Pool
+	rng   rand.PCG
+	now   clock.Instant
+	seq   uint64
+	hosts []host
+	names map[string]HostID // looked up only, never iterated
+
+	paths []path // of ordered pairs: from * len(hosts) + to
+	pipes []pipe
+	// idlePipes belonged to degradations that have ended.
+	idlePipes []int32
+
+	dirs    []direction // 2k and 2k+1 are the directions of connection k
+	free    []int32     // connections, last in first out
+	dialing []int32     // directions of attempts in flight, in no order that matters
+	tree    tree
+
+	cuts     []cut // in force, by id
+	holds    []hold
+	degrades []degrade
+	stats    Stats
+}
+
+type host struct {
+	name      string
+	ports     []Port
+	alive     bool // the kernel answers
+	listening bool
+	epoch     uint32 // counts how often the process went down
 }
 
 // Delivery is one event for the machine on a host. The world fills in Now and
@@ -30,43 +93,126 @@ const (
 
 // New builds the network. The topology must be valid (Topology.Validate). All
 // hosts are up; none listens before SetListening.
-func New(t Topology, seed uint64) *Network { return &Network{} }
+func New(t Topology, seed uint64) *Network {
+	if err := t.Validate(); err != nil {
+		panic("netsim: " + err.Error())
+	}
+	n := &Network{names: make(map[string]HostID, len(t.Hosts))}
+	n.rng = *rand.NewPCG(seed, pcgStream)
+	for i := range t.Hosts {
+		h := &t.Hosts[i]
+		n.hosts = append(n.hosts, host{name: h.Name, ports: h.Ports, alive: true})
+		n.names[h.Name] = HostID(i)
+	}
+	n.tree.init()
+	n.buildPaths(&t)
+	return n
+}
+
+// pcgStream separates this stream from others of the same run.
+const pcgStream = 0x6e657473696d
 
 // Host returns the id of the host with that name.
-func (n *Network) Host(name string) (HostID, bool) { return 0, false }
+func (n *Network) Host(name string) (HostID, bool) {
+	h, ok := n.names[name]
+	return h, ok
+}
+
+// HostName returns the name of a host.
+func (n *Network) HostName(h HostID) string { return n.hosts[h].name }
 
 // Pool is where the frames' buffers come from; the world may share it.
 func (n *Network) Pool() *edge.Pool { return &n.pool }
 
-// Dial starts an attempt to connect.
-func (n *Network) Dial(now clock.Instant, from HostID, d edge.Dial) {}
+// Send hands a frame to a connection: one write with its 4-byte length prefix.
+// It releases the Body buffers. A frame for an unknown or closed connection is
+// dropped, as a write to a dead socket; the owner has been told, or will be.
+func (n *Network) Send(now clock.Instant, from HostID, s *edge.Send) {
+	n.observe(now)
+	d := n.end(from, s.Conn)
+	if d < 0 || n.dirs[d].end != endOpen {
+		for i := range s.Body {
+			s.Body[i].Buffer.Release()
+		}
+		n.stats.FramesDropped++
+		return
+	}
+	buffer := n.assemble(s)
+	p := &n.paths[n.dirs[d].path]
+	n.stats.FramesSent++
+	n.stats.BytesByZonePair[p.zones] += int64(buffer.Len() + prefixBytes)
+	n.push(d, now, frameData, buffer)
+}
 
-// CancelDial gives up an attempt in flight; it tells whether there was one.
-// After it no event about the attempt is delivered.
-func (n *Network) CancelDial(now clock.Instant, from HostID, id edge.DialID) bool { return false }
-
-// Send hands a frame to a connection.
-func (n *Network) Send(now clock.Instant, from HostID, s *edge.Send) {}
+// assemble returns the frame as its receiver sees it: without the prefix, the
+// Body slices in their places.
+func (n *Network) assemble(s *edge.Send) *edge.Buffer {
+	total := len(s.Head) - prefixBytes
+	for i := range s.Body {
+		total += s.Body[i].Len()
+	}
+	if total < 0 {
+		panic(fmt.Sprintf("netsim: frame of %d bytes has no length prefix", len(s.Head)))
+	}
+	if h := s.Head; int(h[0])<<24|int(h[1])<<16|int(h[2])<<8|int(h[3]) != total {
+		panic(fmt.Sprintf("netsim: frame of %d bytes after a prefix of % x", total, h[:prefixBytes]))
+	}
+	buffer := n.pool.Get(total)
+	out := buffer.Bytes()
+	at := prefixBytes
+	for i := range s.Body {
+		cut := len(s.Head)
+		if i < len(s.Pieces) {
+			cut = int(s.Pieces[i])
+		}
+		if cut > at {
+			out = out[copy(out, s.Head[at:cut]):]
+			at = cut
+		}
+		out = out[copy(out, s.Body[i].Bytes()):]
+		s.Body[i].Buffer.Release()
+	}
+	copy(out, s.Head[at:])
+	return buffer
+}
 
 // Close closes a connection after what was sent; the closer gets no event.
-func (n *Network) Close(now clock.Instant, from HostID, c edge.ConnID) {}
-
-// HostUp boots the kernel of a host after a power loss. The process listens
-// only after SetListening.
-func (n *Network) HostUp(now clock.Instant, h HostID) {}
-
-// HostDown takes the process of a host down, or all of it.
-func (n *Network) HostDown(now clock.Instant, h HostID, how Down) {}
+// Closing a connection that is unknown or closed does nothing.
+func (n *Network) Close(now clock.Instant, from HostID, c edge.ConnID) {
+	n.observe(now)
+	if d := n.end(from, c); d >= 0 && n.dirs[d].end == endOpen {
+		n.dirs[d].end = endClosed
+		n.push(d, now, frameFin, nil)
+	}
+}
 
 // SetListening tells whether the host's process accepts connections.
-func (n *Network) SetListening(h HostID, listening bool) {}
+func (n *Network) SetListening(h HostID, listening bool) { n.hosts[h].listening = listening }
 
-// Next returns when Pop has something to do; clock.Never if never.
-func (n *Network) Next() clock.Instant { return clock.Never }
+// Next returns when Pop has something to do; clock.Never if never. It may turn
+// out to be something that delivers nothing, such as a retransmission.
+func (n *Network) Next() clock.Instant { return n.tree.min().due }
 
 // Pop returns the next delivery due at now or before, in the exact order of
 // (time, sequence); false if there is none. Call it until it returns false.
-func (n *Network) Pop(now clock.Instant) (Delivery, bool) { return Delivery{}, false }
+func (n *Network) Pop(now clock.Instant) (v Delivery, ok bool) {
+	n.observe(now)
+	for {
+		next := n.tree.min()
+		if next.due > now || next.due == clock.Never {
+			return v, false
+		}
+		if n.step(next.dir, next.due, &v) {
+			return v, true
+		}
+	}
+}
 
-// Stats returns the counters.
-func (n *Network) Stats() Stats { return Stats{} }
+func (n *Network) observe(now clock.Instant) {
+	if now < n.now {
+		panic(fmt.Sprintf("netsim: time would go back from %d to %d", n.now, now))
+	}
+	n.now = now
+}
+
+func (n *Network) next() uint64 { n.seq++; return n.seq }

@@ -1,5 +1,7 @@
 package netsim
 
+import "slices"
+
 // Stats counts what has happened since New, and what is in flight.
 type Stats struct {
 	Zones []string // in order of first appearance in the topology
@@ -22,4 +24,11 @@ type Stats struct {
 	FramesInFlight int64
 	BytesInFlight  int64
 	Connections    int64 // now, half-open and dialling ones included
+}
+
+// Stats returns the counters; the slices are copies.
+func (n *Network) Stats() Stats {
+	s := n.stats
+	s.Zones, s.BytesByZonePair = slices.Clone(s.Zones), slices.Clone(s.BytesByZonePair)
+	return s
 }

@@ -11,7 +11,7 @@ import (
 type HostID int32
 
 // HostsMax bounds a topology: the state of ordered pairs of hosts is a square.
-const HostsMax = 2048
+const HostsMax = 1024
 
 // Topology is everything that does not change while a network runs.
 type Topology struct {
