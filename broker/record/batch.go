@@ -188,7 +188,8 @@ func (b Batch) SetLeaderEpoch(epoch int32) {
 
 // SetLogAppendTime turns the batch into one of log append time: it sets the
 // timestamp type bit and the maximum timestamp (milliseconds), which is what
-// readers then report for every record, and recomputes the CRC.
+// readers then report for every record, and recomputes the CRC. Like the other
+// setters it writes into b, so it comes before anyone else shares the bytes.
 func (b Batch) SetLogAppendTime(ms int64) {
 	b.setAttributes(b.Attributes() | attrLogAppendTime)
 	b.SetMaxTimestamp(ms)

@@ -134,6 +134,9 @@ func (b *Builder) FinishAt(lastOffsetDelta int32) Batch {
 	if lastOffsetDelta < b.last {
 		panic(fmt.Sprintf("finish at offset delta %d before the last record's %d", lastOffsetDelta, b.last))
 	}
+	if b.count == 0 {
+		b.o.Codec = None // as Kafka's cleaner writes it: a bare header
+	}
 	if b.o.Codec != None {
 		b.dst = b.packer.append(b.dst, b.plain, b.o.Codec, b.o.Level)
 	}

@@ -208,7 +208,8 @@ func mustCompress(codec Codec, err error) {
 
 // Scratch holds what reading batches needs again and again: decoders and the
 // buffer that they decompress to. The zero value is ready. Whatever a Reader
-// yields from a compressed batch aliases it until its next use.
+// yields from a compressed batch aliases it until its next use. A Scratch serves
+// one goroutine; a host that checks batches in several gives each its own.
 type Scratch struct {
 	plain  []byte
 	source bytes.Reader

@@ -47,6 +47,9 @@ func (r *Reader) Reset(b Batch, scratch *Scratch) error {
 		r.err = fmt.Errorf("%w: record count %d", ErrInvalid, count)
 		return r.err
 	}
+	if count == 0 && len(b) == HeaderBytes {
+		return nil // emptied by compaction, whatever codec the header names
+	}
 	rest, err := scratch.records(b)
 	if err != nil {
 		r.err = err

@@ -359,6 +359,10 @@ func TestCompactedBatches(t *testing.T) {
 		}
 		b.Reset(nil, NoProducer(c))
 		empty := b.FinishAt(4)
+		if len(empty) != HeaderBytes || empty.LastOffset() != 4 {
+			t.Fatalf("%s: empty batch of %d bytes, last offset %d", c, len(empty), empty.LastOffset())
+		}
+		empty.setAttributes(Attributes(c))
 		if err := r.Reset(empty, &scratch); err != nil {
 			t.Fatalf("%s: %v", c, err)
 		}

@@ -138,6 +138,20 @@ type kmsgMessage interface {
 	SetVersion(int16)
 }
 
+// readsTagsEarly lists the versions in which kmsg decodes a tagged field that
+// Kafka has only later, and that we skip: raw bytes there mean different things.
+func readsTagsEarly(m Message) bool {
+	switch m.(type) {
+	case *ProduceResponse:
+		return m.GetVersion() == 9
+	case *FetchRequest:
+		return m.GetVersion() >= 12 && m.GetVersion() < 18
+	case *FetchResponse:
+		return m.GetVersion() >= 12 && m.GetVersion() < 16
+	}
+	return false
+}
+
 // fuzzRaw feeds bytes. kmsg is asked only about what ours accepts: a huge count
 // of tagged fields keeps kmsg's decoder busy for minutes.
 func fuzzRaw(f *testing.F, lo, hi int16, ours codec, fresh func() kmsgMessage, draw func(*rapid.T) codec) {
@@ -155,6 +169,9 @@ func fuzzRaw(f *testing.F, lo, hi int16, ours codec, fresh func() kmsgMessage, d
 			if !errors.Is(err, ErrMalformed) {
 				t.Fatalf("undocumented error %v", err)
 			}
+			return
+		}
+		if readsTagsEarly(ours) {
 			return
 		}
 		k := fresh()
