@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // Options are the header fields that a Builder cannot work out by itself. The
@@ -188,7 +189,9 @@ func nullableBytes(b []byte) int {
 }
 
 func appendRecord(dst []byte, offsetDelta int32, timestampDelta int64, key, value []byte, headers []Header) []byte {
-	dst = appendVarint32(dst, int32(recordBodyBytes(offsetDelta, timestampDelta, key, value, headers)))
+	n := recordBodyBytes(offsetDelta, timestampDelta, key, value, headers)
+	dst = slices.Grow(dst, n+varint32BytesMax)
+	dst = appendVarint32(dst, int32(n))
 	dst = append(dst, 0)
 	dst = appendVarint64(dst, timestampDelta)
 	dst = appendVarint32(dst, offsetDelta)

@@ -1,5 +1,7 @@
 package record
 
+import "math/bits"
+
 // The record's integers are zigzag varints: at most 5 bytes for 32 bits and 10
 // for 64. Readers return n = 0 when the bytes end first or run on too long.
 
@@ -56,20 +58,10 @@ func appendVarint64(dst []byte, v int64) []byte {
 
 func varint32Bytes(v int32) int {
 	u := uint32(v<<1) ^ uint32(v>>31)
-	n := 1
-	for u >= 0x80 {
-		u >>= 7
-		n++
-	}
-	return n
+	return (bits.Len32(u|1) + 6) / 7
 }
 
 func varint64Bytes(v int64) int {
 	u := uint64(v<<1) ^ uint64(v>>63)
-	n := 1
-	for u >= 0x80 {
-		u >>= 7
-		n++
-	}
-	return n
+	return (bits.Len64(u|1) + 6) / 7
 }
