@@ -1,0 +1,199 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+)
+
+// Bounds on the size of a simulated cluster.
+const (
+	replicasMax = 100_000
+	clientsMax  = 20_000
+	eventsMax   = 1000
+)
+
+// Latencies of a network that the file does not describe.
+const (
+	sameZoneLatency  = 250 * time.Microsecond
+	crossZoneLatency = time.Millisecond
+)
+
+// check holds the file to everything that no single key can know, and fills in
+// what follows from other keys.
+func (l *loader) check(s *Scenario) *Error {
+	if !legalName(s.Name) {
+		return l.failAt(l.at("name"), "name is made of a-z, 0-9, - and _, at most 64 characters", "")
+	}
+	for i, name := range s.KnownBugs {
+		if !slices.Contains(knownSwitches, name) {
+			return l.failAt(l.at(fmt.Sprintf("known_bugs[%d]", i)), "no such switch is available yet", nearest(name, knownSwitches))
+		}
+	}
+	for _, part := range []func(*Scenario) *Error{
+		l.checkCluster, l.checkTopics, l.checkProducers, l.checkConsumers, l.checkTimeline, l.checkExpect,
+	} {
+		if err := part(s); err != nil {
+			return err
+		}
+	}
+	if s.Settle == 0 {
+		longest := s.Cluster.Brokers.Settings.ReplicaLagTimeMaxMillis
+		for i := range s.Workload.Consumers {
+			longest = max(longest, s.Workload.Consumers[i].Settings.SessionTimeoutMillis)
+		}
+		s.Settle = 2 * time.Duration(longest) * time.Millisecond
+	}
+	return nil
+}
+
+func (l *loader) checkCluster(s *Scenario) *Error {
+	c := &s.Cluster
+	if len(c.Zones) == 0 {
+		return l.failAt(l.at("cluster/zones"), "zones must name at least one zone", "")
+	}
+	for i, zone := range c.Zones {
+		if !legalName(zone) {
+			return l.failAt(l.at(fmt.Sprintf("cluster/zones[%d]", i)), "a zone's name is made of a-z, 0-9, - and _", "")
+		}
+	}
+	if err := l.exactlyOne("cluster/controllers", "per_zone", "count", "nodes"); err != nil {
+		return err
+	}
+	for i, zone := range c.Controllers.Nodes {
+		if err := l.knownZone(s, zone, fmt.Sprintf("cluster/controllers/nodes[%d]", i)); err != nil {
+			return err
+		}
+	}
+	if n := len(c.Controllers.Nodes); l.has("cluster/controllers/nodes") && (n == 0 || n > 9) {
+		return l.failAt(l.at("cluster/controllers/nodes"), "nodes must name the zones of 1 to 9 controllers", "")
+	}
+	if err := l.exactlyOne("cluster/brokers", "per_zone", "count"); err != nil {
+		return err
+	}
+	if !l.has("cluster/network/same_zone/latency") {
+		c.Network.SameZone.Latency = sameZoneLatency
+	}
+	if !l.has("cluster/network/cross_zone/latency") {
+		c.Network.CrossZone.Latency = crossZoneLatency
+	}
+	settings, err := config.ParseBroker(c.Brokers.Config)
+	if err != nil {
+		return l.property("cluster/brokers/config", err)
+	}
+	if at := slices.IndexFunc(c.Brokers.Config, func(kv KV) bool { return kv.Name == "broker.rack" }); at >= 0 {
+		return l.failAt(l.at("cluster/brokers/config//broker.rack"), "a broker's rack is its zone", "")
+	}
+	c.Brokers.Settings = settings
+	return nil
+}
+
+// property lays out an error of package config or clientconfig.
+func (l *loader) property(path string, err error) *Error {
+	var e *config.Error
+	if !errors.As(err, &e) {
+		return l.fail(l.at(path).line, l.at(path).column, err.Error(), "", "")
+	}
+	place := path + "//" + e.Name
+	if e.NameWrong {
+		return l.fail(l.at(place).line, l.at(place).column, e.What+" "+e.Problem, e.Name, e.Suggestion)
+	}
+	if l.has(place + "=") {
+		place += "="
+	} else { // the rule was broken by what was given, against a default
+		place = path
+	}
+	return l.fail(l.at(place).line, l.at(place).column, e.What+" "+e.Name+" "+e.Problem, e.Value, e.Suggestion)
+}
+
+func (l *loader) exactlyOne(path string, keys ...string) *Error {
+	var given []string
+	for _, key := range keys {
+		if l.has(path + "/" + key) {
+			given = append(given, key)
+		}
+	}
+	n := l.at(path)
+	switch len(given) {
+	case 0:
+		return l.fail(n.line, n.column, "needs one of: "+strings.Join(keys, ", "), "", "")
+	case 1:
+		return nil
+	}
+	return l.failAt(l.at(path+"/"+given[1]), fmt.Sprintf("%s and %s exclude each other", given[0], given[1]), "")
+}
+
+func (l *loader) knownZone(s *Scenario, zone, path string) *Error {
+	if slices.Contains(s.Cluster.Zones, zone) {
+		return nil
+	}
+	n := l.at(path)
+	return l.fail(n.line, n.column, "unknown zone; known are: "+strings.Join(s.Cluster.Zones, ", "), zone, nearest(zone, s.Cluster.Zones))
+}
+
+func (l *loader) checkTopics(s *Scenario) *Error {
+	brokers := int64(len(placement(s.Cluster.Zones, s.Cluster.Brokers.PerZone, s.Cluster.Brokers.Count, nil)))
+	replicas := int64(0)
+	if len(s.Topics) == 0 {
+		return l.failAt(l.at("topics"), "topics must name at least one topic", "")
+	}
+	for i := range s.Topics {
+		t, path := &s.Topics[i], fmt.Sprintf("topics[%d]", i)
+		if !legalTopic(t.Name) || strings.HasPrefix(t.Name, "__") {
+			return l.failAt(l.at(path+"/name"), "not a legal topic name", "")
+		}
+		if t.ReplicationFactor > brokers {
+			return l.failAt(l.at(path+"/replication.factor"), fmt.Sprintf("replication.factor is larger than the number of brokers, which is %d", brokers), "")
+		}
+		settings, err := config.ParseTopic(t.Config, s.Cluster.Brokers.Settings.TopicDefaults)
+		if err != nil {
+			return l.property(path+"/config", err)
+		}
+		if settings.MinInsyncReplicas > t.ReplicationFactor {
+			place := path + "/config//min.insync.replicas="
+			if !l.has(place) {
+				place = path + "/replication.factor"
+			}
+			return l.failAt(l.at(place), fmt.Sprintf("min.insync.replicas %d can never be reached with replication.factor %d", settings.MinInsyncReplicas, t.ReplicationFactor), "")
+		}
+		t.Settings = settings
+		if replicas += t.Partitions * t.ReplicationFactor; replicas > replicasMax {
+			return l.failAt(l.at(path+"/partitions"), fmt.Sprintf("more than %d replicas in the cluster", replicasMax), "")
+		}
+	}
+	return nil
+}
+
+func (l *loader) topic(s *Scenario, name, path string) (*Topic, *Error) {
+	var names []string
+	for i := range s.Topics {
+		if s.Topics[i].Name == name {
+			return &s.Topics[i], nil
+		}
+		names = append(names, s.Topics[i].Name)
+	}
+	n := l.at(path)
+	return nil, l.fail(n.line, n.column, "unknown topic; known are: "+strings.Join(names, ", "), name, nearest(name, names))
+}
+
+// placed checks spread and zone, which exclude each other.
+func (l *loader) placed(s *Scenario, path, zone string) *Error {
+	if zone == "" {
+		return nil
+	}
+	if l.has(path + "/spread") {
+		return l.failAt(l.at(path+"/zone"), "spread and zone exclude each other", "")
+	}
+	return l.knownZone(s, zone, path+"/zone")
+}
+
+func (l *loader) within(path string, at, limit time.Duration, what string) *Error {
+	if at <= limit {
+		return nil
+	}
+	return l.failAt(l.at(path), fmt.Sprintf("%s is after the end of the scenario at %s", what, limit), "")
+}

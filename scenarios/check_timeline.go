@@ -1,0 +1,363 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Verb is the event's verb, fault or operator's action.
+func (e *Event) Verb() string {
+	if e.Fault != "" {
+		return e.Fault
+	}
+	return e.Operator
+}
+
+// optionKeys are the keys of an event that belong to particular verbs.
+var optionKeys = []string{"mode", "restart_after", "between", "shape", "direction", "zones", "latency", "jitter", "loss", "duplicate",
+	"reorder", "bandwidth", "api", "from", "to", "full", "error", "bitflip", "truncate", "lose", "bump", "strobe", "period", "gap", "partition"}
+
+func (l *loader) checkTimeline(s *Scenario) *Error {
+	if len(s.Timeline) > eventsMax {
+		return l.failAt(l.at("timeline"), fmt.Sprintf("more than %d events in the timeline", eventsMax), "")
+	}
+	for i := range s.Timeline {
+		e, path := &s.Timeline[i], fmt.Sprintf("timeline[%d]", i)
+		n := l.at(path)
+		e.Line = n.line
+		if (e.Fault == "") == (e.Operator == "") {
+			return l.fail(n.line, n.column, "an event has either a fault or an operator's action", "", "")
+		}
+		v, _ := findVerb(e.Verb())
+		for _, part := range []func(*Scenario, *Event, verb, string) *Error{l.checkKeys, l.checkSpan, l.checkTargets, l.checkVerb} {
+			if err := part(s, e, v, path); err != nil {
+				return err
+			}
+		}
+	}
+	return l.checkOverlap(s)
+}
+
+// checkKeys holds an event to the keys of its verb.
+func (l *loader) checkKeys(_ *Scenario, _ *Event, v verb, path string) *Error {
+	for _, key := range optionKeys {
+		if l.has(path+"/"+key) && !slices.Contains(v.options, key) {
+			takes := "it takes none"
+			if len(v.options) > 0 {
+				takes = "it takes: " + strings.Join(v.options, ", ")
+			}
+			return l.failAt(l.at(path+"/"+key), fmt.Sprintf("%s does not take the key %q; %s", v.name, key, takes), "")
+		}
+	}
+	n := l.at(path)
+	missing := func(key string) *Error {
+		return l.fail(n.line, n.column, fmt.Sprintf("%s needs the key %q", v.name, key), "", "")
+	}
+	for _, key := range v.needs {
+		if !l.has(path + "/" + key) {
+			return missing(key)
+		}
+	}
+	if len(v.oneOf) > 0 && !slices.ContainsFunc(v.oneOf, func(key string) bool { return l.has(path + "/" + key) }) {
+		return l.fail(n.line, n.column, fmt.Sprintf("%s does nothing: it needs one of: %s", v.name, strings.Join(v.oneOf, ", ")), "", "")
+	}
+	for _, key := range []struct {
+		name string
+		need need
+	}{{"for", v.lasts}, {"target", v.target}} {
+		given := l.has(path + "/" + key.name)
+		if key.need == required && !given {
+			return missing(key.name)
+		}
+		if key.need == never && given {
+			return l.failAt(l.at(path+"/"+key.name), fmt.Sprintf("%s does not take the key %q", v.name, key.name), "")
+		}
+	}
+	return nil
+}
+
+// checkSpan keeps an event inside the scenario and its two spellings of "until
+// when" equal.
+func (l *loader) checkSpan(s *Scenario, e *Event, v verb, path string) *Error {
+	if e.At >= s.Duration {
+		return l.failAt(l.at(path+"/at"), fmt.Sprintf("begins after the end of the scenario at %s", s.Duration), "")
+	}
+	if l.has(path+"/for") && e.For == 0 {
+		return l.failAt(l.at(path+"/for"), "a fault that lasts no time does nothing", "")
+	}
+	if l.has(path+"/for") && l.has(path+"/restart_after") {
+		return l.failAt(l.at(path+"/restart_after"), "for and restart_after say the same; give one", "")
+	}
+	if e.End() > s.Duration {
+		key := "/for"
+		if e.RestartAfter > 0 {
+			key = "/restart_after"
+		}
+		return l.failAt(l.at(path+key), fmt.Sprintf("%s ends at %s, after the end of the scenario at %s", v.name, e.End(), s.Duration), "")
+	}
+	if slices.Contains(v.options, "restart_after") {
+		e.For = max(e.For, e.RestartAfter)
+		e.RestartAfter = e.For
+	}
+	return nil
+}
+
+func (l *loader) checkTargets(s *Scenario, e *Event, v verb, path string) *Error {
+	for _, t := range []struct {
+		key    string
+		target *Target
+	}{{"/target", &e.Target}, {"/from", &e.From}, {"/to", &e.To}} {
+		if err := l.checkTarget(s, t.target, path+t.key); err != nil {
+			return err
+		}
+	}
+	if e.Target.Kind != TargetNone && !slices.Contains(v.kinds, "nodes") && e.Target.Kind != TargetZone {
+		return l.fail(l.at(path+"/target").line, l.at(path+"/target").column, v.name+" is aimed at a zone, like { zone: b }", e.Target.Text, "")
+	}
+	return nil
+}
+
+// checkTarget refuses a target that is nothing.
+func (l *loader) checkTarget(s *Scenario, t *Target, path string) *Error {
+	place := path
+	if l.has(path + "/value") {
+		place += "/value"
+	}
+	n := l.at(place)
+	switch t.Kind {
+	case TargetZone:
+		return l.knownZone(s, t.Zone, place)
+	case TargetNodes:
+		for i, name := range t.Nodes {
+			item := place
+			if l.has(fmt.Sprintf("%s[%d]", place, i)) {
+				item = fmt.Sprintf("%s[%d]", place, i)
+			}
+			if err := l.knownNode(s, name, item); err != nil {
+				return err
+			}
+		}
+	case TargetLeaderOf, TargetFollowerOf:
+		topic, err := l.topic(s, t.Topic, place)
+		if err != nil {
+			return err
+		}
+		if int64(t.Partition) >= topic.Partitions {
+			return l.failAt(n, fmt.Sprintf("%s has partitions 0 to %d", topic.Name, topic.Partitions-1), "")
+		}
+		if t.Kind == TargetFollowerOf && topic.ReplicationFactor == 1 {
+			return l.failAt(n, topic.Name+" has no followers: its replication.factor is 1", "")
+		}
+	case TargetCoordinatorOf:
+		var groups []string
+		for i := range s.Workload.Consumers {
+			groups = append(groups, s.Workload.Consumers[i].Group)
+		}
+		if !slices.Contains(groups, t.Group) {
+			return l.fail(n.line, n.column, "unknown group; known are: "+strings.Join(groups, ", "), t.Group, nearest(t.Group, groups))
+		}
+	case TargetRandom:
+		if brokers := int64(len(s.Cluster.Nodes())); t.Count > brokers {
+			return l.failAt(n, fmt.Sprintf("there are only %d nodes", brokers), "")
+		}
+	}
+	return nil
+}
+
+func (l *loader) knownNode(s *Scenario, name, path string) *Error {
+	var names []string
+	for _, node := range s.Cluster.Nodes() {
+		names = append(names, node.Name)
+	}
+	if slices.Contains(names, name) {
+		return nil
+	}
+	n := l.at(path)
+	return l.fail(n.line, n.column, fmt.Sprintf("unknown node; known are: %s to %s", names[0], names[len(names)-1]), name, nearest(name, names))
+}
+
+// checkVerb holds each verb to its own rules.
+func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
+	switch v.name {
+	case "partition":
+		return l.checkPartition(s, e, path)
+	case "link":
+		return l.checkLink(s, e, path)
+	case "hold_rpc":
+		return l.checkAPI(e, path)
+	case "disk":
+		return l.checkDisk(e, path)
+	case "clock":
+		if (e.Strobe > 0) != (e.For > 0) {
+			return l.failAt(l.at(path), "strobe needs 'for', and bump, which happens once, does not take it", "")
+		}
+		if l.has(path+"/period") && e.Strobe == 0 {
+			return l.failAt(l.at(path+"/period"), "period belongs to strobe", "")
+		}
+	case "move_leader":
+		target := Target{Kind: TargetLeaderOf, Text: e.Partition}
+		var ok bool
+		if target.Topic, target.Partition, ok = parsePartition(e.Partition); !ok {
+			return l.failAt(l.at(path+"/partition"), "partition must be topic/partition, like orders/3", "")
+		}
+		return l.checkTarget(s, &target, path+"/partition")
+	}
+	return nil
+}
+
+func (l *loader) checkPartition(s *Scenario, e *Event, path string) *Error {
+	if l.has(path+"/between") && l.has(path+"/shape") {
+		return l.failAt(l.at(path+"/shape"), "between and shape exclude each other", "")
+	}
+	isolate := e.Shape == "isolate"
+	if given := l.has(path + "/target"); given != isolate {
+		if isolate {
+			return l.failAt(l.at(path+"/shape"), "isolate needs a target", "")
+		}
+		return l.fail(l.at(path+"/target").line, l.at(path+"/target").column, "only the shape isolate takes a target", e.Target.Text, "")
+	}
+	if least := map[string]int{"halves": 2, "bridge": 3, "majorities-ring": 3, "majority": 3}[e.Shape]; least > 0 {
+		parts := len(s.Cluster.Zones)
+		if parts == 1 {
+			parts = len(s.Cluster.Nodes())
+		}
+		if parts < least {
+			return l.failAt(l.at(path+"/shape"), fmt.Sprintf("%s needs at least %d zones (or %d nodes in one zone), there are %d", e.Shape, least, least, parts), "")
+		}
+	}
+	return l.checkSets(s, e, path)
+}
+
+// checkSets refuses sets of zones and nodes that are unknown or overlap.
+func (l *loader) checkSets(s *Scenario, e *Event, path string) *Error {
+	if len(e.Between) == 0 {
+		return nil
+	}
+	seen := map[string]bool{} // only looked up
+	for i, set := range e.Between {
+		place := fmt.Sprintf("%s/between[%d]", path, i)
+		if len(set) == 0 {
+			return l.failAt(l.at(path+"/between"), "a set is empty: the fault is aimed at nothing", "")
+		}
+		for j, name := range set {
+			item := fmt.Sprintf("%s[%d]", place, j)
+			if !l.has(item) {
+				item = path + "/between"
+			}
+			if !slices.Contains(s.Cluster.Zones, name) {
+				var names []string
+				for _, node := range s.Cluster.Nodes() {
+					names = append(names, node.Name)
+				}
+				if !slices.Contains(names, name) {
+					all := append(slices.Clone(s.Cluster.Zones), names...)
+					return l.failAt(l.at(item), "neither a zone nor a node; zones are: "+strings.Join(s.Cluster.Zones, ", "), nearest(name, all))
+				}
+			}
+			for _, node := range members(s, name) {
+				if seen[node] {
+					return l.failAt(l.at(item), "is in both sets", "")
+				}
+			}
+		}
+		for _, name := range set {
+			for _, node := range members(s, name) {
+				seen[node] = true
+			}
+		}
+	}
+	return nil
+}
+
+// members lists the nodes of a zone, or a node by itself.
+func members(s *Scenario, name string) []string {
+	var out []string
+	for _, node := range s.Cluster.Nodes() {
+		if node.Zone == name || node.Name == name {
+			out = append(out, node.Name)
+		}
+	}
+	return out
+}
+
+func (l *loader) checkLink(s *Scenario, e *Event, path string) *Error {
+	if l.has(path+"/zones") == l.has(path+"/between") {
+		return l.failAt(l.at(path), "link needs either 'zones' or 'between'", "")
+	}
+	if l.has(path+"/zones") && len(e.Zones) != 2 {
+		return l.failAt(l.at(path+"/zones"), "zones must name two zones", "")
+	}
+	for i, zone := range e.Zones {
+		if err := l.knownZone(s, zone, fmt.Sprintf("%s/zones[%d]", path, i)); err != nil {
+			return err
+		}
+	}
+	return l.checkSets(s, e, path)
+}
+
+func (l *loader) checkAPI(e *Event, path string) *Error {
+	var names []string
+	for key := range int16(kmsg.MaxKey + 1) {
+		if name := kmsg.NameForKey(key); name != "" && name != "Unknown" {
+			names = append(names, name)
+		}
+	}
+	if !slices.Contains(names, e.API) {
+		return l.failAt(l.at(path+"/api"), "not a Kafka request", nearest(e.API, names))
+	}
+	return nil
+}
+
+func (l *loader) checkDisk(e *Event, path string) *Error {
+	lasting := e.Latency > 0 || e.Full || e.Error > 0
+	once := e.BitFlip > 0 || e.Truncate > 0 || e.Lose
+	switch {
+	case lasting && once:
+		return l.failAt(l.at(path), "latency, full and error last; bitflip, truncate and lose happen once: write two events", "")
+	case !lasting && !once:
+		return l.failAt(l.at(path), "disk does nothing: every option is zero or false", "")
+	case lasting && e.For == 0:
+		return l.failAt(l.at(path), "a slow, full or faulty disk needs the key \"for\"", "")
+	case once && e.For > 0:
+		return l.failAt(l.at(path+"/for"), "bitflip, truncate and lose happen once and do not take the key \"for\"", "")
+	}
+	return nil
+}
+
+// checkOverlap refuses two events that take the same nodes down at once: the
+// second would do nothing, or the end of the first would undo it.
+func (l *loader) checkOverlap(s *Scenario) *Error {
+	down := func(e *Event) []string {
+		if !slices.Contains([]string{"zone_outage", "kill", "pause", "power_loss"}, e.Fault) {
+			return nil
+		}
+		if e.Target.Kind == TargetNodes {
+			return e.Target.Nodes
+		}
+		return members(s, e.Target.Zone)
+	}
+	for i := range s.Timeline {
+		for j := range i {
+			a, b := &s.Timeline[j], &s.Timeline[i]
+			aEnd, bEnd := a.End(), b.End()
+			if a.For == 0 {
+				aEnd = s.Duration
+			}
+			if b.For == 0 {
+				bEnd = s.Duration
+			}
+			if a.At >= bEnd || b.At >= aEnd {
+				continue
+			}
+			for _, name := range down(b) {
+				if slices.Contains(down(a), name) {
+					return l.failAt(l.at(fmt.Sprintf("timeline[%d]/target", i)), fmt.Sprintf("%s is already down at that time by line %d", name, a.Line), "")
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
+)
+
+// executorKeys says which keys belong to which executor: the first list must be
+// given, the second may be.
+var executorKeys = []struct {
+	name            string
+	must, may, none []string
+}{
+	{"constant-arrival-rate", []string{"rate"}, nil, []string{"stages", "vus", "think_time", "records"}},
+	{"ramping-arrival-rate", []string{"rate", "stages"}, nil, []string{"vus", "think_time", "records"}},
+	{"constant-vus", []string{"vus"}, []string{"think_time"}, []string{"rate", "stages", "records"}},
+	{"shared-iterations", []string{"records"}, []string{"vus"}, []string{"rate", "stages", "think_time"}},
+}
+
+// keyKeys says the same for key distributions.
+var keyKeys = []struct {
+	name string
+	none []string
+}{
+	{"none", []string{"cardinality", "exponent", "share"}},
+	{"uniform", []string{"exponent", "share"}},
+	{"zipf", []string{"share"}},
+	{"sequential", []string{"exponent", "share"}},
+	{"hot", []string{"exponent"}},
+}
+
+func (l *loader) checkProducers(s *Scenario) *Error {
+	if len(s.Workload.Producers) == 0 {
+		return l.failAt(l.at("workload/producers"), "producers must have at least one entry: a run without load proves nothing", "")
+	}
+	clients := int64(0)
+	for i := range s.Workload.Producers {
+		p, path := &s.Workload.Producers[i], fmt.Sprintf("workload/producers[%d]", i)
+		if err := l.uniqueClient(s, p.Name, path, i, -1); err != nil {
+			return err
+		}
+		if clients += p.Count; clients > clientsMax {
+			return l.failAt(l.at(path+"/count"), fmt.Sprintf("more than %d clients", clientsMax), "")
+		}
+		if err := l.placed(s, path, p.Zone); err != nil {
+			return err
+		}
+		topic, err := l.topic(s, p.Topic, path+"/topic")
+		if err != nil {
+			return err
+		}
+		if err := l.checkLoad(s, p, path); err != nil {
+			return err
+		}
+		settings, problem := clientconfig.ParseProducer(p.Config)
+		if problem != nil {
+			return l.property(path+"/config", problem)
+		}
+		p.Settings = settings
+		if largest := min(topic.Settings.MaxMessageBytes, settings.MaxRequestSizeBytes); int64(p.MessageSize) > largest {
+			return l.failAt(l.at(path+"/message_size"), fmt.Sprintf("no record of this size fits: max.message.bytes and max.request.size allow %d bytes", largest), "")
+		}
+	}
+	return nil
+}
+
+func (l *loader) checkLoad(s *Scenario, p *Producer, path string) *Error {
+	for _, e := range executorKeys {
+		if e.name != p.Executor {
+			continue
+		}
+		for _, key := range e.must {
+			if !l.has(path + "/" + key) {
+				n := l.at(path + "/executor")
+				return l.failAt(n, fmt.Sprintf("%s needs the key %q", p.Executor, key), "")
+			}
+		}
+		for _, key := range e.none {
+			if l.has(path + "/" + key) {
+				return l.failAt(l.at(path+"/"+key), fmt.Sprintf("%s has no meaning for the executor %s", key, p.Executor), "")
+			}
+		}
+	}
+	for _, k := range keyKeys {
+		for _, key := range k.none {
+			if k.name == p.Keys.Distribution && l.has(path+"/keys/"+key) {
+				return l.failAt(l.at(path+"/keys/"+key), fmt.Sprintf("%s has no meaning for the distribution %s", key, k.name), "")
+			}
+		}
+	}
+	if l.has(path+"/rate") && p.Rate.Count == 0 && p.Executor == "constant-arrival-rate" {
+		return l.failAt(l.at(path+"/rate"), "a rate of nothing is no load", "")
+	}
+	ramp := time.Duration(0)
+	for i, stage := range p.Stages {
+		ramp += stage.Duration
+		if err := l.within(fmt.Sprintf("%s/stages[%d]/duration", path, i), p.StartAt+ramp, s.Duration, "the end of this stage"); err != nil {
+			return err
+		}
+	}
+	if p.StartAt >= s.Duration {
+		return l.failAt(l.at(path+"/start_at"), fmt.Sprintf("starts after the end of the scenario at %s", s.Duration), "")
+	}
+	return l.within(path+"/for", p.StartAt+p.For, s.Duration, "the end of the load")
+}
+
+// uniqueClient holds names apart, since clients are named after their groups.
+func (l *loader) uniqueClient(s *Scenario, name, path string, producers, consumers int) *Error {
+	if !legalName(name) {
+		return l.failAt(l.at(path+"/name"), "a client's name is made of a-z, 0-9, - and _", "")
+	}
+	var earlier []string
+	for i := range s.Workload.Producers {
+		if i < producers || consumers >= 0 {
+			earlier = append(earlier, s.Workload.Producers[i].Name)
+		}
+	}
+	for i := range max(0, consumers) {
+		earlier = append(earlier, s.Workload.Consumers[i].Name)
+	}
+	if slices.Contains(earlier, name) {
+		return l.failAt(l.at(path+"/name"), "another group of clients has this name", "")
+	}
+	return nil
+}
+
+func (l *loader) checkConsumers(s *Scenario) *Error {
+	clients := int64(0)
+	for i := range s.Workload.Consumers {
+		c, path := &s.Workload.Consumers[i], fmt.Sprintf("workload/consumers[%d]", i)
+		if err := l.uniqueClient(s, c.Name, path, 0, i); err != nil {
+			return err
+		}
+		if clients += c.Count; clients > clientsMax {
+			return l.failAt(l.at(path+"/count"), fmt.Sprintf("more than %d clients", clientsMax), "")
+		}
+		if err := l.placed(s, path, c.Zone); err != nil {
+			return err
+		}
+		for j, name := range c.Topics {
+			place := fmt.Sprintf("%s/topic[%d]", path, j)
+			if _, err := l.topic(s, name, place); err != nil {
+				return err
+			}
+		}
+		if len(c.Topics) == 0 {
+			return l.failAt(l.at(path+"/topic"), "topic must name at least one topic", "")
+		}
+		if err := l.checkTimes(s, c, path); err != nil {
+			return err
+		}
+		if err := l.checkConsumerConfig(s, c, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loader) checkConsumerConfig(s *Scenario, c *Consumer, path string) *Error {
+	settings, problem := clientconfig.ParseConsumer(c.Config)
+	if problem != nil {
+		return l.property(path+"/config", problem)
+	}
+	if settings.GroupID != "" && settings.GroupID != c.Group {
+		return l.failAt(l.at(path+"/config//group.id="), "group.id contradicts the key group", c.Group)
+	}
+	if settings.GroupInstanceID != "" && c.Count > 1 {
+		return l.failAt(l.at(path+"/config//group.instance.id="), "several members cannot share one group.instance.id; use instance_ids: true", "")
+	}
+	settings.GroupID = c.Group
+	b := &s.Cluster.Brokers.Settings
+	if t := settings.SessionTimeoutMillis; t < b.GroupMinSessionTimeoutMillis || t > b.GroupMaxSessionTimeoutMillis {
+		place := path + "/config//session.timeout.ms="
+		if !l.has(place) {
+			place = path + "/group"
+		}
+		return l.failAt(l.at(place), fmt.Sprintf("the brokers allow session.timeout.ms from %d to %d", b.GroupMinSessionTimeoutMillis, b.GroupMaxSessionTimeoutMillis), "")
+	}
+	brokers := int64(len(placement(s.Cluster.Zones, s.Cluster.Brokers.PerZone, s.Cluster.Brokers.Count, nil)))
+	if b.OffsetsTopicReplicationFactor > brokers {
+		n := l.at(path + "/group")
+		return l.failAt(n, fmt.Sprintf("a group needs __consumer_offsets with offsets.topic.replication.factor %d, but there are %d brokers", b.OffsetsTopicReplicationFactor, brokers), "")
+	}
+	c.Settings = settings
+	return nil
+}
+
+func (l *loader) checkTimes(s *Scenario, c *Consumer, path string) *Error {
+	if c.StartAt >= s.Duration {
+		return l.failAt(l.at(path+"/start_at"), fmt.Sprintf("starts after the end of the scenario at %s", s.Duration), "")
+	}
+	if c.StopAt != 0 && c.StopAt <= c.StartAt {
+		return l.failAt(l.at(path+"/stop_at"), "stops before it starts", "")
+	}
+	if err := l.within(path+"/stop_at", c.StopAt, s.Duration, "stop_at"); err != nil {
+		return err
+	}
+	end := c.StartAt
+	for i, pause := range c.Pauses {
+		place := fmt.Sprintf("%s/pauses[%d]", path, i)
+		if pause.At < end {
+			return l.failAt(l.at(place+"/at"), "pauses are in order, do not overlap and lie after start_at", "")
+		}
+		end = pause.At + pause.For
+		limit := s.Duration
+		if c.StopAt != 0 {
+			limit = c.StopAt
+		}
+		if err := l.within(place+"/for", end, limit, "the end of this pause"); err != nil {
+			return err
+		}
+	}
+	return nil
+}

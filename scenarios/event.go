@@ -1,0 +1,85 @@
+package scenarios
+
+import "time"
+
+// Event is one line of the timeline: a fault or an operator's action. Which
+// options a verb takes is in the table verbs.
+type Event struct {
+	At       time.Duration `key:"at" need:"yes" min:"0s" max:"720h" doc:"When it begins."`
+	For      time.Duration `key:"for" default:"0s" min:"0s" max:"720h" doc:"How long it lasts; needed by every fault that must heal."`
+	Fault    string        `key:"fault" enum:"@fault" doc:"The fault, one of the verbs below."`
+	Operator string        `key:"operator" enum:"@operator" doc:"The operator's action, one of the verbs below."`
+	Target   Target        `key:"target" doc:"Whom it hits; see targets below."`
+
+	Mode         string        `key:"mode" default:"power_loss" enum:"power_loss|network|kill" doc:"zone_outage: power_loss drops unsynced data, network cuts the zone off, kill stops its processes."`
+	RestartAfter time.Duration `key:"restart_after" default:"0s" min:"0s" max:"720h" doc:"kill, power_loss: start the node again after this long; 'for' says the same."`
+
+	Between   [][]string `key:"between" doc:"partition, link: two sets of zones or nodes, for example [[a], [b, c]]."`
+	Shape     string     `key:"shape" enum:"halves|majority|bridge|majorities-ring|isolate" doc:"partition: a shape over zones (over brokers when there is one zone), drawn from the seed, instead of 'between'. isolate cuts the target off."`
+	Direction string     `key:"direction" default:"both" enum:"both|to|from" doc:"partition: both ways, only packets to the first set (or the target), or only packets from it."`
+
+	Zones     []string      `key:"zones" doc:"link: the two zones whose link gets worse, instead of 'between'."`
+	Latency   time.Duration `key:"latency" default:"0s" min:"0s" max:"1m" doc:"link: added delay. disk: added to every operation."`
+	Jitter    time.Duration `key:"jitter" default:"0s" min:"0s" max:"1m" doc:"link: added to the delay, uniformly from zero to this."`
+	Loss      PPM           `key:"loss" default:"0%" doc:"link: share of packets lost; TCP shows it as delay and resets."`
+	Duplicate PPM           `key:"duplicate" default:"0%" doc:"link: share of packets sent twice."`
+	Reorder   PPM           `key:"reorder" default:"0%" doc:"link: share of packets overtaken by packets of other connections."`
+	Bandwidth Bandwidth     `key:"bandwidth" default:"0bit" doc:"link: capacity while the fault lasts; 0bit leaves it as it is."`
+
+	API  string `key:"api" doc:"hold_rpc: the Kafka request that is held back, for example Fetch."`
+	From Target `key:"from" doc:"hold_rpc: the node that sends it."`
+	To   Target `key:"to" doc:"hold_rpc: the node that it is meant for. move_leader: the node that shall lead."`
+
+	Full     bool  `key:"full" default:"false" doc:"disk: writes fail with ENOSPC."`
+	Error    PPM   `key:"error" default:"0%" doc:"disk: share of operations that fail with EIO."`
+	BitFlip  int64 `key:"bitflip" default:"0" min:"0" max:"1000" doc:"disk: bits to flip in data that is on disk."`
+	Truncate Size  `key:"truncate" default:"0B" max:"1GiB" doc:"disk: bytes to cut off the newest segment of one partition."`
+	Lose     bool  `key:"lose" default:"false" doc:"disk: the disk comes back empty; the node must be down."`
+
+	Bump   time.Duration `key:"bump" default:"0s" min:"-720h" max:"720h" doc:"clock: set the wall clock forward or, negative, back."`
+	Strobe time.Duration `key:"strobe" default:"0s" min:"0s" max:"720h" doc:"clock: let the wall clock jump to and fro by this much."`
+	Period time.Duration `key:"period" default:"1s" min:"1ms" max:"1h" doc:"clock: how often it jumps."`
+
+	Gap       time.Duration `key:"gap" default:"0s" min:"0s" max:"1h" doc:"rolling_restart: wait between the nodes, after all replicas are in sync again."`
+	Partition string        `key:"partition" doc:"move_leader: topic/partition whose leader moves."`
+
+	Line int // of the file, for reports
+}
+
+// End is when the event's effect is withdrawn; At for one that has no end.
+func (e *Event) End() time.Duration { return e.At + max(e.For, e.RestartAfter) }
+
+// TargetKind says how a target is to be resolved.
+type TargetKind uint8
+
+// The kinds of target. Those after TargetNodes are resolved when the event
+// begins, from the cluster's state or the seed.
+const (
+	TargetNone TargetKind = iota
+	TargetZone
+	TargetNodes
+	TargetLeaderOf
+	TargetFollowerOf
+	TargetCoordinatorOf
+	TargetActiveController
+	TargetRandom   // Count nodes, drawn from the seed
+	TargetOne      // one random broker
+	TargetMinority // a random minority of the brokers
+	TargetMajority // a random majority of the brokers
+	TargetPrimaries
+	TargetAll
+	TargetBrokers     // every broker
+	TargetControllers // every controller
+)
+
+// Target is whom an event hits.
+type Target struct {
+	Kind      TargetKind
+	Zone      string   // TargetZone
+	Nodes     []string // TargetNodes
+	Topic     string   // TargetLeaderOf, TargetFollowerOf
+	Partition int32    // TargetLeaderOf, TargetFollowerOf
+	Group     string   // TargetCoordinatorOf
+	Count     int64    // TargetRandom
+	Text      string   // as written, for reports
+}

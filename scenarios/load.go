@@ -1,0 +1,87 @@
+package scenarios
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Load reads and checks a scenario. name is only used in errors and reports;
+// nothing is read from it. The error is an *Error.
+func Load(data []byte, name string) (*Scenario, error) {
+	l := &loader{source: source{file: name}, places: map[string]*node{}}
+	root, err := l.parse(data)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scenario{File: name}
+	if err := l.decodeStruct(root, "", "the scenario", reflect.ValueOf(s).Elem()); err != nil {
+		return nil, err
+	}
+	if err := l.check(s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Validate is Load for those who only want to know. The error is an *Error.
+func Validate(data []byte, name string) error {
+	_, err := Load(data, name)
+	return err
+}
+
+// Node is one simulated machine.
+type Node struct {
+	Name       string // broker-1, controller-1
+	ID         int32  // node.id: brokers from 1, controllers from 1001
+	Zone       string
+	Controller bool
+}
+
+// controllerIDBase keeps the ids of controllers apart from those of brokers.
+const controllerIDBase = 1000
+
+// Nodes lists the machines: brokers by id, then controllers by id.
+func (c *Cluster) Nodes() []Node {
+	var out []Node
+	for i, zone := range placement(c.Zones, c.Brokers.PerZone, c.Brokers.Count, nil) {
+		out = append(out, Node{Name: fmt.Sprintf("broker-%d", i+1), ID: int32(i + 1), Zone: zone})
+	}
+	for i, zone := range placement(c.Zones, c.Controllers.PerZone, c.Controllers.Count, c.Controllers.Nodes) {
+		out = append(out, Node{Name: fmt.Sprintf("controller-%d", i+1), ID: int32(controllerIDBase + i + 1), Zone: zone, Controller: true})
+	}
+	return out
+}
+
+// placement gives the zone of each node: listed, zone after zone, or in turn.
+func placement(zones []string, perZone, count int64, listed []string) []string {
+	out := append([]string(nil), listed...)
+	for _, zone := range zones {
+		for range perZone {
+			out = append(out, zone)
+		}
+	}
+	for i := range count {
+		out = append(out, zones[int(i)%len(zones)])
+	}
+	return out
+}
+
+// ClientZone is the zone of the client with this index in a group of clients.
+func (c *Cluster) ClientZone(zone string, index int) string {
+	if zone != "" {
+		return zone
+	}
+	return c.Zones[index%len(c.Zones)]
+}
+
+// legalName reports whether s can name a zone, a client or a scenario.
+func legalName(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_") == "" && s[0] != '-'
+}
+
+// legalTopic is Kafka's rule for topic names.
+func legalTopic(s string) bool {
+	return s != "." && s != ".." && len(s) <= 249 && s != "" &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
+}

@@ -1,0 +1,127 @@
+package scenarios
+
+import (
+	"slices"
+	"strings"
+)
+
+// need says whether a key must, may or must not be given.
+type need uint8
+
+const (
+	never need = iota
+	optional
+	required
+)
+
+// verb is one row of the table of what may stand in a timeline.
+type verb struct {
+	name     string
+	operator bool
+	lasts    need     // the key for
+	target   need     // the key target
+	kinds    []string // groups of targets: "zone", "nodes"
+	options  []string // further keys that it takes
+	needs    []string // of those, the ones that must be given
+	oneOf    []string // of those, at least one must be given
+	doc      string
+}
+
+var verbs = []verb{
+	{name: "zone_outage", lasts: required, target: required, kinds: []string{"zone"}, options: []string{"mode"},
+		doc: "A zone fails and comes back."},
+	{name: "kill", lasts: optional, target: required, kinds: []string{"zone", "nodes"}, options: []string{"restart_after"},
+		doc: "Processes end at once; what they wrote survives in the page cache. Without 'for' or 'restart_after' they stay down."},
+	{name: "pause", lasts: required, target: required, kinds: []string{"zone", "nodes"},
+		doc: "Processes stand still, as under SIGSTOP or a long garbage collection, and go on."},
+	{name: "power_loss", lasts: optional, target: required, kinds: []string{"zone", "nodes"}, options: []string{"restart_after"},
+		doc: "Machines lose power; unsynced data is gone. Without 'for' or 'restart_after' they stay down."},
+	{name: "partition", lasts: required, target: optional, kinds: []string{"zone", "nodes"}, options: []string{"between", "shape", "direction"},
+		oneOf: []string{"between", "shape"}, doc: "Packets between two sets are dropped."},
+	{name: "link", lasts: required, target: never, options: []string{"between", "zones", "latency", "jitter", "loss", "duplicate", "reorder", "bandwidth"},
+		oneOf: []string{"latency", "jitter", "loss", "duplicate", "reorder", "bandwidth"}, doc: "Links get worse."},
+	{name: "reset_connections", lasts: never, target: required, kinds: []string{"zone", "nodes"},
+		doc: "Every connection of the target is reset once."},
+	{name: "hold_rpc", lasts: required, target: never, options: []string{"api", "from", "to"}, needs: []string{"api", "from", "to"},
+		doc: "Requests of one kind from one node to another are held back and delivered at the end."},
+	{name: "disk", lasts: optional, target: required, kinds: []string{"zone", "nodes"}, options: []string{"latency", "full", "error", "bitflip", "truncate", "lose"},
+		oneOf: []string{"latency", "full", "error", "bitflip", "truncate", "lose"}, doc: "Disks are slow, full or faulty for a while, or damaged once."},
+	{name: "clock", lasts: optional, target: required, kinds: []string{"zone", "nodes"}, options: []string{"bump", "strobe", "period"},
+		oneOf: []string{"bump", "strobe"}, doc: "The wall clock jumps; monotonic time does not."},
+
+	{name: "rolling_restart", operator: true, lasts: never, target: optional, kinds: []string{"zone", "nodes"}, options: []string{"gap"},
+		doc: "Nodes are stopped in order and started again one by one, each after all replicas are in sync; every broker unless a target says otherwise."},
+	{name: "move_leader", operator: true, lasts: never, target: never, options: []string{"partition", "to"}, needs: []string{"partition", "to"},
+		doc: "A partition's leadership is moved to a replica in the in-sync set."},
+}
+
+// laterVerbs are words that the vocabulary reserves.
+var laterVerbs = []string{"dns", "stress", "upgrade", "add_brokers", "reassign", "add_partitions", "decommission", "restore_backup"}
+
+// knownSwitches are the museum's switches that a scenario may turn on. The
+// broker has none yet, so every name is refused.
+var knownSwitches []string
+
+func findVerb(name string) (verb, bool) {
+	i := slices.IndexFunc(verbs, func(v verb) bool { return v.name == name })
+	if i < 0 {
+		return verb{}, false
+	}
+	return verbs[i], true
+}
+
+// vocabulary resolves an enum tag: words, or the name of a table.
+func vocabulary(tag string) []string {
+	var out []string
+	switch tag {
+	case "@fault", "@operator":
+		for _, v := range verbs {
+			if v.operator == (tag == "@operator") {
+				out = append(out, v.name)
+			}
+		}
+	case "@safety":
+		for _, claim := range safetyClaims {
+			out = append(out, claim.name)
+		}
+	default:
+		out = strings.Split(tag, "|")
+	}
+	return out
+}
+
+// targetForms documents every way to write a target; the loader's own list of
+// words is taken from it.
+var targetForms = []struct {
+	key  string // of a mapping; empty for a bare word
+	word string
+	kind TargetKind
+	doc  string
+}{
+	{"zone", "", TargetZone, "{ zone: b }: every node of a zone."},
+	{"node", "", TargetNodes, "{ node: broker-1 }: one node."},
+	{"nodes", "", TargetNodes, "{ nodes: [broker-1, broker-4] }: several."},
+	{"leader_of", "", TargetLeaderOf, "{ leader_of: orders/3 }: the broker that leads the partition when the event begins."},
+	{"follower_of", "", TargetFollowerOf, "{ follower_of: orders/3 }: its first in-sync follower."},
+	{"coordinator_of", "", TargetCoordinatorOf, "{ coordinator_of: billing }: the group's coordinator."},
+	{"random", "", TargetRandom, "{ random: 2 }: so many brokers, drawn from the seed."},
+	{"", "active_controller", TargetActiveController, "active_controller: the controller that leads the quorum."},
+	{"", "one", TargetOne, "one: a broker, drawn from the seed."},
+	{"", "minority", TargetMinority, "minority: the largest minority of the brokers, drawn from the seed."},
+	{"", "majority", TargetMajority, "majority: the smallest majority of the brokers, drawn from the seed."},
+	{"", "primaries", TargetPrimaries, "primaries: every broker that leads a partition."},
+	{"", "all", TargetAll, "all: every node."},
+	{"", "brokers", TargetBrokers, "brokers: every broker."},
+	{"", "controllers", TargetControllers, "controllers: every controller."},
+}
+
+func targetWords() (keys, words []string) {
+	for _, form := range targetForms {
+		if form.key != "" {
+			keys = append(keys, form.key)
+		} else {
+			words = append(words, form.word)
+		}
+	}
+	return append(keys, "role"), words
+}
