@@ -179,14 +179,14 @@ func TestRoundTripEveryCodec(t *testing.T) {
 	}
 }
 
-func TestEveryLevel(t *testing.T) {
+func TestLevels(t *testing.T) {
 	var builder Builder
 	var scratch Scratch
 	records := []testRecord{{Timestamp: 5, Value: bytes.Repeat([]byte("level "), 3000)}}
 	for _, c := range Codecs() {
 		for level := -2; level < 24; level++ {
-			if CheckLevel(c, level) != nil {
-				continue
+			if CheckLevel(c, level) != nil || c == Zstd && level%5 != 0 {
+				continue // zstd's levels fall into four, and an encoder each is slow to make
 			}
 			o := NoProducer(c)
 			o.Level = level

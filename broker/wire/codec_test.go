@@ -153,7 +153,7 @@ func readsTagsEarly(m Message) bool {
 }
 
 // fuzzRaw feeds bytes. kmsg is asked only about what ours accepts: a huge count
-// of tagged fields keeps kmsg's decoder busy for minutes.
+// of tagged fields keeps kmsg's decoder busy for a minute and more.
 func fuzzRaw(f *testing.F, lo, hi int16, ours codec, fresh func() kmsgMessage, draw func(*rapid.T) codec) {
 	gen := rapid.Custom(func(t *rapid.T) codec { return draw(t) })
 	for i := range 60 {
