@@ -10,7 +10,11 @@ import (
 // truncate and tell old watermarks, resets and retention.
 
 func randomTraits(r *rand.Rand) traits {
-	return traits{asserted: AssertAll(), steps: 30 + r.IntN(170), producers: 1 + r.IntN(4), readers: 1 + r.IntN(3), batchMax: 1 + r.IntN(6), retention: r.IntN(2) == 0}
+	steps := 30 + r.IntN(170)
+	if r.IntN(10) == 0 {
+		steps += 400
+	}
+	return traits{asserted: AssertAll(), steps: steps, forget: 2 + r.IntN(12), producers: 1 + r.IntN(4), readers: 1 + r.IntN(3), batchMax: 1 + r.IntN(6), retention: r.IntN(2) == 0}
 }
 
 func checkBoth(history []call, asserted Asserted, config Config, picture bool) (*Report, WindowResult) {

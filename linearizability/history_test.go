@@ -123,6 +123,7 @@ type traits struct {
 	weak      bool // some acks below all, so elections may lose acknowledged records
 	repeats   bool // retries are appended again
 	retention bool
+	forget    int // one ack in so many carries no offset
 }
 
 // sent is a batch in the model cluster.
@@ -277,7 +278,7 @@ func (c *cluster) answer(last bool) {
 		case b.answered:
 		case safe && b.acksAll && c.r.IntN(12) > 0:
 			base := b.base
-			if c.r.IntN(12) == 0 {
+			if c.r.IntN(c.forget) == 0 {
 				base = -1 // a duplicate whose first offset is forgotten
 			}
 			c.emit(call{kind: ackCall, id: b.id, base: base})

@@ -43,6 +43,9 @@ func (s *intervals) add(from, to int64) int64 {
 
 // remove takes the range out.
 func (s *intervals) remove(from, to int64) {
+	if from >= to {
+		return
+	}
 	first := sort.Search(len(s.list), func(i int) bool { return s.list[i].to > from })
 	end := first
 	var kept [2]interval

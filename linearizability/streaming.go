@@ -381,7 +381,11 @@ func (c *Checker) checkFloor(p *partitionState, b *pendingBatch, base int64, eve
 	if len(p.ackedUnplaced) > 0 {
 		c.noteLater(p, base, b.tick)
 	}
-	if b.listed && base+int64(b.count) > b.laterMin {
+	if !b.listed {
+		return
+	}
+	c.raiseLater(p, b, base+int64(b.count))
+	if base+int64(b.count) > b.laterMin {
 		c.found(Finding{Kind: StaleAppend, Partition: p.name, Offset: base, Records: int64(b.count),
 			First:  Witness{b.answered, b.id, base, "was acked"},
 			Second: Witness{event, b.id, base, fmt.Sprintf("%s %d, above the position %d of an operation that began after the ack", action, base, b.laterMin)}})
@@ -394,6 +398,21 @@ func (c *Checker) noteLater(p *partitionState, position int64, invokedTick uint6
 	for _, i := range p.ackedUnplaced {
 		if b := &c.pending[i]; invokedTick > b.ackTick {
 			b.laterMin = min(b.laterMin, position)
+		}
+	}
+}
+
+// raiseLater gives operations still in flight the floor that they would have had,
+// had the acknowledgement of b told its place.
+func (c *Checker) raiseLater(p *partitionState, b *pendingBatch, end int64) {
+	for i := range c.pending {
+		if other := &c.pending[i]; other.partition == p.index && other.tick > b.ackTick {
+			other.floor = max(other.floor, end)
+		}
+	}
+	for i := range c.readers {
+		if r := &c.readers[i]; r.partition == p.index && r.strictFloor >= 0 && r.strictTick > b.ackTick {
+			r.strictFloor = max(r.strictFloor, end)
 		}
 	}
 }

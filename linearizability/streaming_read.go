@@ -184,8 +184,17 @@ func (c *Checker) compare(p *partitionState, r *readerState, seen run) {
 // compareCold checks what can be checked at once of a read below the hot window;
 // the content is compared by digest when the block is complete.
 func (c *Checker) compareCold(p *partitionState, r *readerState, seen *run) {
-	if p.holes.covered(seen.base, seen.end()) > 0 {
+	switch covered := p.holes.covered(seen.base, seen.end()); {
+	case covered == int64(seen.count):
 		c.placeSeen(p, seen)
+	case covered > 0: // a duplicate of which only a part had been seen
+		for i := range seen.count {
+			slot := *seen
+			slot.base, slot.first, slot.count = seen.base+int64(i), seen.first+i, 1
+			if p.holes.covered(slot.base, slot.end()) > 0 {
+				c.placeSeen(p, &slot)
+			}
+		}
 	}
 	r.coldInSum += int64(seen.count)
 	index := c.readerIndex.get(uint64(r.partition)<<32 | uint64(uint32(r.reader)))
@@ -243,8 +252,11 @@ func (c *Checker) unexpected(p *partitionState, i int32, seen *run) {
 		c.found(phantom(p, seen.id, seen.base, seen.event, action+" and is not in flight"))
 	}
 	p.raise(whole.end(), seen.event)
-	if whole.base >= p.coldEnd {
+	switch {
+	case whole.base >= p.coldEnd:
 		c.place(p, whole, true)
+	case seen.base >= p.coldEnd || p.holes.covered(seen.base, seen.end()) == int64(seen.count):
+		c.place(p, *seen, true)
 	}
 }
 

@@ -1,0 +1,141 @@
+package linearizability
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Goal: permitted loss is counted exactly and never reported as a violation; the
+// same loss under the claim is one.
+
+const testCause = Cause(3)
+
+func lossyRun(asserted Asserted, acksAll bool, lose func(c *Checker, p Partition)) *Report {
+	c := NewChecker(Config{Asserted: asserted})
+	p := testPartition
+	for i := range uint64(4) {
+		id := NewBatchID(1, i+1)
+		c.Invoke(p, id, 10, acksAll, i)
+		c.Acked(p, id, int64(i)*10, i)
+	}
+	seen := int64(2) // batches that reach a consumer before the loss
+	c.HighWatermark(1, p, seen*10, 1, false, 10)
+	for i := range seen {
+		c.ReadBatch(1, p, i*10, 10, NewBatchID(1, uint64(i+1)), 0, 10)
+	}
+	lose(c, p)
+	// The log goes on with another batch where the lost ones had been.
+	id := NewBatchID(2, 1)
+	c.Invoke(p, id, 5, acksAll, 20)
+	c.Acked(p, id, 20, 21)
+	c.InvokeRead(9, p, 22)
+	c.HighWatermark(9, p, 25, 2, true, 23)
+	c.ReaderReset(9, p, 0, 23)
+	c.ReadBatch(9, p, 0, 10, NewBatchID(1, 1), 0, 24)
+	c.ReadBatch(9, p, 10, 10, NewBatchID(1, 2), 0, 24)
+	c.ReadBatch(9, p, 20, 5, id, 0, 24)
+	c.Drained(9, p, 25, 25)
+	return c.Finish()
+}
+
+func TestLossIsCountedByCause(t *testing.T) {
+	permitted := AssertAll()
+	permitted.NoLostAcks = false
+	truncated := func(c *Checker, p Partition) { c.Truncated(p, 20, testCause, 15) }
+	gone := func(c *Checker, p Partition) {
+		c.Gone(p, NewBatchID(1, 3), testCause, 15)
+		c.Gone(p, NewBatchID(1, 4), testCause, 15)
+	}
+	type outcome struct {
+		Verdict                      Verdict
+		Acked, Lost, Permitted       int64
+		ByCause, Unannounced, Double int64
+	}
+	for _, test := range []struct {
+		name     string
+		asserted Asserted
+		acksAll  bool
+		lose     func(*Checker, Partition)
+		want     outcome
+	}{
+		{"truncated, permitted", permitted, true, truncated, outcome{Ok, 45, 20, 20, 20, 0, 0}},
+		{"truncated, claimed", AssertAll(), true, truncated, outcome{Violation, 45, 20, 0, 20, 0, 0}},
+		{"acks=1, announced", permitted, false, gone, outcome{Ok, 45, 20, 20, 20, 0, 0}},
+		{"acks=1, unannounced", permitted, false, func(*Checker, Partition) {}, outcome{Ok, 45, 20, 20, 0, 20, 0}},
+		// Five of the twenty slots hold another batch now: a violation of its own.
+		{"acks=all, unannounced", permitted, true, func(*Checker, Partition) {}, outcome{Violation, 45, 15, 15, 0, 15, 0}},
+	} {
+		report := lossyRun(test.asserted, test.acksAll, test.lose)
+		got := outcome{report.Verdict, report.Acked, report.Lost, report.PermittedLost, report.LossByCause[testCause], report.UnannouncedLoss(), report.Duplicated}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: %s\n%v %v", test.name, diff, report.Findings.List, report.Inconclusive)
+		}
+	}
+}
+
+func TestFindingsReadAsSentences(t *testing.T) {
+	c := NewChecker(Config{Asserted: AssertAll()})
+	p := testPartition
+	c.Invoke(p, NewBatchID(7, 118), 2, true, 9100)
+	c.Invoke(p, NewBatchID(2, 77), 1, true, 9110)
+	c.Acked(p, NewBatchID(7, 118), 42, 9131)
+	c.HighWatermark(5, p, 44, 4, false, 9240)
+	c.ReadBatch(5, p, 42, 1, NewBatchID(2, 77), 0, 9240)
+	report := c.Finish()
+	want := "inconsistent-offset orders-3@42: p7#118 was placed at 42 to 43 at t=9.131s (event 9131); p2#77 was at 42 at t=9.240s (event 9240)."
+	when := func(event uint64) string { return map[uint64]string{9131: "t=9.131s", 9240: "t=9.240s"}[event] }
+	if diff := cmp.Diff(want, report.Findings.List[0].Describe("orders-3", when)); diff != "" {
+		t.Error(diff)
+	}
+	if report.Verdict != Violation || len(report.Inconclusive) == 0 {
+		t.Errorf("verdict %s, inconclusive %v: an undrained partition must be named", report.Verdict, report.Inconclusive)
+	}
+}
+
+// TestUndrainedIsInconclusive: nothing wrong was seen, and nothing is proved.
+func TestUndrainedIsInconclusive(t *testing.T) {
+	c := NewChecker(Config{Asserted: AssertAll()})
+	c.Invoke(testPartition, NewBatchID(1, 1), 1, true, 1)
+	c.Acked(testPartition, NewBatchID(1, 1), 0, 2)
+	if report := c.Finish(); report.Verdict != Inconclusive {
+		t.Errorf("verdict %s", report.Verdict)
+	}
+}
+
+// TestPendingIsBounded: more in doubt than can be remembered is said, not hidden.
+func TestPendingIsBounded(t *testing.T) {
+	c := NewChecker(Config{Asserted: AssertAll(), PendingMax: 10})
+	for i := range uint64(11) {
+		c.Invoke(testPartition, NewBatchID(1, i+1), 1, true, i)
+	}
+	if report := c.Finish(); report.Verdict != Inconclusive || len(c.pending) > 10 {
+		t.Errorf("verdict %s with %d pending", report.Verdict, len(c.pending))
+	}
+}
+
+// TestRecorderStopsAtItsBound: what was recorded before the bound stays exact.
+func TestRecorderStopsAtItsBound(t *testing.T) {
+	run := func(corrupt uint64) WindowResult {
+		r := NewRecorder(testPartition, WindowConfig{Asserted: AssertAll(), OperationsMax: 1000})
+		for i := range uint64(5000) {
+			id := NewBatchID(1, i+1)
+			r.Invoke(id, 3, true, i)
+			r.Acked(id, int64(i)*3, i)
+			if i == corrupt {
+				id++
+			}
+			r.ReadBatch(1, int64(i)*3, 3, id, 0, i)
+		}
+		if limit, full := r.Full(); !full || limit != 1500 || len(r.operations) > 1001 {
+			t.Errorf("limit %d, full %v, %d operations", limit, full, len(r.operations))
+		}
+		return r.Check()
+	}
+	if result := run(1 << 40); result.Verdict != Ok || result.Operations < 900 {
+		t.Errorf("%s with %d operations: %v %v", result.Verdict, result.Operations, result.Findings, result.Notes)
+	}
+	if result := run(250); result.Verdict != Violation {
+		t.Errorf("a corrupted read below the limit: %s", result.Verdict)
+	}
+}
