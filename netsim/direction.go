@@ -248,9 +248,13 @@ func (n *Network) pop(d int32) {
 	r.count--
 }
 
-// truncate throws away all frames but the first keep ones.
+// truncate throws away all frames but the first keep ones. An abort at the head
+// stays: it is the receiving end's own.
 func (n *Network) truncate(d int32, keep uint32) {
 	r := &n.dirs[d]
+	if r.count > 0 && r.at(0).kind == frameAbort {
+		keep = max(keep, 1)
+	}
 	for i := keep; i < r.count; i++ {
 		f := r.at(i)
 		if f.lost {
