@@ -30,8 +30,9 @@ type echoWait struct {
 }
 
 const (
-	echoFile  = edge.FileID(1)
-	syncEvery = 50
+	echoFile    = edge.FileID(1)
+	echoFileMax = 1 << 20 // the file starts over, so that memory is bounded
+	syncEvery   = 50
 )
 
 func (s *echoServer) Step(ev *edge.Event, e *edge.Effects) {
@@ -54,13 +55,11 @@ func (s *echoServer) Step(ev *edge.Event, e *edge.Effects) {
 
 func (s *echoServer) write(w echoWait, e *edge.Effects) {
 	s.waiting = append(s.waiting, w)
-	n := len(e.Disk)
-	if n < cap(e.Disk) {
-		e.Disk = e.Disk[:n+1]
-	} else {
-		e.Disk = append(e.Disk, edge.DiskOp{})
+	if s.size > echoFileMax {
+		s.size = 0
+		e.Disk = append(e.Disk, edge.DiskOp{Kind: edge.OpTruncate, File: echoFile}, edge.DiskOp{Kind: edge.OpSync, File: echoFile})
 	}
-	e.Disk[n] = edge.DiskOp{Kind: edge.OpWrite, File: echoFile, Offset: s.size, Data: []edge.Slice{w.frame.Retain().All()}}
+	e.Disk = append(e.Disk, edge.DiskOp{Kind: edge.OpWrite, File: echoFile, Offset: s.size, Data: []edge.Slice{w.frame.Retain().All()}})
 	s.size += int64(w.frame.Len())
 	if s.writes++; s.writes%syncEvery == 0 {
 		e.Disk = append(e.Disk, edge.DiskOp{Kind: edge.OpSync, File: echoFile})

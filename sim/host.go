@@ -56,13 +56,13 @@ type HostConfig struct {
 // next one waits until the cost of this one has passed. An idle machine thus
 // answers at once; a busy one saturates at the rate that the costs allow.
 type Cost struct {
-	Frame  time.Duration // each frame received
-	KiB    time.Duration // each KiB of frames received or sent, read or written
-	Send   time.Duration // each frame sent
-	Disk   time.Duration // each disk result, and each operation submitted
-	Conn   time.Duration // each connection opened, failed or closed
-	Wake   time.Duration // each wake-up
-	Faster int32         // parallel threads to which the work is spread; 0 is 1
+	Frame   time.Duration // each frame received
+	KiB     time.Duration // each KiB of frames received or sent, read or written
+	Send    time.Duration // each frame sent
+	Disk    time.Duration // each disk result, and each operation submitted
+	Conn    time.Duration // each connection opened, failed or closed
+	Wake    time.Duration // each wake-up
+	Threads int32         // over which the work is spread evenly; 0 is 1
 }
 
 // BrokerCost is a broker process that a single thread drives: about 150,000
@@ -72,9 +72,11 @@ func BrokerCost() Cost {
 		Disk: time.Microsecond, Conn: 20 * time.Microsecond, Wake: time.Microsecond}
 }
 
-func (c *Cost) of(ev *edge.Event, e *edge.Effects) time.Duration {
+// of returns the cost of one step; received is the length of what came with
+// the event, which the machine may have released.
+func (c *Cost) of(ev *edge.Event, received int, e *edge.Effects) time.Duration {
 	var t time.Duration
-	bytes := 0
+	bytes := received
 	switch ev.Kind {
 	case edge.EventFrame:
 		t = c.Frame
@@ -96,8 +98,8 @@ func (c *Cost) of(ev *edge.Event, e *edge.Effects) time.Duration {
 		}
 	}
 	t += c.KiB * time.Duration(bytes) / 1024
-	if c.Faster > 1 {
-		t /= time.Duration(c.Faster)
+	if c.Threads > 1 {
+		t /= time.Duration(c.Threads)
 	}
 	return t
 }

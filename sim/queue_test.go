@@ -24,14 +24,9 @@ func TestQueueAgainstSearch(t *testing.T) {
 			if when == 9 {
 				when = clock.Never
 			}
-			if rapid.Bool().Draw(t, "again") {
-				q.Again(Source(s), when)
+			q.Set(Source(s), when)
+			if at[s] != when {
 				at[s], seq[s] = when, step
-			} else {
-				q.Set(Source(s), when)
-				if at[s] != when {
-					at[s], seq[s] = when, step
-				}
 			}
 			best := 0
 			for i := range at {

@@ -9,7 +9,6 @@ package sim
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/clock"
@@ -58,16 +57,20 @@ const sourceNetwork = Source(0)
 func sourceDisk(h netsim.HostID) Source    { return Source(1 + 2*h) }
 func sourceMachine(h netsim.HostID) Source { return Source(2 + 2*h) }
 
+// standingMax bounds the events of one instant.
+const standingMax = 1 << 24
+
 // World is one simulated world.
 type World struct {
-	cfg     Config
-	streams Streams
-	queue   *Queue
-	clock   *clock.Virtual
-	net     *netsim.Network
-	hosts   []host
-	trace   Trace
-	stopped string
+	cfg      Config
+	streams  Streams
+	queue    *Queue
+	clock    *clock.Virtual
+	net      *netsim.Network
+	hosts    []host
+	trace    Trace
+	stopped  string
+	standing int // events since time has moved
 
 	event   edge.Event // the one being consumed
 	effects edge.Effects
@@ -119,6 +122,12 @@ func (w *World) Hosts() int { return len(w.hosts) }
 
 // Name returns a host's name.
 func (w *World) Name(h netsim.HostID) string { return w.hosts[h].name }
+
+// Host returns the host with that name.
+func (w *World) Host(name string) (netsim.HostID, bool) { return w.net.Host(name) }
+
+// Zone returns the name of a host's zone.
+func (w *World) Zone(h netsim.HostID) string { return w.cfg.Topology.Hosts[h].Zone }
 
 // State returns what a host is doing.
 func (w *World) State(h netsim.HostID) State { return w.hosts[h].state }
@@ -187,9 +196,26 @@ func (w *World) StepOne() bool {
 	return true
 }
 
+// TimelineMoved must be called when a timeline's Next has changed other than by
+// its Act. It may be called by an observer.
+func (w *World) TimelineMoved(t Timeline) {
+	for i := range w.cfg.Timelines {
+		if w.cfg.Timelines[i] == t {
+			w.queue.Set(w.sourceTimeline(i), t.Next())
+		}
+	}
+}
+
 func (w *World) step(s Source, at clock.Instant) {
-	w.clock.Advance(max(at, w.clock.Now()))
 	now := w.clock.Now()
+	if at > now {
+		now = at
+		w.clock.Advance(now)
+		w.standing = 0
+	} else if w.standing++; w.standing > standingMax {
+		panic(fmt.Sprintf("sim: %d events at %v, the last of source %d: somebody asks for the present again and again",
+			w.standing, now, s))
+	}
 	switch {
 	case s == sourceNetwork:
 		if d, ok := w.net.Pop(now); ok {
@@ -281,8 +307,7 @@ func (w *World) consume(now clock.Instant, h *host) {
 	if frame != nil {
 		frame.Release()
 	}
-	cost := h.cfg.Cost.of(ev, e) + h.cfg.Cost.KiB*time.Duration(length)/1024
-	h.busyUntil = now.Add(cost)
+	h.busyUntil = now.Add(h.cfg.Cost.of(ev, length, e))
 	*ev = edge.Event{}
 	w.inStep = false
 	w.perform(now, h, e)

@@ -278,3 +278,60 @@ func BenchmarkEcho(b *testing.B) {
 		})
 	}
 }
+
+// pinger sends what it gets, wakes, and writes to its disk, in memory of its own.
+type pinger struct {
+	pool   *edge.Pool
+	peer   string
+	conn   edge.ConnID
+	head   [104]byte
+	data   [1]edge.Slice
+	offset int64
+}
+
+func (p *pinger) Step(ev *edge.Event, e *edge.Effects) {
+	e.Wake = ev.Now.Add(time.Millisecond)
+	switch ev.Kind {
+	case edge.EventBoot:
+		e.Disk = append(e.Disk, edge.DiskOp{Kind: edge.OpOpen, File: 1, Path: "f"})
+		if p.peer != "" {
+			e.Dials = append(e.Dials, edge.Dial{ID: 1, Host: p.peer, Port: 1})
+		}
+	case edge.EventConnOpened:
+		p.conn = ev.Conn
+		p.head[3] = byte(len(p.head) - 4)
+		if p.peer != "" {
+			e.Sends = append(e.Sends, edge.Send{Conn: p.conn, Head: p.head[:]})
+		}
+	case edge.EventFrame:
+		p.data[0] = ev.Frame.All() // now the disk's
+		e.Disk = append(e.Disk, edge.DiskOp{Kind: edge.OpWrite, File: 1, Offset: p.offset, Data: p.data[:]})
+		if p.offset += int64(ev.Frame.Len()); p.offset > 10_000 {
+			p.offset = 0
+			e.Disk = append(e.Disk, edge.DiskOp{Kind: edge.OpTruncate, File: 1}, edge.DiskOp{Kind: edge.OpSync, File: 1})
+		}
+		e.Disk = append(e.Disk, edge.DiskOp{Kind: edge.OpRead, File: 1, Length: 50})
+		e.Sends = append(e.Sends, edge.Send{Conn: p.conn, Head: p.head[:]})
+	case edge.EventDisk:
+		if ev.Disk.Data != nil {
+			ev.Disk.Data.Release()
+		}
+	}
+}
+
+// Goal: the kernel, the network and the disk allocate nothing per event.
+func TestSteadyStateAllocates(t *testing.T) {
+	cfg := echoWorld(1, 2, 0, 0)
+	for i, peer := range []string{"server-1", ""} {
+		cfg.Topology.Hosts[i].Ports = []netsim.Port{{Number: 1}}
+		cfg.Hosts[i].Boot = func(BootInfo) edge.Machine { return &pinger{peer: peer} }
+	}
+	w := New(cfg)
+	w.Run(10e9)
+	before := w.Trace().Events()
+	allocs := testing.AllocsPerRun(5, func() { w.Run(w.Now().Add(time.Second)) })
+	events := (w.Trace().Events() - before) / 6
+	if events < 1000 || allocs > 1 {
+		t.Fatalf("%v allocations in %d events", allocs, events)
+	}
+}

@@ -7,7 +7,7 @@ import "github.com/seed-604ea8f1/windtunnel/broker/edge"
 // last of it perhaps in part; nobody is told. All files are closed.
 func (d *Disk) Kill() {
 	d.stats.Kills++
-	d.endOperations()
+	d.endOperations(true)
 	d.closeAll()
 }
 
@@ -17,7 +17,7 @@ func (d *Disk) Kill() {
 // sectors missing in it.
 func (d *Disk) PowerLoss() {
 	d.stats.PowerLosses++
-	d.endOperations()
+	d.endOperations(!d.cfg.LoseUnsynced)
 	d.abandonWriteBack()
 	d.closeAll()
 	d.surviveJournal()
@@ -28,7 +28,7 @@ func (d *Disk) PowerLoss() {
 
 // Lose replaces the disk by an empty one of the same size.
 func (d *Disk) Lose() {
-	d.endOperations()
+	d.endOperations(false)
 	d.abandonWriteBack()
 	d.closeAll()
 	d.commitJournal()
@@ -39,13 +39,14 @@ func (d *Disk) Lose() {
 	d.deviceUntil, d.backgroundUntil = 0, 0
 }
 
-// endOperations lets a prefix of each queue happen and forgets the rest.
-func (d *Disk) endOperations() {
-	full := d.faults
+// endOperations lets a prefix of each queue happen, if any may, and forgets
+// the rest.
+func (d *Disk) endOperations(mayHappen bool) {
+	errPPM := d.faults.errPPM
 	d.faults.errPPM = 0
 	for k := range d.queues.list {
 		q := &d.queues.list[k]
-		alive := true
+		alive := mayHappen
 		for q.head >= 0 {
 			i := q.head
 			q.head = d.ops[i].next
@@ -56,7 +57,7 @@ func (d *Disk) endOperations() {
 		}
 		q.tail, q.length = -1, 0
 	}
-	d.faults = full
+	d.faults.errPPM = errPPM
 	keep := d.running.list[:0]
 	for _, r := range d.running.list {
 		if d.ops[r.op].node != nil && d.ops[r.op].queue < 0 {
@@ -113,7 +114,7 @@ func (d *Disk) endKilled(p *pendingOp) bool {
 func (d *Disk) abandonWriteBack() {
 	for _, r := range d.running.list {
 		p := &d.ops[r.op]
-		if d.oneIn(2) {
+		if d.oneIn(2) && !d.cfg.LoseUnsynced {
 			d.settle(p.node, p.upTo)
 		}
 		d.freeSlot(r.op)
@@ -136,6 +137,9 @@ func (d *Disk) closeAll() {
 func (d *Disk) surviveJournal() {
 	var lost []entryChange
 	mode := d.below(4) // none, all, and twice a coin for each
+	if d.cfg.LoseUnsynced {
+		mode = 0
+	}
 	for i := range d.journal {
 		op := &d.journal[i]
 		keep := mode == 1 || mode > 1 && d.oneIn(2)
@@ -185,6 +189,9 @@ func (d *Disk) surviveFile(n *node) {
 	var holesFrom int64 = -1
 	if len(n.pending) > 0 {
 		choice := d.below(8)
+		if d.cfg.LoseUnsynced {
+			choice = 0
+		}
 		switch {
 		case choice < surviveNothing:
 			d.undoTo(n, 0, 0)

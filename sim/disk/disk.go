@@ -46,6 +46,10 @@ type Config struct {
 	// DirtyBytesMax is where writers start to wait for the device
 	// (vm.dirty_bytes); 0 is never.
 	DirtyBytesMax int64
+
+	// LoseUnsynced makes a power loss take all that is not stable: the worst
+	// legal outcome instead of a drawn one.
+	LoseUnsynced bool
 }
 
 // Defaults is a machine with 8 GiB of page cache over a network SSD: 200 us a
@@ -149,13 +153,12 @@ func (d *Disk) oneIn(n uint64) bool { return d.below(n) == 0 }
 
 // pendingOp is an operation on its way, or a write-back of the kernel's own.
 type pendingOp struct {
-	op      edge.DiskOp
-	data    []edge.Slice // the operation's Data; its capacity stays with the slot
-	queue   int32        // index of its queue; -1 for a write-back
-	next    int32        // the next of its queue, or of the free list
-	started bool
-	node    *node  // sync and write-back: what is being made stable; retained
-	upTo    uint64 // and up to which change of it
+	op    edge.DiskOp
+	data  []edge.Slice // the operation's Data; its capacity stays with the slot
+	queue int32        // index of its queue; -1 for a write-back
+	next  int32        // the next of its queue, or of the free list
+	node  *node        // sync and write-back: what is being made stable; retained
+	upTo  uint64       // and up to which change of it
 }
 
 // Submit hands over one operation. The disk copies what it needs; the buffers

@@ -11,7 +11,6 @@ import (
 // queues run side by side; the device serves one operation after the other.
 func (d *Disk) start(now clock.Instant, i int32) {
 	p := &d.ops[i]
-	p.started = true
 	extra := d.faults.extra(p.op.Kind)
 	end := now.Add(d.spread(d.cfg.CacheLatency))
 	switch p.op.Kind {
@@ -172,7 +171,7 @@ func (d *Disk) writeBack(now clock.Instant, n *node) {
 	d.stats.BytesDevice += uint64(n.dirtyBytes)
 	d.stats.BytesWrittenBack += uint64(n.dirtyBytes)
 	i := d.takeSlot()
-	d.ops[i] = pendingOp{data: d.ops[i].data, queue: -1, next: -1, started: true, node: n, upTo: n.lastSeq}
+	d.ops[i] = pendingOp{data: d.ops[i].data, queue: -1, next: -1, node: n, upTo: n.lastSeq}
 	d.run(d.backgroundUntil, i)
 }
 
