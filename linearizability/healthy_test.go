@@ -2,6 +2,7 @@ package linearizability
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -28,7 +29,7 @@ func checkBoth(history []call, asserted Asserted, config Config, picture bool) (
 
 func TestHealthyHistoriesPass(t *testing.T) {
 	const histories = 4000
-	var acked, delivered int64
+	var acked, delivered, lost int64
 	for seed := range uint64(histories) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		shape := randomTraits(r)
@@ -49,10 +50,54 @@ func TestHealthyHistoriesPass(t *testing.T) {
 		if window.Verdict != Ok {
 			t.Fatalf("seed %d: windows %s\n%v\n%v\n%s", seed, window.Verdict, window.Findings, window.Notes, describe(history))
 		}
+		if shape.weak && !shape.retention {
+			want := lostAcks(history)
+			if report.Lost != want || report.PermittedLost != want || report.UnannouncedLoss() != want {
+				t.Fatalf("seed %d: %s, want %d lost\n%s", seed, report.Summary(), want, describe(history))
+			}
+			lost += want
+		}
 		acked += report.Acked
 		delivered += report.Delivered
 	}
-	if acked < histories*10 || delivered < histories*10 {
-		t.Fatalf("too little happened: %d acked, %d delivered", acked, delivered)
+	if acked < histories*10 || delivered < histories*10 || lost < histories/10 {
+		t.Fatalf("too little happened: %d acked, %d delivered, %d lost", acked, delivered, lost)
+	}
+}
+
+// lostAcks counts the acknowledged records that the drain did not see.
+func lostAcks(history []call) int64 {
+	acked, drained := map[BatchID]bool{}, map[BatchID]bool{}
+	for _, c := range history {
+		switch {
+		case c.kind == ackCall:
+			acked[c.id] = true
+		case isDrained(c):
+			drained[c.id] = true
+		}
+	}
+	var lost int64
+	for _, c := range history {
+		if c.kind == invokeCall && acked[c.id] && !drained[c.id] {
+			lost += int64(c.count)
+		}
+	}
+	return lost
+}
+
+// TestSampleHearsEveryCall: a recorder fed by the checker records what one fed
+// directly records.
+func TestSampleHearsEveryCall(t *testing.T) {
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		history := generate(r, randomTraits(r))
+		checker := NewChecker(Config{Asserted: AssertAll()})
+		sample := checker.Sample(testPartition, WindowConfig{})
+		checker.apply(history)
+		direct := NewRecorder(testPartition, WindowConfig{Asserted: AssertAll()})
+		direct.apply(history)
+		if !slices.Equal(sample.operations, direct.operations) || sample.clock != direct.clock {
+			t.Fatalf("seed %d: %d operations at %d, want %d at %d", seed, len(sample.operations), sample.clock, len(direct.operations), direct.clock)
+		}
 	}
 }

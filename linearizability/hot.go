@@ -51,6 +51,8 @@ type block struct {
 	start int64
 	sum   digest
 	acked int32 // slots acknowledged
+	// broken: part of it was truncated, so that its sum is of slots that are gone.
+	broken bool
 }
 
 // hotWindow is a ring of runs sorted by base offset. It grows up to a fixed

@@ -74,6 +74,40 @@ func TestLossIsCountedByCause(t *testing.T) {
 	}
 }
 
+// TestTruncationBelowTheHotWindow is undecided: what is left of a block whose end
+// was cut off cannot be compared. It must not look like a violation.
+func TestTruncationBelowTheHotWindow(t *testing.T) {
+	permitted := AssertAll()
+	permitted.NoLostAcks = false
+	c := NewChecker(Config{Asserted: permitted, HotRuns: hotRunsMin})
+	p := testPartition
+	const batches, kept = 100, 30
+	write := func(producer uint32, from, to uint64) {
+		for i := from; i < to; i++ {
+			id := NewBatchID(producer, i+1)
+			c.Invoke(p, id, 10, true, i)
+			c.Acked(p, id, int64(i)*10, i)
+		}
+	}
+	write(1, 0, batches)
+	c.Truncated(p, kept*10, testCause, 200)
+	write(2, kept, batches)
+	c.InvokeRead(9, p, 300)
+	c.HighWatermark(9, p, batches*10, 2, true, 300)
+	c.ReaderReset(9, p, 0, 300)
+	for i := range uint64(batches) {
+		producer := uint32(1)
+		if i >= kept {
+			producer = 2
+		}
+		c.ReadBatch(9, p, int64(i)*10, 10, NewBatchID(producer, i+1), 0, 300)
+	}
+	c.Drained(9, p, batches*10, 301)
+	if report := c.Finish(); report.Verdict != Inconclusive || report.Unverified == 0 {
+		t.Errorf("%s %v", report.Summary(), report.Findings.List)
+	}
+}
+
 func TestFindingsReadAsSentences(t *testing.T) {
 	c := NewChecker(Config{Asserted: AssertAll()})
 	p := testPartition

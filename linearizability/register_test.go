@@ -233,3 +233,19 @@ func TestOwnership(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkOffsetRegister(b *testing.B) {
+	c := NewOffsetChecker()
+	key := OffsetKey{Group: 1, Partition: testPartition}
+	b.ReportAllocs()
+	for i := range b.N {
+		token := OffsetToken(i + 1)
+		c.CommitInvoked(key, token, int64(i), uint64(i))
+		handle := c.FetchInvoked(key)
+		c.CommitReturned(key, token, Ok, uint64(i))
+		c.FetchReturned(key, handle, token, int64(i), uint64(i))
+	}
+	if report := c.Finish(0); report.Verdict != Ok {
+		b.Fatal(report.Findings.List)
+	}
+}

@@ -111,7 +111,8 @@ type partitionState struct {
 	openWatermark []interval // {hw, event}: told, with the slots around not yet written
 	ackedUnplaced []int32
 	invoked       bool
-	expiredGap    int64 // at the end: longest stretch below the log start that nobody saw
+	sample        *Recorder // hears the same calls, or nil
+	expiredGap    int64     // at the end: longest stretch below the log start that nobody saw
 	drained       bool
 	drainEnd      int64
 	drainEvent    uint64
@@ -127,6 +128,16 @@ func NewChecker(config Config) *Checker {
 		config.PendingMax = pendingMaxDefault
 	}
 	return &Checker{config: config}
+}
+
+// Sample starts a recorder that hears the same calls for one partition, so that
+// the caller makes them once. Call it before the first call for the partition, or
+// with config.Start at an offset that is committed and ends a batch.
+func (c *Checker) Sample(name Partition, config WindowConfig) *Recorder {
+	config.Asserted = c.config.Asserted
+	p := c.partition(name)
+	p.sample = NewRecorder(name, config)
+	return p.sample
 }
 
 func (c *Checker) partition(name Partition) *partitionState {
@@ -183,6 +194,9 @@ func (c *Checker) Invoke(name Partition, id BatchID, count int32, acksAll bool, 
 	p := c.partition(name)
 	p.invoked = true
 	c.report.BatchesInvoked++
+	if p.sample != nil {
+		p.sample.Invoke(id, count, acksAll, event)
+	}
 	if count < 1 || c.pendingIndex.get(uint64(id)) >= 0 {
 		panic(fmt.Sprintf("invoke of %s with %d records: empty or already in flight", id, count))
 	}
@@ -213,6 +227,9 @@ func (c *Checker) Invoke(name Partition, id BatchID, count int32, acksAll bool, 
 func (c *Checker) Acked(name Partition, id BatchID, base int64, event uint64) {
 	c.tick++
 	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.Acked(id, base, event)
+	}
 	i := c.pendingIndex.get(uint64(id))
 	if i < 0 {
 		c.ackedSettled(p, id, base, event)
@@ -288,11 +305,15 @@ func (c *Checker) ackedSettled(p *partitionState, id BatchID, base int64, event 
 // Failed says that a batch was certainly not appended, whatever its attempts.
 func (c *Checker) Failed(name Partition, id BatchID, event uint64) {
 	c.tick++
+	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.Failed(id, event)
+	}
 	i := c.pendingIndex.get(uint64(id))
 	if i < 0 {
 		return
 	}
-	b, p := &c.pending[i], c.partition(name)
+	b := &c.pending[i]
 	b.failed, b.returned, b.answered = true, true, event
 	if b.base >= 0 {
 		c.found(Finding{Kind: FailedAppendPresent, Partition: p.name, Offset: b.base, Records: int64(b.count),
@@ -312,6 +333,9 @@ func (c *Checker) Failed(name Partition, id BatchID, event uint64) {
 // stays pending until somebody sees it or Gone.
 func (c *Checker) Unknown(name Partition, id BatchID, event uint64) {
 	c.tick++
+	if p := c.partition(name); p.sample != nil {
+		p.sample.Unknown(id, event)
+	}
 	if i := c.pendingIndex.get(uint64(id)); i >= 0 {
 		b := &c.pending[i]
 		b.returned, b.answered = true, event
@@ -325,11 +349,15 @@ func (c *Checker) Unknown(name Partition, id BatchID, event uint64) {
 // was announced. Acknowledged ones count as lost.
 func (c *Checker) Gone(name Partition, id BatchID, cause Cause, event uint64) {
 	c.tick++
+	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.Gone(id, event)
+	}
 	i := c.pendingIndex.get(uint64(id))
 	if i < 0 {
 		return
 	}
-	b, p := &c.pending[i], c.partition(name)
+	b := &c.pending[i]
 	if b.acked {
 		c.lost(p, b, event)
 		c.report.LossByCause[cause] += int64(b.count)

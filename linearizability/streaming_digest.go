@@ -56,7 +56,7 @@ func (p *partitionState) sum(from, to int64) (digest, bool) {
 		if i+1 < len(p.blocks) {
 			end = p.blocks[i+1].start
 		}
-		if end > to {
+		if end > to || p.blocks[i].broken {
 			return total, false
 		}
 		total.batches += p.blocks[i].sum.batches
@@ -98,6 +98,9 @@ const deletedBlocksMax = 1024
 func (c *Checker) LogStart(name Partition, offset int64, reason LogStartReason, event uint64) {
 	c.tick++
 	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.LogStart(offset, reason, event)
+	}
 	switch {
 	case offset < p.logStart:
 		c.found(Finding{Kind: LogStartInvalid, Partition: p.name, Offset: offset,
@@ -128,6 +131,9 @@ func (c *Checker) LogStart(name Partition, offset int64, reason LogStartReason, 
 func (c *Checker) Truncated(name Partition, from int64, cause Cause, event uint64) {
 	c.tick++
 	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.Truncated(from, event)
+	}
 	lost := c.cutHot(p, from)
 	if from < p.coldEnd {
 		lost += c.cutCold(p, from)
@@ -199,6 +205,7 @@ func (c *Checker) cutCold(p *partitionState, from int64) int64 {
 	for len(p.blocks) > 0 {
 		last := &p.blocks[len(p.blocks)-1]
 		if last.start < from {
+			last.broken = true
 			break
 		}
 		lost += int64(last.acked)

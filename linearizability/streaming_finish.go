@@ -8,6 +8,9 @@ import "fmt"
 func (c *Checker) Drained(reader int32, name Partition, end int64, event uint64) {
 	c.tick++
 	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.Drained(reader, end, event)
+	}
 	r := c.reader(p, reader)
 	p.drained, p.drainEnd, p.drainEvent = true, end, event
 	if r.from < 0 && end == p.logStart {

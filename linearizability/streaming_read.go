@@ -7,6 +7,9 @@ import "fmt"
 func (c *Checker) InvokeRead(reader int32, name Partition, event uint64) {
 	c.tick++
 	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.InvokeRead(reader, event)
+	}
 	r := c.reader(p, reader)
 	r.strictFloor, r.strictTick = p.floor, c.tick
 	r.event = event
@@ -19,6 +22,9 @@ func (c *Checker) InvokeRead(reader int32, name Partition, event uint64) {
 func (c *Checker) HighWatermark(reader int32, name Partition, watermark int64, leaderEpoch int32, strict bool, event uint64) {
 	c.tick++
 	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.HighWatermark(reader, watermark, leaderEpoch, strict, event)
+	}
 	r := c.reader(p, reader)
 	if strict {
 		c.strictRead(p, r, watermark, event)
@@ -109,6 +115,9 @@ func (c *Checker) checkWatermark(p *partitionState, watermark int64, event uint6
 func (c *Checker) ReadBatch(reader int32, name Partition, baseOffset int64, count int32, id BatchID, firstIndex int32, event uint64) {
 	c.tick++
 	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.ReadBatch(reader, baseOffset, count, id, firstIndex, event)
+	}
 	r := c.reader(p, reader)
 	if r.from < 0 {
 		r.start(baseOffset)
@@ -292,6 +301,9 @@ func (r *readerState) start(offset int64) {
 func (c *Checker) ReaderReset(reader int32, name Partition, to int64, event uint64) {
 	c.tick++
 	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.ReaderReset(reader, to, event)
+	}
 	r := c.reader(p, reader)
 	if r.from >= 0 {
 		c.closeSum(p, r)
