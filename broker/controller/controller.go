@@ -65,10 +65,10 @@ func (r Role) String() string { return [...]string{"unattached", "follower", "ca
 
 // Controller is one node of the quorum. Its parts:
 //
-//	quorum   the raft node and its timers            (quorum.go)
-//	journal  the raft log on disk                    (journal.go, recover.go)
-//	active   what only the active controller has     (active.go)
-//	handlers (head image, request) -> records, response
+//	quorum   the raft node and its timers           (quorum.go, messages.go)
+//	journal  the raft log on disk                   (journal.go, frame.go, recover.go)
+//	active   what only the active controller has    (active.go, sessions.go)
+//	handlers (head image, request) -> records, response: one file per subject
 type Controller struct {
 	cfg       Config
 	sender    caller.Sender
@@ -80,16 +80,19 @@ type Controller struct {
 	applied int64
 	active  *active // nil on all but the active controller
 	fetches []metadataFetch
+	halted  bool
 }
 
 // New returns a controller that waits for Boot.
 func New(cfg Config, sender caller.Sender, responder conn.Responder) *Controller {
-	return &Controller{cfg: cfg, sender: sender, responder: responder, image: meta.Empty()}
+	k := &Controller{cfg: cfg, sender: sender, responder: responder, image: meta.Empty()}
+	k.quorum = quorum{leader: -1, snapshotEntries: snapshotEntriesMax, keptEntries: keptEntries}
+	return k
 }
 
 // Boot starts to recover the raft log. Until Ready, requests are refused and
 // raft messages dropped.
-func (k *Controller) Boot(c *step.Context) { k.journal.boot(c) }
+func (k *Controller) Boot(c *step.Context) { k.boot(c) }
 
 // Ready tells whether the log has been recovered.
 func (k *Controller) Ready() bool { return k.quorum.node != nil }
@@ -119,8 +122,39 @@ func (k *Controller) ActiveController() int32 { return k.quorum.leader }
 func (k *Controller) Disk(c *step.Context, r *edge.DiskResult) { k.disk(c, r) }
 
 // Timer takes a due timer.
-func (k *Controller) Timer(c *step.Context, id timer.ID) { k.timer(c, id) }
+func (k *Controller) Timer(c *step.Context, id timer.ID) {
+	if k.halted || !k.Ready() {
+		return
+	}
+	switch id.Kind {
+	case timerElection:
+		k.electionTimer(c)
+	case timerTick:
+		k.tick(c)
+	case timerSession:
+		k.sessionTimer(c)
+	case timerBalance:
+		k.balanceTimer(c)
+	case timerUnclean:
+		k.uncleanTimer(c)
+	case timerFetch:
+		k.fetchTimer(c)
+	}
+}
 
 // Handle takes a request from the controller listener. It answers now or, when
 // the answer depends on a commit, later.
-func (k *Controller) Handle(c *step.Context, r *conn.Request) { k.handle(c, r) }
+func (k *Controller) Handle(c *step.Context, r *conn.Request) {
+	switch r.Key {
+	case KeyRaft:
+		if k.halted || !k.Ready() {
+			k.responder.NoResponse(c, r.ID)
+			return
+		}
+		k.receive(c, r)
+	case KeyMetadataFetch:
+		k.fetch(c, r)
+	default:
+		k.request(c, r)
+	}
+}

@@ -1,0 +1,230 @@
+package controller
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// pendingMax bounds the requests that wait for a commit. A controller that
+// cannot reach a majority must not collect them without end; the next one gets
+// REQUEST_TIMED_OUT, which clients retry.
+const pendingMax = 4096
+
+// active is what the active controller has and loses with its leadership.
+//
+// Requests are decided on head, the image with all that has been proposed,
+// committed or not. The answer waits until the offset that it depends on has
+// been applied, so that nobody learns of a decision that could be lost.
+type active struct {
+	term       int32
+	head       *meta.Image
+	nextOffset int64
+	proposed   []speculation // in the order of their offsets
+	pending    []pendingResponse
+	sessions   sessions
+}
+
+// speculation is the image that a proposed batch will lead to.
+type speculation struct {
+	offset int64
+	image  *meta.Image
+}
+
+// pendingResponse waits until offset has been applied.
+type pendingResponse struct {
+	offset  int64
+	id      conn.RequestID
+	request kmsg.Request
+	resp    kmsg.Response
+}
+
+// change is one request, timer or broker's event in progress: it sees the
+// effect of its own records, which all get the same offset.
+type change struct {
+	k       *Controller
+	c       *step.Context
+	image   *meta.Image
+	offset  int64
+	records []meta.Record
+}
+
+func (t *change) add(records ...meta.Record) {
+	if len(records) == 0 {
+		return
+	}
+	t.records = append(t.records, records...)
+	t.image = t.image.Preview(records)
+}
+
+// activate makes this node the active controller: its first entry has been
+// applied, hence everything that earlier controllers have committed.
+func (k *Controller) activate(c *step.Context) {
+	k.active = &active{term: int32(k.quorum.term), head: k.image, nextOffset: k.applied + 1}
+	c.Logf(edge.Info, "controller: active at term %d, offset %d", k.quorum.term, k.applied)
+	k.activateSessions(c)
+	k.setTimer(c, timerBalance, time.Duration(k.cfg.Broker.LeaderImbalanceCheckIntervalSeconds)*time.Second)
+	k.setTimer(c, timerUnclean, millis(k.cfg.Broker.UncleanElectionIntervalMillis))
+	if k.image.ClusterID == "" {
+		t := k.begin(c)
+		bootstrap(t)
+		k.propose(t)
+	} else if k.image.ClusterID != k.cfg.ClusterID {
+		k.halt(c, "controller: the metadata log belongs to cluster %q, this is %q", k.image.ClusterID, k.cfg.ClusterID)
+	}
+}
+
+// resign ends the active state. What was proposed may or may not be committed
+// by the next controller: those who asked have to find out there.
+func (k *Controller) resign(c *step.Context) {
+	a := k.active
+	k.active = nil
+	c.Logf(edge.Info, "controller: no longer active at term %d, %d requests unanswered", a.term, len(a.pending))
+	for i := range a.pending {
+		p := &a.pending[i]
+		k.responder.Respond(c, p.id, refuse(p.request, kerr.NotController))
+	}
+	k.endFetches(c)
+	for _, kind := range []uint8{timerSession, timerBalance, timerUnclean, timerFetch} {
+		k.cancelTimer(c, kind)
+	}
+}
+
+func (k *Controller) begin(c *step.Context) *change {
+	return &change{k: k, c: c, image: k.active.head, offset: k.active.nextOffset}
+}
+
+// propose hands the change's records to raft and moves head forward.
+func (k *Controller) propose(t *change) {
+	if len(t.records) == 0 {
+		return
+	}
+	a := k.active
+	if err := k.quorum.node.Propose(meta.AppendRecords(nil, t.records)); err != nil {
+		// Only a leader proposes, and it has no limit of uncommitted bytes.
+		panic(fmt.Sprintf("controller: leader of term %d cannot propose: %v", a.term, err))
+	}
+	a.head = a.head.Apply(t.records, t.offset, a.term)
+	a.proposed = append(a.proposed, speculation{t.offset, a.head})
+	a.nextOffset++
+	k.sessionsChanged(t.c)
+}
+
+// speculated returns the image that was computed when the entry was proposed.
+func (a *active) speculated(offset int64) *meta.Image {
+	if a == nil || len(a.proposed) == 0 {
+		return nil
+	}
+	s := a.proposed[0]
+	if s.offset != offset {
+		panic(fmt.Sprintf("controller: offset %d applied, %d was proposed", offset, s.offset))
+	}
+	a.proposed[0] = speculation{}
+	a.proposed = a.proposed[1:]
+	return s.image
+}
+
+// respond answers when all that has been proposed so far is applied: also an
+// answer without records may be about head.
+func (k *Controller) respond(c *step.Context, id conn.RequestID, req kmsg.Request, resp kmsg.Response) {
+	a := k.active
+	if last := a.nextOffset - 1; last > k.applied {
+		a.pending = append(a.pending, pendingResponse{last, id, req, resp})
+		return
+	}
+	k.responder.Respond(c, id, resp)
+}
+
+// committed answers what has waited for the entries just applied.
+func (k *Controller) committed(c *step.Context) {
+	if k.active == nil {
+		return
+	}
+	a := k.active
+	n := 0
+	for n < len(a.pending) && a.pending[n].offset <= k.applied {
+		k.responder.Respond(c, a.pending[n].id, a.pending[n].resp)
+		n++
+	}
+	if n > 0 {
+		a.pending = append(a.pending[:0], a.pending[n:]...)
+	}
+	k.serveFetches(c)
+}
+
+// request handles one of Kafka's own requests.
+func (k *Controller) request(c *step.Context, r *conn.Request) {
+	req := kmsg.RequestForKey(r.Key)
+	if req == nil || !handled(r.Key) || r.Version < 0 || r.Version > req.MaxVersion() {
+		k.responder.Disconnect(c, r.ID)
+		return
+	}
+	req.SetVersion(r.Version)
+	if err := req.ReadFrom(r.Body); err != nil {
+		c.Logf(edge.Warn, "controller: request %d from %s: %v", r.Key, r.Peer, err)
+		k.responder.Disconnect(c, r.ID)
+		return
+	}
+	switch {
+	case k.active == nil || k.halted:
+		k.responder.Respond(c, r.ID, refuse(req, kerr.NotController))
+		return
+	case len(k.active.pending) >= pendingMax:
+		k.responder.Respond(c, r.ID, refuse(req, kerr.RequestTimedOut))
+		return
+	}
+	t := k.begin(c)
+	resp := t.dispatch(req)
+	k.propose(t)
+	k.respond(c, r.ID, req, resp)
+	k.drive(c)
+}
+
+// handled lists the keys that dispatch knows.
+func handled(key int16) bool {
+	switch kmsg.Key(key) {
+	case kmsg.CreateTopics, kmsg.DeleteTopics, kmsg.CreatePartitions, kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs,
+		kmsg.ElectLeaders, kmsg.DescribeQuorum, kmsg.AlterPartition, kmsg.BrokerRegistration, kmsg.BrokerHeartbeat,
+		kmsg.UnregisterBroker, kmsg.AllocateProducerIDs, kmsg.UpdateFeatures:
+		return true
+	}
+	return false
+}
+
+func (t *change) dispatch(req kmsg.Request) kmsg.Response {
+	switch req := req.(type) {
+	case *kmsg.BrokerRegistrationRequest:
+		return t.registerBroker(req)
+	case *kmsg.BrokerHeartbeatRequest:
+		return t.heartbeat(req)
+	case *kmsg.UnregisterBrokerRequest:
+		return t.unregisterBroker(req)
+	case *kmsg.AlterPartitionRequest:
+		return t.alterPartition(req)
+	case *kmsg.AllocateProducerIDsRequest:
+		return t.allocateProducerIDs(req)
+	case *kmsg.CreateTopicsRequest:
+		return t.createTopics(req)
+	case *kmsg.DeleteTopicsRequest:
+		return t.deleteTopics(req)
+	case *kmsg.CreatePartitionsRequest:
+		return t.createPartitions(req)
+	case *kmsg.IncrementalAlterConfigsRequest:
+		return t.incrementalAlterConfigs(req)
+	case *kmsg.AlterConfigsRequest:
+		return t.alterConfigs(req)
+	case *kmsg.ElectLeadersRequest:
+		return t.electLeaders(req)
+	case *kmsg.UpdateFeaturesRequest:
+		return t.updateFeatures(req)
+	case *kmsg.DescribeQuorumRequest:
+		return t.describeQuorum(req)
+	}
+	panic(fmt.Sprintf("controller: no handler for %T", req))
+}

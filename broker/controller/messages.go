@@ -1,0 +1,119 @@
+package controller
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/caller"
+	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+)
+
+// receive steps the messages of one KeyRaft request.
+func (k *Controller) receive(c *step.Context, r *conn.Request) {
+	k.responder.NoResponse(c, r.ID)
+	body := r.Body
+	for i := 0; len(body) > 0 && i < raftGroupMax; i++ {
+		n, used := binary.Uvarint(body)
+		if used <= 0 || n > uint64(len(body)-used) {
+			c.Logf(edge.Warn, "metadata log: raft messages from %s are cut short", r.Peer)
+			break
+		}
+		m := new(pb.Message)
+		err := proto.Unmarshal(body[used:used+int(n)], m)
+		body = body[used+int(n):]
+		if err != nil || !k.acceptable(m) {
+			c.Logf(edge.Warn, "metadata log: a raft message from %s is refused", r.Peer)
+			continue
+		}
+		k.stepMessage(c, m)
+	}
+	k.drive(c)
+}
+
+// acceptable keeps from raft what it would panic about.
+func (k *Controller) acceptable(m *pb.Message) bool {
+	q := &k.quorum
+	if m.GetTo() != raftID(k.cfg.NodeID) || m.GetFrom() == m.GetTo() || !slices.Contains(q.ids, m.GetFrom()) {
+		return false
+	}
+	switch m.GetType() {
+	case pb.MsgApp:
+		for i, e := range m.GetEntries() {
+			if e.GetIndex() != m.GetIndex()+uint64(i)+1 || e.GetType() != pb.EntryNormal {
+				return false
+			}
+		}
+		return true
+	case pb.MsgSnap:
+		s := m.GetSnapshot().GetMetadata()
+		return s.GetIndex() > 0 && slices.Equal(s.GetConfState().GetVoters(), q.ids)
+	case pb.MsgAppResp, pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVote, pb.MsgPreVoteResp, pb.MsgHeartbeat, pb.MsgHeartbeatResp:
+		return true
+	}
+	return false
+}
+
+func (k *Controller) stepMessage(c *step.Context, m *pb.Message) {
+	q := &k.quorum
+	if m.GetType() == pb.MsgHeartbeat {
+		// A leader that remembers more of us than we do: our disk was replaced.
+		// Following it is harmless; what we lost comes with its next term.
+		if last := k.lastIndex(); m.GetCommit() > last {
+			m.Commit = new(last)
+		}
+	}
+	// An error says that raft has dropped the message, which a network may do too.
+	_ = q.node.Step(m)
+	k.observe(c)
+	switch m.GetType() {
+	case pb.MsgApp, pb.MsgHeartbeat, pb.MsgSnap:
+		if q.role == Follower && q.leader == nodeID(m.GetFrom()) && q.term == m.GetTerm() {
+			k.armElection(c, true)
+		}
+	}
+}
+
+// send groups the messages of one Ready by receiver.
+func (k *Controller) send(c *step.Context, messages []*pb.Message) {
+	for _, id := range k.quorum.ids {
+		var body []byte
+		for _, m := range messages {
+			if m.GetTo() != id {
+				continue
+			}
+			b := marshal(m)
+			body = binary.AppendUvarint(body, uint64(len(b)))
+			body = append(body, b...)
+			if m.GetType() == pb.MsgSnap {
+				// Whether it arrives shows in the answer to the next append.
+				k.quorum.node.ReportSnapshot(id, raft.SnapshotFinish)
+			}
+		}
+		if len(body) > 0 {
+			k.sender.Send(c, caller.Call{To: nodeID(id), Channel: caller.ChannelRaft, Key: KeyRaft, Body: body, OneWay: true})
+		}
+	}
+}
+
+// silent drops raft's own log lines; observe logs what matters. Panics stay
+// panics: they are assertions.
+type silent struct{}
+
+func (silent) Debug(...any)                   {}
+func (silent) Debugf(string, ...any)          {}
+func (silent) Info(...any)                    {}
+func (silent) Infof(string, ...any)           {}
+func (silent) Warning(...any)                 {}
+func (silent) Warningf(string, ...any)        {}
+func (silent) Error(...any)                   {}
+func (silent) Errorf(string, ...any)          {}
+func (silent) Fatal(v ...any)                 { panic(fmt.Sprint(v...)) }
+func (silent) Fatalf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }
+func (silent) Panic(v ...any)                 { panic(fmt.Sprint(v...)) }
+func (silent) Panicf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }

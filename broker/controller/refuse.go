@@ -1,0 +1,77 @@
+package controller
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// refuse answers a request as a whole with one error: at the top where the
+// response has room for it, for each of its items otherwise.
+func refuse(req kmsg.Request, e *kerr.Error) kmsg.Response {
+	resp := req.ResponseKind()
+	code, message := e.Code, &e.Description
+	switch resp := resp.(type) {
+	case *kmsg.BrokerRegistrationResponse:
+		resp.ErrorCode, resp.BrokerEpoch = code, -1
+	case *kmsg.BrokerHeartbeatResponse:
+		resp.ErrorCode, resp.IsFenced = code, true
+	case *kmsg.UnregisterBrokerResponse:
+		resp.ErrorCode, resp.ErrorMessage = code, message
+	case *kmsg.AlterPartitionResponse:
+		resp.ErrorCode = code
+	case *kmsg.AllocateProducerIDsResponse:
+		resp.ErrorCode, resp.ProducerIDStart = code, -1
+	case *kmsg.ElectLeadersResponse:
+		refuseElection(req.(*kmsg.ElectLeadersRequest), resp, code)
+	case *kmsg.UpdateFeaturesResponse:
+		resp.ErrorCode, resp.ErrorMessage = code, message
+	case *kmsg.DescribeQuorumResponse:
+		resp.ErrorCode, resp.ErrorMessage = code, message
+	case *kmsg.CreateTopicsResponse:
+		for _, t := range req.(*kmsg.CreateTopicsRequest).Topics {
+			rt := kmsg.NewCreateTopicsResponseTopic()
+			rt.Topic, rt.ErrorCode, rt.ErrorMessage = t.Topic, code, message
+			resp.Topics = append(resp.Topics, rt)
+		}
+	case *kmsg.DeleteTopicsResponse:
+		for _, t := range deletions(req.(*kmsg.DeleteTopicsRequest)) {
+			rt := kmsg.NewDeleteTopicsResponseTopic()
+			rt.Topic, rt.TopicID, rt.ErrorCode, rt.ErrorMessage = t.Topic, t.TopicID, code, message
+			resp.Topics = append(resp.Topics, rt)
+		}
+	case *kmsg.CreatePartitionsResponse:
+		for _, t := range req.(*kmsg.CreatePartitionsRequest).Topics {
+			rt := kmsg.NewCreatePartitionsResponseTopic()
+			rt.Topic, rt.ErrorCode, rt.ErrorMessage = t.Topic, code, message
+			resp.Topics = append(resp.Topics, rt)
+		}
+	case *kmsg.IncrementalAlterConfigsResponse:
+		for _, r := range req.(*kmsg.IncrementalAlterConfigsRequest).Resources {
+			rr := kmsg.NewIncrementalAlterConfigsResponseResource()
+			rr.ResourceType, rr.ResourceName, rr.ErrorCode, rr.ErrorMessage = r.ResourceType, r.ResourceName, code, message
+			resp.Resources = append(resp.Resources, rr)
+		}
+	case *kmsg.AlterConfigsResponse:
+		for _, r := range req.(*kmsg.AlterConfigsRequest).Resources {
+			rr := kmsg.NewAlterConfigsResponseResource()
+			rr.ResourceType, rr.ResourceName, rr.ErrorCode, rr.ErrorMessage = r.ResourceType, r.ResourceName, code, message
+			resp.Resources = append(resp.Resources, rr)
+		}
+	}
+	return resp
+}
+
+// refuseElection fills both places: version 0 has no error at the top.
+func refuseElection(req *kmsg.ElectLeadersRequest, resp *kmsg.ElectLeadersResponse, code int16) {
+	resp.ErrorCode = code
+	for _, t := range req.Topics {
+		rt := kmsg.NewElectLeadersResponseTopic()
+		rt.Topic = t.Topic
+		for _, p := range t.Partitions {
+			rp := kmsg.NewElectLeadersResponseTopicPartition()
+			rp.Partition, rp.ErrorCode = p, code
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+}
