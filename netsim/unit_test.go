@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 )
 
 // Goal: the integer tables are the normal and lognormal distributions. Method:
@@ -128,5 +129,37 @@ func TestTooManyFramesReset(t *testing.T) {
 	}
 	if s := n.Stats(); s.FramesInFlight != 0 || s.FramesDropped != FramesPerDirectionMax+2 {
 		t.Fatalf("in flight %d, dropped %d", s.FramesInFlight, s.FramesDropped)
+	}
+}
+
+// Goal: when an end is reset by its own kernel, the other one, whose frame was
+// on its way or came a moment later, learns that it was lost.
+func TestPeerOfAResetEndIsTold(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		n, conns := benchNetwork(t)
+		end := conns[0]
+		e := n.end(end.To, end.Event.Conn)
+		peer := Delivery{To: n.dirs[e].to, Event: edge.Event{Conn: n.connID(e ^ 1)}}
+		send := edge.Send{Conn: end.Event.Conn, Head: []byte{0, 0, 0, 0}}
+		answer := edge.Send{Conn: peer.Event.Conn, Head: []byte{0, 0, 0, 0}}
+		if before {
+			n.Send(n.now, peer.To, &answer)
+		}
+		for range FramesPerDirectionMax + 1 {
+			n.Send(n.now, end.To, &send)
+		}
+		if !before {
+			n.Send(n.now, peer.To, &answer)
+		}
+		var told []Delivery
+		for n.Next() != clock.Never {
+			if v, ok := n.Pop(n.Next()); ok {
+				told = append(told, v)
+			}
+		}
+		if len(told) != 2 || told[0].To != end.To || told[1].To != peer.To ||
+			told[1].Event.Kind != edge.EventConnClosed || told[1].Event.Conn != peer.Event.Conn {
+			t.Fatalf("sent before %v: %+v", before, told)
+		}
 	}
 }
