@@ -67,6 +67,7 @@ func (t *textTrace) event(now clock.Instant, h netsim.HostID, ev *edge.Event) {
 			t.inbound[key] = true
 			t.line = fmt.Appendf(t.line, "accepted conn %d on listener %d from %s", ev.Conn, ev.Listener, ev.Peer)
 		} else {
+			delete(t.inbound, key) // of an earlier boot, perhaps
 			t.line = fmt.Appendf(t.line, "opened conn %d, dial %d", ev.Conn, ev.Dial)
 		}
 	case edge.EventConnFailed:

@@ -335,3 +335,51 @@ func TestSteadyStateAllocates(t *testing.T) {
 		t.Fatalf("%v allocations in %d events", allocs, events)
 	}
 }
+
+// Goal: what has no effect has none, and states follow the table of State.
+func TestStates(t *testing.T) {
+	w := New(echoWorld(3, 1, 1, 100))
+	expect := func(want State, boots int) {
+		t.Helper()
+		w.Run(w.Now().Add(2 * time.Second))
+		if w.State(0) != want || w.Boots(0) != boots {
+			t.Fatalf("%v after %d boots, want %v after %d", w.State(0), w.Boots(0), want, boots)
+		}
+	}
+	expect(Running, 1)
+	w.Start(0, 0)
+	w.Resume(0)
+	expect(Running, 1)
+	w.Pause(0)
+	w.Pause(0)
+	w.Start(0, 0)
+	expect(Paused, 1)
+	w.Kill(0)
+	w.Kill(0)
+	w.Pause(0)
+	w.Resume(0)
+	w.Shutdown(0, 0)
+	expect(Exited, 1)
+	w.PowerLoss(0)
+	w.PowerLoss(0)
+	w.Kill(0)
+	expect(Off, 1)
+	w.Start(0, time.Second)
+	expect(Running, 2)
+	w.Pause(0)
+	w.Shutdown(0, 0) // zero: stays down
+	w.Resume(0)
+	expect(Exited, 2)
+	w.Start(0, 0)
+	w.PowerLoss(0) // before the process has started
+	expect(Off, 2)
+	w.Start(0, 0)
+	w.Run(w.Now().Add(time.Second))
+	w.Shutdown(0, -1) // as configured: a second later
+	expect(Running, 4)
+	w.LoseDisk(0)
+	expect(Exited, 4)
+	if used := w.Disk(0).UsedBytes(); used != 0 {
+		t.Fatalf("%d bytes on a lost disk", used)
+	}
+}
