@@ -104,8 +104,13 @@ func (l *loader) property(path string, err error) *Error {
 	}
 	if l.has(place + "=") {
 		place += "="
-	} else { // the rule was broken by what was given, against a default
+	} else { // a default broke the rule against a property that was given
 		place = path
+		for _, word := range strings.Fields(e.Problem) {
+			if l.has(path + "//" + word + "=") {
+				place = path + "//" + word
+			}
+		}
 	}
 	return l.fail(l.at(place).line, l.at(place).column, e.What+" "+e.Name+" "+e.Problem, e.Value, e.Suggestion)
 }
@@ -136,7 +141,7 @@ func (l *loader) knownZone(s *Scenario, zone, path string) *Error {
 }
 
 func (l *loader) checkTopics(s *Scenario) *Error {
-	brokers := int64(len(placement(s.Cluster.Zones, s.Cluster.Brokers.PerZone, s.Cluster.Brokers.Count, nil)))
+	brokers := s.Cluster.brokerCount()
 	replicas := int64(0)
 	if len(s.Topics) == 0 {
 		return l.failAt(l.at("topics"), "topics must name at least one topic", "")

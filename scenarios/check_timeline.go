@@ -160,8 +160,8 @@ func (l *loader) checkTarget(s *Scenario, t *Target, path string) *Error {
 			return l.fail(n.line, n.column, "unknown group; known are: "+strings.Join(groups, ", "), t.Group, nearest(t.Group, groups))
 		}
 	case TargetRandom:
-		if brokers := int64(len(s.Cluster.Nodes())); t.Count > brokers {
-			return l.failAt(n, fmt.Sprintf("there are only %d nodes", brokers), "")
+		if brokers := s.Cluster.brokerCount(); t.Count > brokers {
+			return l.failAt(n, fmt.Sprintf("there are only %d brokers", brokers), "")
 		}
 	}
 	return nil
@@ -176,7 +176,11 @@ func (l *loader) knownNode(s *Scenario, name, path string) *Error {
 		return nil
 	}
 	n := l.at(path)
-	return l.fail(n.line, n.column, fmt.Sprintf("unknown node; known are: %s to %s", names[0], names[len(names)-1]), name, nearest(name, names))
+	known := strings.Join(names, ", ")
+	if len(names) > 12 {
+		known = fmt.Sprintf("%s to %s", names[0], names[len(names)-1])
+	}
+	return l.fail(n.line, n.column, "unknown node; known are: "+known, name, nearest(name, names))
 }
 
 // checkVerb holds each verb to its own rules.

@@ -179,7 +179,7 @@ func (l *loader) checkConsumerConfig(s *Scenario, c *Consumer, path string) *Err
 		}
 		return l.failAt(l.at(place), fmt.Sprintf("the brokers allow session.timeout.ms from %d to %d", b.GroupMinSessionTimeoutMillis, b.GroupMaxSessionTimeoutMillis), "")
 	}
-	brokers := int64(len(placement(s.Cluster.Zones, s.Cluster.Brokers.PerZone, s.Cluster.Brokers.Count, nil)))
+	brokers := s.Cluster.brokerCount()
 	if b.OffsetsTopicReplicationFactor > brokers {
 		n := l.at(path + "/group")
 		return l.failAt(n, fmt.Sprintf("a group needs __consumer_offsets with offsets.topic.replication.factor %d, but there are %d brokers", b.OffsetsTopicReplicationFactor, brokers), "")

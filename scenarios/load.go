@@ -53,6 +53,10 @@ func (c *Cluster) Nodes() []Node {
 	return out
 }
 
+func (c *Cluster) brokerCount() int64 {
+	return c.Brokers.PerZone*int64(len(c.Zones)) + c.Brokers.Count
+}
+
 // placement gives the zone of each node: listed, zone after zone, or in turn.
 func placement(zones []string, perZone, count int64, listed []string) []string {
 	out := append([]string(nil), listed...)

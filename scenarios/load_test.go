@@ -1,15 +1,195 @@
 package scenarios
 
 import (
+	"bytes"
+	"flag"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-func TestOne(t *testing.T) {
-	data, _ := os.ReadFile("zone-failure.yaml")
-	s, err := Load(data, "zone-failure.yaml")
+// Goal: every file that is shipped loads, every mistake gives its one error,
+// the references are fresh, and no input makes the loader panic.
+// Method: golden files under testdata/broken, the generated files compared with
+// the code, and a fuzzer that starts from all of them.
+
+var update = flag.Bool("update", false, "write the golden errors and the generated references")
+
+// brokenMin is how many kinds of mistake the golden files must show at least.
+const brokenMin = 40
+
+func shipped(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no shipped scenarios: %v", err)
+	}
+	return files
+}
+
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%+v", s)
+	return data
+}
+
+func TestShipped(t *testing.T) {
+	for _, file := range shipped(t) {
+		s, err := Load(read(t, file), file)
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		if want := strings.TrimSuffix(file, ".yaml"); s.Name != want {
+			t.Errorf("%s: its name is %q", file, s.Name)
+		}
+		if s.Description == "" {
+			t.Errorf("%s: no description", file)
+		}
+	}
+}
+
+func TestBroken(t *testing.T) {
+	files, err := filepath.Glob("testdata/broken/*.yaml")
+	if err != nil || len(files) < brokenMin {
+		t.Fatalf("%d broken files, want at least %d: %v", len(files), brokenMin, err)
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		golden := strings.TrimSuffix(file, ".yaml") + ".err"
+		problem := Validate(read(t, file), name)
+		if problem == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		got := problem.Error() + "\n"
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(string(read(t, golden)), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	err := Validate(bytes.Repeat([]byte("a: 1\n"), fileBytesMax), "large.yaml")
+	if want := "large.yaml:1:1: the file is too large: 1310720 bytes, at most 262144"; err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The references and the schema are generated; a stale one fails.
+func TestDocs(t *testing.T) {
+	for _, file := range []struct {
+		path string
+		want []byte
+	}{
+		{"../docs/scenarios.md", Reference()},
+		{"../docs/config.md", ConfigReference()},
+		{"schema.json", Schema()},
+	} {
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(file.path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file.path, file.want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(string(file.want), string(read(t, file.path))); diff != "" {
+			t.Errorf("%s is stale; run go generate ./scenarios (-want +got):\n%s", file.path, diff)
+		}
+	}
+}
+
+// What the runner relies on: everything is explicit after loading.
+func TestLoadFillsIn(t *testing.T) {
+	s, err := Load(read(t, "zone-failure.yaml"), "zone-failure.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes []string
+	for _, node := range s.Cluster.Nodes() {
+		nodes = append(nodes, node.Name+"@"+node.Zone)
+	}
+	want := []string{"broker-1@a", "broker-2@a", "broker-3@b", "broker-4@b", "broker-5@c", "broker-6@c", "controller-1@a", "controller-2@b", "controller-3@c"}
+	if diff := cmp.Diff(want, nodes); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := s.Topics[0].Settings.MinInsyncReplicas; got != 2 {
+		t.Errorf("min.insync.replicas %d", got)
+	}
+	var asserted []string
+	for _, a := range append(s.Expect.DuringFault, s.Expect.Thresholds...) {
+		asserted = append(asserted, a.String())
+	}
+	want = []string{"produce_unavailability per_partition max<=15s", "produce_errors ==0",
+		"produce_latency p99<20ms", "produce_latency p999<100ms", "e2e_latency p99<50ms"}
+	if diff := cmp.Diff(want, asserted); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if s.Expect.Minimums.Faults != 1 || s.Settle.Seconds() != 90 {
+		t.Errorf("minimums %+v, settle %s", s.Expect.Minimums, s.Settle)
+	}
+}
+
+func TestUnitsAreExact(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		units []unit
+		want  int64
+		ok    bool
+	}{
+		{"1500us", durationUnits, 1_500_000, true},
+		{"0.5ms", durationUnits, 500_000, true},
+		{"0.1ns", durationUnits, 0, false},
+		{"-3m", durationUnits, -180e9, true},
+		{"9223372036854775808ns", durationUnits, 0, false},
+		{"200000000h", durationUnits, 0, false},
+		{"1KiB", sizeUnits, 1024, true},
+		{"1.5KiB", sizeUnits, 1536, true},
+		{"5Gbit", bandwidthUnits, 5e9, true},
+		{"0.0001%", percentUnits, 1, true},
+		{"0.00001%", percentUnits, 0, false},
+		{"0", durationUnits, 0, true},
+		{".5s", durationUnits, 0, false},
+		{"s", durationUnits, 0, false},
+	} {
+		got, problem, _ := parseUnit(test.text, test.units, "duration")
+		if got != test.want || (problem == "") != test.ok {
+			t.Errorf("%s: %d, %q", test.text, got, problem)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, file := range shipped(f) {
+		f.Add(read(f, file))
+	}
+	broken, err := filepath.Glob("testdata/broken/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range broken {
+		f.Add(read(f, file))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := Validate(data, "fuzz.yaml"); err != nil {
+			var text = err.Error()
+			if !strings.HasPrefix(text, "fuzz.yaml:") || strings.Count(text, "\n") > 2 {
+				t.Fatalf("not one error with a place: %q", text)
+			}
+		}
+	})
 }

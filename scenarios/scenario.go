@@ -22,7 +22,7 @@ type Scenario struct {
 	Description string        `key:"description" doc:"One sentence that says what happens."`
 	Seed        Seed          `key:"seed" default:"1" doc:"The first seed, decimal or 0x; a run with the same seed is the same run."`
 	Runs        int64         `key:"runs" default:"1" min:"1" max:"1000000" doc:"How many seeds to run, counting up from seed."`
-	Duration    time.Duration `key:"duration" need:"yes" min:"1s" max:"720h" doc:"Virtual time during which load is offered and faults happen."`
+	Duration    time.Duration `key:"duration" need:"yes" min:"1s" max:"720h" doc:"Virtual time during which load is offered and faults happen. Load that is counted in records (shared-iterations) ends when they are sent; the duration is then its limit."`
 	Settle      time.Duration `key:"settle" default:"0s" min:"0s" max:"24h" doc:"Virtual time after the duration in which everything must come to rest; 0s takes twice the larger of replica lag and group session."`
 	KnownBugs   []string      `key:"known_bugs" doc:"Switches of the museum that are turned on; each breaks one rule of the protocol on purpose."`
 	Cluster     Cluster       `key:"cluster" need:"yes" doc:"The simulated machines and what connects them."`

@@ -93,26 +93,27 @@ func vocabulary(tag string) []string {
 // targetForms documents every way to write a target; the loader's own list of
 // words is taken from it.
 var targetForms = []struct {
-	key  string // of a mapping; empty for a bare word
-	word string
-	kind TargetKind
-	doc  string
+	key     string // of a mapping; empty for a bare word
+	word    string
+	kind    TargetKind
+	written string
+	doc     string
 }{
-	{"zone", "", TargetZone, "{ zone: b }: every node of a zone."},
-	{"node", "", TargetNodes, "{ node: broker-1 }: one node."},
-	{"nodes", "", TargetNodes, "{ nodes: [broker-1, broker-4] }: several."},
-	{"leader_of", "", TargetLeaderOf, "{ leader_of: orders/3 }: the broker that leads the partition when the event begins."},
-	{"follower_of", "", TargetFollowerOf, "{ follower_of: orders/3 }: its first in-sync follower."},
-	{"coordinator_of", "", TargetCoordinatorOf, "{ coordinator_of: billing }: the group's coordinator."},
-	{"random", "", TargetRandom, "{ random: 2 }: so many brokers, drawn from the seed."},
-	{"", "active_controller", TargetActiveController, "active_controller: the controller that leads the quorum."},
-	{"", "one", TargetOne, "one: a broker, drawn from the seed."},
-	{"", "minority", TargetMinority, "minority: the largest minority of the brokers, drawn from the seed."},
-	{"", "majority", TargetMajority, "majority: the smallest majority of the brokers, drawn from the seed."},
-	{"", "primaries", TargetPrimaries, "primaries: every broker that leads a partition."},
-	{"", "all", TargetAll, "all: every node."},
-	{"", "brokers", TargetBrokers, "brokers: every broker."},
-	{"", "controllers", TargetControllers, "controllers: every controller."},
+	{"zone", "", TargetZone, "{ zone: b }", "Every node of a zone."},
+	{"node", "", TargetNodes, "{ node: broker-1 }", "One node."},
+	{"nodes", "", TargetNodes, "{ nodes: [broker-1, broker-4] }", "Several."},
+	{"leader_of", "", TargetLeaderOf, "{ leader_of: orders/3 }", "The broker that leads the partition when the event begins."},
+	{"follower_of", "", TargetFollowerOf, "{ follower_of: orders/3 }", "Its first in-sync follower."},
+	{"coordinator_of", "", TargetCoordinatorOf, "{ coordinator_of: billing }", "The group's coordinator."},
+	{"random", "", TargetRandom, "{ random: 2 }", "So many brokers, drawn from the seed."},
+	{"", "active_controller", TargetActiveController, "active_controller", "The controller that leads the quorum."},
+	{"", "one", TargetOne, "one", "A broker, drawn from the seed."},
+	{"", "minority", TargetMinority, "minority", "The largest minority of the brokers, drawn from the seed."},
+	{"", "majority", TargetMajority, "majority", "The smallest majority of the brokers, drawn from the seed."},
+	{"", "primaries", TargetPrimaries, "primaries", "Every broker that leads a partition."},
+	{"", "all", TargetAll, "all", "Every node."},
+	{"", "brokers", TargetBrokers, "brokers", "Every broker."},
+	{"", "controllers", TargetControllers, "controllers", "Every controller."},
 }
 
 func targetWords() (keys, words []string) {

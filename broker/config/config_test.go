@@ -112,8 +112,8 @@ func TestErrors(t *testing.T) {
 		{topic(KV{"preallocate", "ture"}), `topic property preallocate="ture" must be true or false; did you mean "true"?`},
 		{topic(KV{"compression.type", "gzipp"}), `topic property compression.type="gzipp" must be one of: producer, uncompressed, gzip, snappy, lz4, zstd; did you mean "gzip"?`},
 		{topic(KV{"remote.storage.enable", "true"}), `topic property "remote.storage.enable" is known to Kafka but without effect here: tiered storage is not implemented yet`},
-		{topic(KV{"broker.session.timeout.ms", "1"}), `topic property "broker.session.timeout.ms" is a broker property, not a topic property`},
-		{broker(KV{"retention.ms", "1"}), `broker property "retention.ms" is a topic property, not a broker property`},
+		{topic(KV{"broker.session.timeout.ms", "1"}), `topic property "broker.session.timeout.ms" belongs among the broker properties`},
+		{broker(KV{"retention.ms", "1"}), `broker property "retention.ms" belongs among the topic properties`},
 		{broker(KV{"broker.heartbeat.interval.ms", "9000"}), `broker property broker.heartbeat.interval.ms="9000" must be less than broker.session.timeout.ms (9000)`},
 		{broker(KV{"log.retention.hours", "2147483648"}), `broker property log.retention.hours="2147483648" must be a whole number in -1 .. 2147483647`},
 	} {

@@ -34,7 +34,7 @@ func LookupBroker(name string) (*Property, bool) { return brokerTable.Lookup(nam
 func ParseTopic(overrides []KV, defaults Topic) (Topic, error) {
 	out := defaults
 	if err := topicTable.Apply(overrides, &out); err != nil {
-		return Topic{}, elsewhere(err, brokerTable.index, "a broker property")
+		return Topic{}, elsewhere(err, brokerTable.index, "broker")
 	}
 	return out, nil
 }
@@ -44,7 +44,7 @@ func ParseTopic(overrides []KV, defaults Topic) (Topic, error) {
 func ParseBroker(overrides []KV) (Broker, error) {
 	out := DefaultBroker()
 	if err := brokerTable.Apply(overrides, &out); err != nil {
-		return Broker{}, elsewhere(err, topicTable.index, "a topic property")
+		return Broker{}, elsewhere(err, topicTable.index, "topic")
 	}
 	for i := range topicTable.rows {
 		row := &topicTable.rows[i]
@@ -67,7 +67,7 @@ func elsewhere(err error, other map[string]int, what string) error {
 	var e *Error
 	if errors.As(err, &e) && strings.Contains(e.Problem, "unknown") {
 		if _, ok := other[e.Name]; ok {
-			e.Problem, e.Suggestion = "is "+what+", not a "+e.What, ""
+			e.Problem, e.Suggestion = "belongs among the "+what+" properties", ""
 		}
 	}
 	return err
