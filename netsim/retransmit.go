@@ -117,7 +117,8 @@ func (n *Network) giveUp(d int32, at clock.Instant) {
 }
 
 // abort lets an open end know, at an instant, that its connection is reset.
-// Frames on their way to it are thrown away; who sent them has yet to learn.
+// Frames on their way to it are thrown away; who sent them has yet to learn, and
+// will once this end has been told (tellClosed).
 func (n *Network) abort(e int32, at clock.Instant) {
 	d := e ^ 1
 	if n.dirs[d].count > 0 {
@@ -125,8 +126,6 @@ func (n *Network) abort(e int32, at clock.Instant) {
 	}
 	n.truncate(d, 0)
 	n.pushAt(d, at, at, frameAbort)
-	n.rearm(d, at)
-	n.schedule(d)
 }
 
 // answerReset is what a live kernel does with a frame for an end that is gone:

@@ -48,23 +48,20 @@ func newWorld(t *testing.T, d *datadriven.TestData) *world {
 		SameZone:  Link{Latency: Constant(time.Millisecond)},
 		CrossZone: Link{Latency: Constant(10 * time.Millisecond)},
 	}
-	var rate int64
+	var nic int64
 	for _, a := range d.CmdArgs {
 		switch a.Key {
 		case "cross-bytes-per-second":
-			rate = int64(number(t, a.Vals[0]))
-			topology.CrossZone.BytesPerSecond = rate
+			topology.CrossZone.BytesPerSecond = int64(number(t, a.Vals[0]))
 		case "nic-bytes-per-second":
-			rate = int64(number(t, a.Vals[0]))
+			nic = int64(number(t, a.Vals[0]))
 		case "loss-ppm":
 			topology.SameZone.LossPPM = int32(number(t, a.Vals[0]))
 		}
 	}
 	for _, name := range strings.Fields(d.Input) {
 		h := Host{Name: name, Zone: name[:1], Ports: []Port{{9092, edge.ListenerClient}, {9093, edge.ListenerController}}}
-		if d.HasArg("nic-bytes-per-second") {
-			h.EgressBytesPerSecond = rate
-		}
+		h.EgressBytesPerSecond = nic
 		topology.Hosts = append(topology.Hosts, h)
 	}
 	w := &world{n: New(topology, 1), conns: map[string]edge.ConnID{}, names: map[edge.ConnID]string{}, count: map[HostID]int{}}
@@ -110,15 +107,17 @@ func intArg(d *datadriven.TestData, t *testing.T, key string) int {
 
 // command performs one command. Its first argument is often a host or connection.
 func (w *world) command(t *testing.T, d *datadriven.TestData) string {
-	id := intArg(d, t, "id")
 	var first string
 	if len(d.CmdArgs) > 0 {
 		first = d.CmdArgs[0].Key
 	}
-	ok := true
 	switch d.Cmd {
 	case "run":
 		return w.run(t, first)
+	case "shape":
+		return shapeText(t, first, intArg(d, t, "hosts"))
+	case "stats":
+		return w.stats(d)
 	case "dial":
 		to, port := "", 9092
 		d.ScanArgs(t, "to", &to)
@@ -126,8 +125,6 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) string {
 		w.dials++
 		w.n.Dial(w.now, w.host(t, first), edge.Dial{ID: w.dials, Host: to, Port: int32(port)})
 		return fmt.Sprintf("dial %d\n", w.dials)
-	case "cancel":
-		ok = w.n.CancelDial(w.now, w.host(t, first), edge.DialID(intArg(d, t, "dial")))
 	case "send":
 		text := ""
 		d.ScanArgs(t, "text", &text)
@@ -143,15 +140,31 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) string {
 		w.n.SetListening(w.host(t, first), true)
 	case "listen":
 		w.n.SetListening(w.host(t, first), !d.HasArg("off"))
+	default:
+		if !w.fault(t, d, first) {
+			return "no such thing\n"
+		}
+	}
+	return ""
+}
+
+// fault performs a command about a fault; it tells whether there was one to end.
+func (w *world) fault(t *testing.T, d *datadriven.TestData, first string) bool {
+	id := intArg(d, t, "id")
+	switch d.Cmd {
+	case "cancel":
+		return w.n.CancelDial(w.now, w.host(t, first), edge.DialID(intArg(d, t, "dial")))
+	case "heal":
+		return w.n.Heal(CutID(id))
+	case "release":
+		return w.n.Release(w.now, HoldID(id))
+	case "restore":
+		return w.n.Restore(DegradeID(id))
 	case "cut":
 		w.n.Cut(CutID(id), w.hosts(t, d, "from"), w.hosts(t, d, "to"))
-	case "heal":
-		ok = w.n.Heal(CutID(id))
 	case "hold":
 		w.n.Hold(HoldID(id), w.hosts(t, d, "from"), w.hosts(t, d, "to"),
 			Match{Any: !d.HasArg("api"), API: int16(intArg(d, t, "api"))})
-	case "release":
-		ok = w.n.Release(w.now, HoldID(id))
 	case "degrade":
 		w.n.Degrade(DegradeID(id), w.hosts(t, d, "from"), w.hosts(t, d, "to"), Degradation{
 			Latency:        time.Duration(intArg(d, t, "latency-ms")) * time.Millisecond,
@@ -160,23 +173,14 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) string {
 			DuplicatePPM:   int32(intArg(d, t, "duplicate-ppm")),
 			ReorderPPM:     int32(intArg(d, t, "reorder-ppm")),
 		})
-	case "restore":
-		ok = w.n.Restore(DegradeID(id))
 	case "reset":
 		w.n.ResetConnections(w.now, w.hosts(t, d, "a"), w.hosts(t, d, "b"))
 	case "half-open":
 		w.n.HalfOpen(w.now, w.hosts(t, d, "a"), w.hosts(t, d, "b"))
-	case "shape":
-		return shapeText(t, first, intArg(d, t, "hosts"))
-	case "stats":
-		return w.stats(d)
 	default:
 		t.Fatalf("unknown command %s", d.Cmd)
 	}
-	if !ok {
-		return "no such thing\n"
-	}
-	return ""
+	return true
 }
 
 func hostOf(conn string) string { return conn[:strings.IndexByte(conn, '#')] }
