@@ -28,7 +28,7 @@ func (k *Controller) receive(c *step.Context, r *conn.Request) {
 		err := proto.Unmarshal(body[used:used+int(n)], m)
 		body = body[used+int(n):]
 		if err != nil || !k.acceptable(m) {
-			c.Logf(edge.Warn, "metadata log: a raft message from %s is refused", r.Peer)
+			c.Logf(edge.Warn, "metadata log: a raft message of type %s from %d to %d by %s is refused: %v", m.GetType(), m.GetFrom(), m.GetTo(), r.Peer, err)
 			continue
 		}
 		k.stepMessage(c, m)
