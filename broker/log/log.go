@@ -1,0 +1,247 @@
+package log
+
+import (
+	"fmt"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
+)
+
+// logState says what a log can do. Transitions: recovering -> usable;
+// usable <-> rebuilding; any -> deleted.
+type logState uint8
+
+const (
+	recovering logState = iota
+	usable
+	rebuilding // truncation under way: no appends, no reads
+	deleted
+)
+
+// Log is one partition's log. Its offsets are, from low to high:
+//
+//	start <= flushed <= end <= appendEnd      and start <= highWatermark <= end
+//
+// (flushed may lie below start after retention or DeleteRecords).
+type Log struct {
+	m         *Manager
+	id        uint32
+	partition Partition
+	dir       string
+	topicID   meta.TopicID
+	cfg       config.Topic
+	state     logState
+	queue     edge.QueueID // ordered; queue+1 takes cold reads and background syncs
+
+	segments []*segment // by base; the last is active
+	dead     []*segment // renamed, their file still to be closed and removed
+
+	start, end, appendEnd int64
+	flushed               int64
+	highWatermark         int64
+	// What the checkpoint files say, and what a write of theirs in flight says.
+	checkpointedFlushed, checkpointedStart   int64
+	checkpointingFlushed, checkpointingStart int64
+	changes                                  uint8 // kinds of Change not yet taken
+
+	epochs    epochCache
+	producers producerState
+	snapshots []int64 // offsets of the snapshot files, rising
+
+	tail       tail
+	loads      []load
+	generation uint32 // of the contents: rises with each truncation
+
+	pending      []pendingBatch // accepted, no write issued yet; from pendingHead on
+	pendingHead  int
+	inflight     []inflightOp // writes and syncs on queue, in order; from inflightHead on
+	inflightHead int
+	freeSlices   [][]edge.Slice
+
+	truncation *truncation
+	recovery   *recovery
+	scan       scanner
+}
+
+// Partition is the log's key.
+func (l *Log) Partition() Partition { return l.partition }
+
+// TopicID is the id of the topic that the log was created for (KIP-516).
+func (l *Log) TopicID() meta.TopicID { return l.topicID }
+
+// Config is the topic's configuration in force; do not change it through the pointer.
+func (l *Log) Config() *config.Topic { return &l.cfg }
+
+// SetConfig replaces the topic's configuration. Recovered logs have the broker's
+// defaults until it is called.
+func (l *Log) SetConfig(cfg config.Topic) { l.cfg = cfg }
+
+// StartOffset is the first offset that readers may ask for.
+func (l *Log) StartOffset() int64 { return l.start }
+
+// EndOffset is Kafka's log end offset: all below it is written to the page
+// cache, or synced where flush.messages is 1.
+func (l *Log) EndOffset() int64 { return l.end }
+
+// AppendEnd is the next offset to assign; writes in flight are below it.
+func (l *Log) AppendEnd() int64 { return l.appendEnd }
+
+// FlushedOffset is the recovery point: all below it is on stable storage.
+func (l *Log) FlushedOffset() int64 { return l.flushed }
+
+// HighWatermark is what SetHighWatermark was told, or the checkpoint after a boot.
+func (l *Log) HighWatermark() int64 { return l.highWatermark }
+
+// SetHighWatermark notes the high watermark, for retention and the checkpoint.
+// It is kept between StartOffset and EndOffset.
+func (l *Log) SetHighWatermark(offset int64) {
+	l.highWatermark = max(l.start, min(offset, l.end))
+}
+
+// Usable says whether the log takes appends and reads; not so while it is being
+// truncated or after its deletion.
+func (l *Log) Usable() bool { return l.state == usable }
+
+// Size is the bytes of all segments, writes in flight included.
+func (l *Log) Size() int64 {
+	n := int64(0)
+	for _, s := range l.segments {
+		n += s.size
+	}
+	return n
+}
+
+// LatestEpoch is the newest leader epoch that the log knows, UndefinedEpoch if none.
+func (l *Log) LatestEpoch() int32 { return l.epochs.latest() }
+
+// EpochStart returns the first offset of an epoch, if the log knows it.
+func (l *Log) EpochStart(epoch int32) (int64, bool) { return l.epochs.start(epoch) }
+
+// EpochAt returns the leader epoch that an offset belongs to, UndefinedEpoch if
+// it is not known.
+func (l *Log) EpochAt(offset int64) int32 { return l.epochs.at(offset) }
+
+// EndOffsetForEpoch answers OffsetForLeaderEpoch (KIP-101, KIP-279): the largest
+// epoch at or below the one asked for and the offset where it ends, AppendEnd
+// for the latest. Both are undefined (-1) for an epoch above the latest.
+func (l *Log) EndOffsetForEpoch(epoch int32) (int32, int64) {
+	return l.epochs.end(epoch, l.appendEnd)
+}
+
+// AssignEpoch notes that a leader epoch begins at startOffset, at the election
+// and before anything is written in it. The checkpoint is on its way to the
+// disk before any later write of this log.
+func (l *Log) AssignEpoch(c *step.Context, epoch int32, startOffset int64) {
+	if l.state == deleted {
+		return
+	}
+	if epoch < 0 {
+		panic(fmt.Sprintf("log %s: assign epoch %d", l.partition, epoch))
+	}
+	if l.epochs.assign(epoch, startOffset) {
+		l.checkpointEpochs(c)
+	}
+}
+
+func (l *Log) appendable() error {
+	switch {
+	case l.state == deleted:
+		return ErrDeleted
+	case l.state != usable:
+		return ErrRebuilding
+	case l.m.stopping:
+		return ErrStopped
+	}
+	return nil
+}
+
+// Append appends a leader's batch: exactly one, [from, to) of b, already
+// validated. It checks the producer's sequence, patches offset and leader epoch
+// in place, retains b, and queues the write. The batch has its offsets at once;
+// it is written when Change EndOffsetMoved has brought EndOffset above it.
+//
+// Errors wrap ErrDuplicate (AppendInfo is then the original's),
+// ErrOutOfOrderSequence, ErrInvalidProducerEpoch, ErrTooLarge, ErrRebuilding,
+// ErrDeleted or ErrStopped; nothing has been appended then.
+func (l *Log) Append(c *step.Context, b *edge.Buffer, from, to int, leaderEpoch int32) (AppendInfo, error) {
+	if err := l.appendable(); err != nil {
+		return AppendInfo{}, err
+	}
+	batch := record.Batch(b.Bytes()[from:to])
+	stamp := batch.Attributes().LogAppendTime()
+	if info, err := l.producers.check(batch, l.appendEnd == 0); err != nil {
+		if !stamp {
+			info.LogAppendTime = record.NoTimestamp
+		}
+		return info, err
+	}
+	if int64(len(batch)) > l.cfg.SegmentBytes {
+		return AppendInfo{}, fmt.Errorf("%w: %d bytes, segment.bytes is %d", ErrTooLarge, len(batch), l.cfg.SegmentBytes)
+	}
+	batch.SetBaseOffset(l.appendEnd)
+	batch.SetLeaderEpoch(leaderEpoch)
+	info := AppendInfo{BaseOffset: l.appendEnd, LastOffset: batch.LastOffset(), LogAppendTime: record.NoTimestamp}
+	if stamp {
+		info.LogAppendTime = batch.MaxTimestamp()
+	}
+	l.place(c, b, from, to)
+	l.pump(c)
+	return info, nil
+}
+
+// AppendFollower appends one or more batches as the leader wrote them. The
+// first must start at AppendEnd, the others continue it; a torn tail of [from,
+// to) is the caller's to cut off. CRCs are the caller's to check, sequences were
+// the leader's. Errors wrap ErrOffsetGap, ErrCorrupt, ErrTooLarge,
+// ErrRebuilding, ErrDeleted or ErrStopped; batches before the bad one stay
+// appended, as in Kafka.
+func (l *Log) AppendFollower(c *step.Context, b *edge.Buffer, from, to int) error {
+	if err := l.appendable(); err != nil {
+		return err
+	}
+	defer l.pump(c)
+	for from < to {
+		batch, _, err := record.Next(b.Bytes()[from:to])
+		if err != nil {
+			return fmt.Errorf("%w: append to %s at %d: %v", ErrCorrupt, l.partition, l.appendEnd, err)
+		}
+		switch {
+		case batch.BaseOffset() != l.appendEnd:
+			return fmt.Errorf("%w: %s ends at %d, batch starts at %d", ErrOffsetGap, l.partition, l.appendEnd, batch.BaseOffset())
+		case batch.LastOffsetDelta() < 0:
+			return fmt.Errorf("%w: last offset delta %d", ErrCorrupt, batch.LastOffsetDelta())
+		case batch.LeaderEpoch() < l.epochs.latest():
+			return fmt.Errorf("%w: leader epoch %d after %d", ErrCorrupt, batch.LeaderEpoch(), l.epochs.latest())
+		case int64(len(batch)) > l.cfg.SegmentBytes:
+			return fmt.Errorf("%w: %d bytes, segment.bytes is %d", ErrTooLarge, len(batch), l.cfg.SegmentBytes)
+		}
+		l.place(c, b, from, from+len(batch))
+		from += len(batch)
+	}
+	return nil
+}
+
+// place makes an accepted batch the log's last.
+func (l *Log) place(c *step.Context, b *edge.Buffer, from, to int) {
+	batch := record.Batch(b.Bytes()[from:to])
+	s := l.active()
+	if s.full(&l.cfg, batch, batch.LastOffset(), c.Wall) {
+		s = l.roll(c)
+	}
+	if epoch := batch.LeaderEpoch(); epoch >= 0 && epoch != l.epochs.latest() && l.epochs.assign(epoch, batch.BaseOffset()) {
+		l.checkpointEpochs(c)
+	}
+	l.producers.update(batch)
+	position := s.size
+	s.add(batch, l.cfg.IndexIntervalBytes)
+	slice := b.Slice(from, to)
+	l.tailAdd(tailEntry{base: batch.BaseOffset(), next: batch.NextOffset(), position: position, slice: slice})
+	l.queueBatch(pendingBatch{segment: s, slice: slice, next: batch.NextOffset()})
+	l.appendEnd = batch.NextOffset()
+	if l.cfg.FlushMillis < maxMillis {
+		l.m.armFlush(c, l)
+	}
+}

@@ -1,0 +1,260 @@
+package log
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"pgregory.net/rapid"
+)
+
+// model is what a log should be: its batches, with the producers' states that
+// they add up to.
+type model struct {
+	r       *rig
+	batches []record.Batch
+	epoch   int32
+	// before holds the batches as they were before each truncation that may not
+	// have reached the disk: a crash may bring them back.
+	before [][]record.Batch
+}
+
+func (m *model) end() int64 {
+	if n := len(m.batches); n > 0 {
+		return m.batches[n-1].NextOffset()
+	}
+	return 0
+}
+
+func (m *model) cut(offset int64) {
+	n := len(m.batches)
+	for n > 0 && m.batches[n-1].LastOffset() >= offset {
+		n--
+	}
+	m.batches = m.batches[:n]
+}
+
+// adopt finds which of the states that a crash may leave the log is a prefix of.
+func (m *model) adopt(t *rapid.T) {
+	got := m.r.readAll(t, 0, 1<<20)
+	for _, state := range append(m.before, m.batches) {
+		if len(got) <= len(state) && cmp.Equal(got, state[:len(got)], cmpopts.EquateEmpty()) {
+			m.batches, m.before = state[:len(got):len(got)], nil
+			return
+		}
+	}
+	t.Fatalf("recovered log of %d batches is a prefix of nothing that was written", len(got))
+}
+
+// check compares log and model: contents by reads from random offsets, producer
+// state with a replay.
+func (m *model) check(t *rapid.T) {
+	l := m.r.log()
+	if l.AppendEnd() != m.end() || l.EndOffset() != m.end() {
+		t.Fatalf("log ends at %d (%d), model at %d", l.EndOffset(), l.AppendEnd(), m.end())
+	}
+	from := rapid.Int64Range(l.StartOffset(), l.EndOffset()).Draw(t, "from")
+	var want []record.Batch
+	for _, b := range m.batches {
+		if b.LastOffset() >= from {
+			want = append(want, b)
+		}
+	}
+	got := m.r.readAll(t, from, rapid.IntRange(1, 3000).Draw(t, "maxBytes"))
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("read from %d (-want +got):\n%s", from, d)
+	}
+	var replay producerState
+	for _, b := range m.batches {
+		replay.update(b)
+	}
+	for i := range replay.entries {
+		want := &replay.entries[i]
+		got := l.producers.get(want.id)
+		if got == nil || got.epoch != want.epoch || *got.last() != *want.last() {
+			t.Fatalf("producer %d: log %+v, replay %+v", want.id, got, *want)
+		}
+	}
+	if len(l.producers.entries) != len(replay.entries) {
+		t.Fatalf("%d producers, replay has %d", len(l.producers.entries), len(replay.entries))
+	}
+	var epochs epochCache
+	for _, b := range m.batches {
+		if b.LeaderEpoch() > epochs.latest() {
+			epochs.assign(b.LeaderEpoch(), b.BaseOffset())
+		}
+	}
+	if d := cmp.Diff(epochs.entries, l.epochs.entries, cmp.AllowUnexported(epochEntry{})); d != "" && len(m.batches) > 0 {
+		t.Fatalf("epochs (-want +got):\n%s", d)
+	}
+	m.checkTimes(t)
+}
+
+// checkTimes looks a random time up, and the maximum.
+func (m *model) checkTimes(t *rapid.T) {
+	l := m.r.log()
+	at := rapid.Int64Range(999_000, 1_010_000).Draw(t, "time")
+	want, best := int64(-1), int64(-1)
+	highest := int64(-1)
+	for _, b := range m.batches {
+		for i := int64(0); i < int64(b.Count()); i++ {
+			ts := b.BaseTimestamp() + i
+			if want < 0 && ts >= at {
+				want = b.BaseOffset() + i
+			}
+			if ts > highest {
+				highest, best = ts, b.BaseOffset()+i
+			}
+		}
+	}
+	wait := func(find func() TimeResult) int64 {
+		for {
+			r := find()
+			m.r.collect()
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			if !r.Loading {
+				return r.Offset
+			}
+			m.r.settle()
+		}
+	}
+	if got := wait(func() TimeResult { return l.OffsetForTime(&m.r.c, at, l.EndOffset()) }); got != want {
+		t.Fatalf("first offset at or after %d: %d, want %d", at, got, want)
+	}
+	if got := wait(func() TimeResult { return l.MaxTimestampOffset(&m.r.c, l.EndOffset()) }); got != best {
+		t.Fatalf("offset of the largest timestamp: %d, want %d", got, best)
+	}
+}
+
+// Goal: whatever is appended, truncated, killed and recovered, the log is a
+// prefix of what the model holds, at least up to what was reported flushed.
+// Method: random operations, disk operations in any order the queues allow,
+// three ways to end a process.
+func TestLogAgreesWithModel(t *testing.T) { rapid.Check(t, checkLog) }
+
+func checkLog(t *rapid.T) {
+	cfg := testConfig()
+	cfg.TopicDefaults.FlushMessages = rapid.SampledFrom([]int64{1, 7, 1<<63 - 1}).Draw(t, "flush.messages")
+	cfg.TopicDefaults.IndexIntervalBytes = rapid.SampledFrom([]int64{0, 150, 4096}).Draw(t, "index.interval.bytes")
+	r := newRig(cfg)
+	m := &model{r: r}
+	r.create()
+	seq := map[int64]int32{}
+	resync := func() {
+		clear(seq)
+		for _, b := range m.batches {
+			if b.ProducerID() >= 0 {
+				seq[b.ProducerID()] = record.IncrementSequence(b.LastSequence(), 1)
+			}
+		}
+	}
+	t.Repeat(map[string]func(*rapid.T){
+		"append": func(t *rapid.T) {
+			if !r.log().Usable() {
+				r.settle()
+			}
+			if rapid.IntRange(0, 9).Draw(t, "election") == 0 {
+				m.epoch++
+				r.log().AssignEpoch(&r.c, m.epoch, r.log().AppendEnd())
+				r.collect()
+			}
+			o := batchOptions{
+				records: rapid.IntRange(1, 4).Draw(t, "records"), bytes: rapid.IntRange(0, 200).Draw(t, "bytes"),
+				producer:  rapid.Int64Range(0, 3).Draw(t, "producer"),
+				timestamp: rapid.Int64Range(1_000_000, 1_009_000).Draw(t, "timestamp"),
+			}
+			o.sequence = seq[o.producer]
+			b := r.batch(o)
+			info, err := r.log().Append(&r.c, b, 0, b.Len(), m.epoch)
+			if err != nil || info.BaseOffset != m.end() {
+				t.Fatalf("append: %+v %v, model ends at %d", info, err, m.end())
+			}
+			m.batches = append(m.batches, record.Batch(append([]byte(nil), b.Bytes()...)))
+			if o.producer > 0 {
+				seq[o.producer] += int32(o.records)
+			}
+			b.Release()
+			r.collect()
+		},
+		"disk": func(t *rapid.T) {
+			for range rapid.IntRange(1, 5).Draw(t, "operations") {
+				if n := len(r.disk.queues); n > 0 {
+					r.one(rapid.IntRange(0, n-1).Draw(t, "queue"))
+				}
+			}
+		},
+		"duplicate": func(t *rapid.T) {
+			if !r.log().Usable() || len(m.batches) == 0 {
+				return
+			}
+			b := m.batches[len(m.batches)-1]
+			if b.ProducerID() < 0 {
+				return
+			}
+			buf := r.pool.Get(len(b))
+			copy(buf.Bytes(), b)
+			info, err := r.log().Append(&r.c, buf, 0, buf.Len(), m.epoch)
+			buf.Release()
+			if err != ErrDuplicate || info.BaseOffset != b.BaseOffset() {
+				t.Fatalf("duplicate: %+v %v, want %d", info, err, b.BaseOffset())
+			}
+		},
+		"truncate": func(t *rapid.T) {
+			offset := rapid.Int64Range(0, m.end()+2).Draw(t, "offset")
+			r.log().TruncateTo(&r.c, offset)
+			r.collect()
+			m.before = append(m.before, slices.Clone(m.batches))
+			m.cut(offset)
+			resync()
+		},
+		"restart": func(t *rapid.T) {
+			how := rapid.SampledFrom([]string{"kill", "power", "clean"}).Draw(t, "how")
+			wait := !r.log().Usable()
+			if wait {
+				r.settle()
+			}
+			flushed, end := r.log().FlushedOffset(), r.log().EndOffset()
+			r.restart(how)
+			l := r.log()
+			if l == nil {
+				if flushed > 0 {
+					t.Fatal("log is gone")
+				}
+				r.create()
+				r.settle()
+				l = r.log()
+			}
+			switch {
+			case how == "clean" && l.EndOffset() != m.end(), l.EndOffset() < flushed,
+				cfg.TopicDefaults.FlushMessages == 1 && l.EndOffset() < end:
+				t.Fatalf("after %s: log ends at %d, was flushed to %d, ended at %d", how, l.EndOffset(), flushed, end)
+			}
+			if r.m.CleanShutdown() != (how == "clean") {
+				t.Fatalf("clean shutdown is %v after %s", r.m.CleanShutdown(), how)
+			}
+			m.adopt(t)
+			resync()
+			m.check(t)
+		},
+		"time": func(t *rapid.T) {
+			if r.log().Usable() {
+				r.advance(time.Duration(rapid.IntRange(1, 100).Draw(t, "seconds")) * time.Second)
+			}
+		},
+		"check": func(t *rapid.T) {
+			r.settle()
+			m.before = nil
+			m.check(t)
+		},
+		"": func(t *rapid.T) {
+			if r.out.Halt != "" {
+				t.Fatal(r.out.Halt)
+			}
+		},
+	})
+}

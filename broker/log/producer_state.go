@@ -1,0 +1,183 @@
+package log
+
+import (
+	"fmt"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+)
+
+// batchesRemembered is how many batches of a producer a duplicate is recognised
+// among; it equals the in-flight limit of idempotent producers.
+const batchesRemembered = 5
+
+// producerBatch is one remembered batch.
+type producerBatch struct {
+	lastSequence int32
+	lastOffset   int64
+	offsetDelta  int32
+	timestamp    int64
+}
+
+func (b *producerBatch) firstSequence() int32 {
+	return record.DecrementSequence(b.lastSequence, b.offsetDelta)
+}
+
+// producerEntry is what a log knows of one producer id.
+type producerEntry struct {
+	id               int64
+	epoch            int16
+	count            uint8 // of batches, oldest first
+	batches          [batchesRemembered]producerBatch
+	coordinatorEpoch int32
+	txnFirst         int64 // first offset of the open transaction, -1
+	lastTimestamp    int64 // milliseconds, decides on expiry
+}
+
+func (e *producerEntry) last() *producerBatch {
+	if e.count == 0 {
+		return nil
+	}
+	return &e.batches[e.count-1]
+}
+
+func (e *producerEntry) remember(b producerBatch) {
+	if e.count == batchesRemembered {
+		copy(e.batches[:], e.batches[1:])
+		e.count--
+	}
+	e.batches[e.count] = b
+	e.count++
+}
+
+// producerState is the state of every producer of one log: index finds an id's
+// entry in entries. It is updated when a batch is accepted, before it is written.
+type producerState struct {
+	index   map[int64]int32
+	entries []producerEntry
+}
+
+func (s *producerState) get(id int64) *producerEntry {
+	if i, ok := s.index[id]; ok {
+		return &s.entries[i]
+	}
+	return nil
+}
+
+func (s *producerState) reset() {
+	clear(s.index)
+	s.entries = s.entries[:0]
+}
+
+func (s *producerState) put(e producerEntry) *producerEntry {
+	if s.index == nil {
+		s.index = make(map[int64]int32)
+	}
+	if i, ok := s.index[e.id]; ok {
+		s.entries[i] = e
+		return &s.entries[i]
+	}
+	s.index[e.id] = int32(len(s.entries))
+	s.entries = append(s.entries, e)
+	return &s.entries[len(s.entries)-1]
+}
+
+// check says whether a leader may append the batch. neverWritten is whether the
+// log has never held a batch: then a producer without state must start at 0,
+// because there is nothing that it could have written before (KAFKA-15591).
+func (s *producerState) check(b record.Batch, neverWritten bool) (AppendInfo, error) {
+	id, epoch := b.ProducerID(), b.ProducerEpoch()
+	if id < 0 || b.Attributes().Control() {
+		return AppendInfo{}, nil
+	}
+	first, last := b.BaseSequence(), b.LastSequence()
+	e := s.get(id)
+	if e == nil {
+		if neverWritten && first != 0 {
+			return AppendInfo{}, fmt.Errorf("%w: producer %d starts at %d in an empty log", ErrOutOfOrderSequence, id, first)
+		}
+		return AppendInfo{}, nil
+	}
+	if epoch < e.epoch {
+		return AppendInfo{}, fmt.Errorf("%w: producer %d has epoch %d, log has %d", ErrInvalidProducerEpoch, id, epoch, e.epoch)
+	}
+	if epoch > e.epoch {
+		if first != 0 {
+			return AppendInfo{}, fmt.Errorf("%w: producer %d starts epoch %d at %d", ErrOutOfOrderSequence, id, epoch, first)
+		}
+		return AppendInfo{}, nil
+	}
+	for i := range e.batches[:e.count] {
+		if d := &e.batches[i]; d.firstSequence() == first && d.lastSequence == last {
+			return AppendInfo{
+				BaseOffset: d.lastOffset - int64(d.offsetDelta), LastOffset: d.lastOffset, LogAppendTime: d.timestamp,
+			}, ErrDuplicate
+		}
+	}
+	// An epoch that only a transaction marker has been written with begins at any
+	// sequence that its producer knows.
+	if l := e.last(); l != nil && !record.InSequence(l.lastSequence, first) {
+		return AppendInfo{}, fmt.Errorf("%w: producer %d epoch %d sends %d after %d",
+			ErrOutOfOrderSequence, id, epoch, first, l.lastSequence)
+	}
+	return AppendInfo{}, nil
+}
+
+// update notes an accepted batch, with its offsets assigned.
+func (s *producerState) update(b record.Batch) {
+	id := b.ProducerID()
+	if id < 0 {
+		return
+	}
+	e := s.get(id)
+	if e == nil {
+		e = s.put(producerEntry{id: id, epoch: b.ProducerEpoch(), coordinatorEpoch: -1, txnFirst: -1})
+	}
+	if epoch := b.ProducerEpoch(); epoch != e.epoch {
+		e.epoch, e.count = epoch, 0
+	}
+	e.lastTimestamp = b.MaxTimestamp()
+	a := b.Attributes()
+	if a.Control() {
+		e.txnFirst = -1
+		return
+	}
+	if a.Transactional() && e.txnFirst < 0 {
+		e.txnFirst = b.BaseOffset()
+	}
+	e.remember(producerBatch{
+		lastSequence: b.LastSequence(), lastOffset: b.LastOffset(),
+		offsetDelta: b.LastOffsetDelta(), timestamp: b.MaxTimestamp(),
+	})
+}
+
+// lastOffset is the highest offset that any producer's state depends on, -1 if none.
+func (s *producerState) lastOffset() int64 {
+	highest := int64(-1)
+	for i := range s.entries {
+		if l := s.entries[i].last(); l != nil {
+			highest = max(highest, l.lastOffset)
+		} else {
+			// Only a marker: its offset is not kept, so that nothing can be ruled out.
+			return 1<<63 - 1
+		}
+	}
+	return highest
+}
+
+// expire forgets producers that wrote nothing since the time (milliseconds),
+// except those with an open transaction.
+func (s *producerState) expire(before int64) {
+	for i := 0; i < len(s.entries); {
+		e := &s.entries[i]
+		if e.lastTimestamp >= before || e.txnFirst >= 0 {
+			i++
+			continue
+		}
+		delete(s.index, e.id)
+		if n := len(s.entries) - 1; i < n {
+			s.entries[i] = s.entries[n]
+			s.index[s.entries[i].id] = int32(i)
+		}
+		s.entries = s.entries[:len(s.entries)-1]
+	}
+}

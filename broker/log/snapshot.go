@@ -1,0 +1,93 @@
+package log
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"slices"
+)
+
+// The layout of Kafka's producer snapshot: version, crc (of all that follows
+// it), count, entries.
+const (
+	snapshotVersion     = 1
+	snapshotHeaderBytes = 10
+	snapshotCRCFrom     = 6
+	snapshotEntryBytes  = 46
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// encodeSnapshot writes Kafka's file. Only the last batch of each producer has
+// a place in it, so that a restart narrows the window of duplicates to one
+// batch, and what is replayed behind the snapshot.
+func (s *producerState) encodeSnapshot() []byte {
+	order := make([]int32, len(s.entries))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(s.entries[a].id, s.entries[b].id) })
+	be := binary.BigEndian
+	out := make([]byte, 0, snapshotHeaderBytes+len(order)*snapshotEntryBytes)
+	out = be.AppendUint16(out, snapshotVersion)
+	out = be.AppendUint32(out, 0)
+	out = be.AppendUint32(out, uint32(len(order)))
+	for _, i := range order {
+		e := &s.entries[i]
+		last := producerBatch{lastSequence: -1, lastOffset: -1, timestamp: e.lastTimestamp}
+		if l := e.last(); l != nil {
+			last = *l
+		}
+		out = be.AppendUint64(out, uint64(e.id))
+		out = be.AppendUint16(out, uint16(e.epoch))
+		out = be.AppendUint32(out, uint32(last.lastSequence))
+		out = be.AppendUint64(out, uint64(last.lastOffset))
+		out = be.AppendUint32(out, uint32(last.offsetDelta))
+		out = be.AppendUint64(out, uint64(e.lastTimestamp))
+		out = be.AppendUint32(out, uint32(e.coordinatorEpoch))
+		out = be.AppendUint64(out, uint64(e.txnFirst))
+	}
+	be.PutUint32(out[2:], crc32.Checksum(out[snapshotCRCFrom:], castagnoli))
+	return out
+}
+
+// decodeSnapshot replaces the state by a file's. On an error the state is empty.
+func (s *producerState) decodeSnapshot(b []byte) error {
+	s.reset()
+	be := binary.BigEndian
+	if len(b) < snapshotHeaderBytes {
+		return fmt.Errorf("producer snapshot has %d bytes, its header alone %d", len(b), snapshotHeaderBytes)
+	}
+	if v := be.Uint16(b); v != snapshotVersion {
+		return fmt.Errorf("producer snapshot has version %d, want %d", v, snapshotVersion)
+	}
+	if want, got := be.Uint32(b[2:]), crc32.Checksum(b[snapshotCRCFrom:], castagnoli); want != got {
+		return fmt.Errorf("producer snapshot: crc is %08x, header says %08x", got, want)
+	}
+	count := be.Uint32(b[snapshotCRCFrom:])
+	b = b[snapshotHeaderBytes:]
+	if uint64(count)*snapshotEntryBytes != uint64(len(b)) {
+		return fmt.Errorf("producer snapshot: %d entries in %d bytes", count, len(b))
+	}
+	for ; len(b) > 0; b = b[snapshotEntryBytes:] {
+		e := producerEntry{
+			id: int64(be.Uint64(b)), epoch: int16(be.Uint16(b[8:])), lastTimestamp: int64(be.Uint64(b[26:])),
+			coordinatorEpoch: int32(be.Uint32(b[34:])), txnFirst: int64(be.Uint64(b[38:])),
+		}
+		last := producerBatch{
+			lastSequence: int32(be.Uint32(b[10:])), lastOffset: int64(be.Uint64(b[14:])),
+			offsetDelta: int32(be.Uint32(b[22:])), timestamp: e.lastTimestamp,
+		}
+		if last.offsetDelta < 0 || last.offsetDelta == math.MaxInt32 || e.id < 0 {
+			s.reset()
+			return fmt.Errorf("producer snapshot: entry of producer %d is impossible", e.id)
+		}
+		if last.lastSequence >= 0 && last.lastOffset >= 0 {
+			e.remember(last)
+		}
+		s.put(e)
+	}
+	return nil
+}
