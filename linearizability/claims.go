@@ -49,9 +49,8 @@ type FaultTraits struct {
 	// can lose acknowledged bytes at the same time: lost or emptied disks, and,
 	// under FlushByOS, power loss. Killing a process loses nothing.
 	DiskLosingReplicas int
-	// PowerLoss: some of those losses are of unsynced pages only, so that
-	// FlushBeforeAck protects against them. DisksLost counts those against which
-	// nothing local does: wiped, replaced or corrupted disks.
+	// DisksLost is the part of them that fsync does not protect against: wiped,
+	// replaced or corrupted disks, as opposed to unsynced pages.
 	DisksLost int
 	// ProducerStateExpires: a producer may pause longer than
 	// producer.id.expiration.ms.
@@ -162,8 +161,6 @@ func claimNoDuplicates(c *Configuration) Claim {
 		return not("Producer epochs are not validated, so a batch of an old session can still be appended.")
 	case c.Faults.ProducerStateExpires:
 		return not("A producer may pause longer than its state is kept, so that its retry is not recognised.")
-	case c.UncleanElection:
-		return not("Unclean leader election is on, so a new leader may lack the state of a producer that it has to recognise.")
 	}
 	return Claim{ClaimNoBrokerDuplicates, true, "Every producer is idempotent in one session or transaction id, epochs are validated and producer state outlives every pause."}
 }
@@ -173,9 +170,6 @@ func claimNoReorder(c *Configuration) Claim {
 		if !p.Idempotent && !p.Transactional && p.MaxInFlight != 1 {
 			return Claim{ClaimNoReorder, false, fmt.Sprintf("A producer without idempotence has %d requests in flight, so a retry may land behind its successor.", p.MaxInFlight)}
 		}
-	}
-	if c.UncleanElection {
-		return Claim{ClaimNoReorder, false, "Unclean leader election is on, so a batch may be lost and its retry land behind its successor."}
 	}
 	if c.Faults.PartitionsAdded {
 		return Claim{ClaimNoReorder, true, "Every producer is idempotent or keeps one request in flight; the order per key is not claimed because partitions are added."}

@@ -35,7 +35,7 @@ func TestClaims(t *testing.T) {
 		{"safe", func(*Configuration) {}, all},
 		{"acks=1", func(c *Configuration) { c.Producers[0].Acks = 1 }, without(ClaimNoLostAcks)},
 		{"min ISR 1", func(c *Configuration) { c.MinInsyncReplicas = 1 }, without(ClaimNoLostAcks)},
-		{"unclean", func(c *Configuration) { c.UncleanElection = true }, ""},
+		{"unclean", func(c *Configuration) { c.UncleanElection = true }, without(ClaimNoLostAcks, ClaimHighWatermarkMonotonic)},
 		{"two lose bytes", func(c *Configuration) { c.Faults.DiskLosingReplicas = 2 }, without(ClaimNoLostAcks)},
 		{"no ELR", func(c *Configuration) { c.EligibleLeaders = false }, without(ClaimNoLostAcks)},
 		{"no ELR, no loss", func(c *Configuration) { c.EligibleLeaders = false; c.Faults.DiskLosingReplicas = 0 }, all},

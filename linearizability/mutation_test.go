@@ -14,7 +14,7 @@ import (
 // still legal (then both must accept it); otherwise both must call it a violation.
 
 // mutationsDefault histories run by default; MUTATIONS sets another number.
-const mutationsDefault = 10_500
+const mutationsDefault = 10_100
 
 type mutation struct {
 	name  string

@@ -18,6 +18,12 @@ type registerOp struct {
 	handle      int64
 }
 
+type flight struct {
+	op      registerOp
+	applied bool
+	found   OffsetToken
+}
+
 // registerHistory simulates a register with overlapping operations and returns
 // what porcupine needs, while feeding the checker.
 func registerHistory(r *rand.Rand, steps int, corrupt bool, c *OffsetChecker) []porcupine.Operation {
@@ -25,11 +31,6 @@ func registerHistory(r *rand.Rand, steps int, corrupt bool, c *OffsetChecker) []
 	var value, next OffsetToken
 	var values []OffsetToken
 	var history []porcupine.Operation
-	type flight struct {
-		op      registerOp
-		applied bool
-		found   OffsetToken
-	}
 	var flights []*flight
 	now := int64(0)
 	finish := func(i int) {
@@ -44,7 +45,6 @@ func registerHistory(r *rand.Rand, steps int, corrupt bool, c *OffsetChecker) []
 					f.applied, value = true, f.op.token
 				}
 				o.Return = int64(steps) * 4
-				o.Metadata = f
 				history = append(history, o)
 				return
 			}

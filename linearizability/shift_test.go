@@ -50,7 +50,7 @@ func shift(r *rand.Rand, history []call) []call {
 
 func TestShiftsInTimeAreDecided(t *testing.T) {
 	legal, illegal := 0, 0
-	for seed := range uint64(6000) {
+	for seed := range uint64(4000) {
 		r := rand.New(rand.NewPCG(seed, 8))
 		history := generate(r, randomTraits(r))
 		for range 1 + r.IntN(3) {
@@ -68,7 +68,7 @@ func TestShiftsInTimeAreDecided(t *testing.T) {
 			illegal++
 		}
 	}
-	if legal < 1000 || illegal < 1000 {
+	if legal < 700 || illegal < 700 {
 		t.Errorf("unbalanced: %d legal, %d illegal", legal, illegal)
 	}
 	t.Logf("%d legal, %d illegal", legal, illegal)
@@ -82,6 +82,22 @@ func TestHoleIsFoundWithoutDrain(t *testing.T) {
 	c.HighWatermark(1, testPartition, 7, 1, false, 3)
 	report := c.Finish()
 	if report.Verdict != Violation || report.Findings.List[0].Kind != HoleBelowHighWatermark || report.Findings.List[0].Records != 4 {
+		t.Errorf("%s %v", report.Summary(), report.Findings.List)
+	}
+}
+
+// TestAckWithoutOffsetBindsLaterReads: the place of an acknowledged batch becomes
+// known only after a strict read was asked; the answer must cover it all the same.
+func TestAckWithoutOffsetBindsLaterReads(t *testing.T) {
+	c := NewChecker(Config{Asserted: AssertAll()})
+	p, id := testPartition, NewBatchID(1, 1)
+	c.Invoke(p, id, 1, true, 1)
+	c.Acked(p, id, -1, 2)
+	c.InvokeRead(1, p, 3)
+	c.HighWatermark(2, p, 1, 1, false, 4)
+	c.ReadBatch(2, p, 0, 1, id, 0, 4)
+	c.HighWatermark(1, p, 0, -1, true, 5)
+	if report := c.Finish(); report.Verdict != Violation || report.Findings.List[0].Kind != StaleRead {
 		t.Errorf("%s %v", report.Summary(), report.Findings.List)
 	}
 }

@@ -23,7 +23,8 @@ type WindowResult struct {
 }
 
 // pictureOperations is how many operations before and after a failing one are
-// drawn; the search over them is exponential at worst and has pictureTimeout.
+// drawn. The search over them is exponential at worst, so porcupine is given
+// pictureTimeout of real time; the verdict never depends on it.
 const (
 	pictureBefore  = 14
 	pictureAfter   = 6
