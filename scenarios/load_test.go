@@ -81,9 +81,36 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// Files made to be slow: the bounds must keep each well under a second, which
+// the test's own time-out would notice if they grew with the square.
+func TestHostile(t *testing.T) {
+	for name, text := range map[string]string{
+		"list":    strings.Repeat("- a\n", fileBytesMax/4),
+		"flow":    "a: [" + strings.Repeat("b,\n ", fileBytesMax/5),
+		"keys":    "a:\n" + strings.Repeat("  b: 1\n", fileBytesMax/8),
+		"flowmap": "a: {" + strings.Repeat("b: 1,\n", fileBytesMax/7) + "}",
+		"indents": nested(500),
+		"dashes":  strings.Repeat(strings.Repeat("- ", 1000)+"\n", 60),
+		"quotes":  "a: " + strings.Repeat("\"", 4000),
+		"colons":  strings.Repeat("? ", 2000),
+	} {
+		if Validate([]byte(text), name) == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
+func nested(depth int) string {
+	var b strings.Builder
+	for i := range depth {
+		b.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	return b.String()
+}
+
 func TestTooLarge(t *testing.T) {
 	err := Validate(bytes.Repeat([]byte("a: 1\n"), fileBytesMax), "large.yaml")
-	if want := "large.yaml:1:1: the file is too large: 1310720 bytes, at most 262144"; err == nil || err.Error() != want {
+	if want := "large.yaml:1:1: the file is too large: 327680 bytes, at most 65536"; err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}
 }
@@ -192,4 +219,31 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A scenario that is written and read again is the same scenario. Only the
+// places in the file may differ.
+func TestMarshal(t *testing.T) {
+	files := shipped(t)
+	for _, file := range append(files, "testdata/everything.yaml") {
+		want, err := Load(read(t, file), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := Marshal(want)
+		got, err := Load(text, file)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", file, err, text)
+			continue
+		}
+		for i := range got.Timeline {
+			got.Timeline[i].Line = want.Timeline[i].Line
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+	if len(Shipped()) != len(files) {
+		t.Errorf("%d scenarios are embedded, %d are here", len(Shipped()), len(files))
+	}
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds of a scenario file. They are far above what a person writes.
+// Bounds of a scenario file. They are far above what a person writes, and small
+// because the YAML library is quadratic in the number of keys.
 const (
-	fileBytesMax = 256 << 10
+	fileBytesMax = 64 << 10
 	lineBytesMax = 4096
 	depthMax     = 24
-	nodesMax     = 20_000
+	nodesMax     = 10_000
 )
 
 // nodeKind is what a node of the tree is.

@@ -1,0 +1,122 @@
+package runner
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/seed-604ea8f1/windtunnel/netsim"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+)
+
+// resolve turns a target into hosts at the moment when its event begins. Power,
+// processes, disks and clocks are faults of nodes; the network's faults also hit
+// the clients of a zone, which stand behind the same uplink.
+func (f *faults) resolve(t *scenarios.Target, clients bool) []netsim.HostID {
+	l := f.view.layout
+	switch t.Kind {
+	case scenarios.TargetZone:
+		return f.zone(t.Zone, clients)
+	case scenarios.TargetNodes:
+		return f.named(t.Nodes, clients)
+	case scenarios.TargetLeaderOf:
+		if p := f.view.partition(t.Topic, t.Partition); p != nil {
+			return f.brokers(p.Leader)
+		}
+	case scenarios.TargetFollowerOf:
+		if p := f.view.partition(t.Topic, t.Partition); p != nil {
+			for _, id := range p.ISR {
+				if id != p.Leader {
+					return f.brokers(id)
+				}
+			}
+		}
+	case scenarios.TargetCoordinatorOf:
+		return f.brokers(f.view.coordinator(t.Group))
+	case scenarios.TargetActiveController:
+		if c, host := f.view.activeController(); c != nil {
+			return []netsim.HostID{host}
+		}
+	case scenarios.TargetRandom:
+		return f.draw(int(t.Count))
+	case scenarios.TargetOne:
+		return f.draw(1)
+	case scenarios.TargetMinority:
+		return f.draw((len(l.brokers) - 1) / 2)
+	case scenarios.TargetMajority:
+		return f.draw(len(l.brokers)/2 + 1)
+	case scenarios.TargetPrimaries:
+		return f.primaries()
+	case scenarios.TargetAll:
+		return append(slices.Clone(l.controllers), l.brokers...)
+	case scenarios.TargetBrokers:
+		return slices.Clone(l.brokers)
+	case scenarios.TargetControllers:
+		return slices.Clone(l.controllers)
+	}
+	return nil
+}
+
+func (f *faults) brokers(id int32) []netsim.HostID {
+	if h, ok := f.view.layout.broker(id); ok {
+		return []netsim.HostID{h}
+	}
+	return nil
+}
+
+func (f *faults) zone(zone string, clients bool) (out []netsim.HostID) {
+	for i, h := range f.view.layout.hosts {
+		if h.zone == zone && (clients || h.role <= roleBroker) {
+			out = append(out, netsim.HostID(i))
+		}
+	}
+	return out
+}
+
+// named returns the hosts with these names; a zone's name stands for its hosts.
+func (f *faults) named(names []string, clients bool) (out []netsim.HostID) {
+	for _, name := range names {
+		zone := f.zone(name, clients)
+		out = append(out, zone...)
+		if len(zone) > 0 {
+			continue
+		}
+		for i, h := range f.view.layout.hosts {
+			if h.name == name {
+				out = append(out, netsim.HostID(i))
+			}
+		}
+	}
+	return out
+}
+
+// draw takes n brokers from the run's seed, in order of their ids.
+func (f *faults) draw(n int) []netsim.HostID {
+	rng := rand.New(f.random)
+	out := slices.Clone(f.view.layout.brokers)
+	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	out = out[:min(n, len(out))]
+	slices.Sort(out)
+	return out
+}
+
+func (f *faults) primaries() (out []netsim.HostID) {
+	for _, t := range f.view.image().Topics {
+		for _, p := range t.Partitions {
+			if h, ok := f.view.layout.broker(p.Leader); ok && !slices.Contains(out, h) {
+				out = append(out, h)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// others returns every host that is not in set.
+func (f *faults) others(set []netsim.HostID) (out []netsim.HostID) {
+	for i := range f.view.layout.hosts {
+		if h := netsim.HostID(i); !slices.Contains(set, h) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
