@@ -1,0 +1,121 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Metadata (key 3, versions 0 to 13) is answered from the broker's own image,
+// which may lag behind the controller's. Null topics means all of them; from
+// version 10 on a topic may be named by its id.
+
+// authorizedUnknown stands for "authorized operations were not asked for".
+const authorizedUnknown = -2147483648
+
+func (s *Server) metadata(c *step.Context, r *conn.Request) {
+	var req kmsg.MetadataRequest
+	if !decode(s.responder, c, r, &req) {
+		return
+	}
+	resp := kmsg.NewPtrMetadataResponse()
+	resp.SetVersion(r.Version)
+	resp.ClusterID = kmsg.StringPtr(s.self.ClusterID)
+	resp.ControllerID = s.aliveBroker()
+	resp.AuthorizedOperations = authorizedUnknown
+	for _, b := range s.image.Brokers {
+		if b.Fenced {
+			continue
+		}
+		out := kmsg.NewMetadataResponseBroker()
+		out.NodeID, out.Host, out.Port, out.Rack = b.ID, b.Host, b.Port, rackPtr(b.Rack)
+		resp.Brokers = append(resp.Brokers, out)
+	}
+	// Version 0 has no null: an empty list means all topics there.
+	if req.Topics == nil || r.Version == 0 && len(req.Topics) == 0 {
+		for _, t := range s.image.Topics {
+			resp.Topics = append(resp.Topics, s.topicMetadata(t, r.Version))
+		}
+	}
+	for i := range req.Topics {
+		resp.Topics = append(resp.Topics, s.requestedTopic(c, &req, &req.Topics[i]))
+	}
+	s.responder.Respond(c, r.ID, resp)
+}
+
+func (s *Server) requestedTopic(c *step.Context, req *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
+	missing := kmsg.NewMetadataResponseTopic()
+	missing.AuthorizedOperations = authorizedUnknown
+	if asked.Topic == nil {
+		missing.TopicID = asked.TopicID
+		if t := s.image.TopicByID(asked.TopicID); t != nil {
+			return s.topicMetadata(t, req.Version)
+		}
+		missing.ErrorCode = kerr.UnknownTopicID.Code
+		return missing
+	}
+	if t := s.image.Topic(*asked.Topic); t != nil {
+		return s.topicMetadata(t, req.Version)
+	}
+	missing.Topic = asked.Topic
+	switch {
+	case meta.ValidateTopicName(*asked.Topic) != nil:
+		missing.ErrorCode = kerr.InvalidTopicException.Code
+	case s.cfg.AutoCreateTopicsEnable && (req.AllowAutoTopicCreation || req.Version < 4):
+		s.createTopic(c, *asked.Topic, -1, -1)
+		missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
+	default:
+		missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
+	}
+	return missing
+}
+
+func (s *Server) topicMetadata(t *meta.Topic, version int16) kmsg.MetadataResponseTopic {
+	out := kmsg.NewMetadataResponseTopic()
+	out.Topic, out.TopicID = kmsg.StringPtr(t.Name), t.ID
+	out.IsInternal = strings.HasPrefix(t.Name, "__")
+	out.AuthorizedOperations = authorizedUnknown
+	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
+	for i, p := range t.Partitions {
+		q := &out.Partitions[i]
+		q.Default()
+		q.Partition, q.Leader, q.LeaderEpoch = int32(i), p.Leader, p.LeaderEpoch
+		q.Replicas, q.ISR = p.Replicas, p.ISR
+		for _, id := range p.Replicas {
+			if b := s.image.Broker(id); b == nil || b.Fenced {
+				q.OfflineReplicas = append(q.OfflineReplicas, id)
+			}
+		}
+		leader := s.image.Broker(p.Leader)
+		if p.Leader == meta.NoLeader || leader == nil || leader.Fenced && version > 0 {
+			q.ErrorCode = kerr.LeaderNotAvailable.Code
+			q.Leader = meta.NoLeader
+		}
+	}
+	return out
+}
+
+// aliveBroker is what clients are told as the controller: any live broker, since
+// brokers forward admin requests (KIP-590). It spreads by this broker's id.
+func (s *Server) aliveBroker() int32 {
+	if b := s.image.Broker(s.self.NodeID); b != nil && !b.Fenced {
+		return b.ID
+	}
+	for _, b := range s.image.Brokers {
+		if !b.Fenced {
+			return b.ID
+		}
+	}
+	return -1
+}
+
+func rackPtr(rack string) *string {
+	if rack == "" {
+		return nil
+	}
+	return &rack
+}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// FindCoordinator (key 10, versions 0 to 6): the leader of the partition of
+// __consumer_offsets that the group's name hashes to. From version 4 on it
+// takes several keys (KIP-699).
+
+// OffsetsTopic is the log of the group coordinators.
+const OffsetsTopic = "__consumer_offsets"
+
+const coordinatorTypeGroup = 0
+
+func (s *Server) findCoordinator(c *step.Context, r *conn.Request) {
+	var req kmsg.FindCoordinatorRequest
+	if !decode(s.responder, c, r, &req) {
+		return
+	}
+	resp := kmsg.NewPtrFindCoordinatorResponse()
+	resp.SetVersion(r.Version)
+	asked := req.CoordinatorKeys
+	if r.Version < 4 {
+		asked = []string{req.CoordinatorKey}
+	}
+	for _, key := range asked {
+		broker, code := s.coordinator(c, req.CoordinatorType, key)
+		found := kmsg.NewFindCoordinatorResponseCoordinator()
+		found.Key, found.ErrorCode, found.NodeID, found.Port = key, code, -1, -1
+		if code != 0 {
+			found.ErrorMessage = kmsg.StringPtr(kerr.ErrorForCode(code).Error())
+		} else {
+			found.NodeID, found.Host, found.Port = broker.ID, broker.Host, broker.Port
+		}
+		resp.Coordinators = append(resp.Coordinators, found)
+	}
+	if r.Version < 4 {
+		f := resp.Coordinators[0]
+		resp.ErrorCode, resp.ErrorMessage, resp.NodeID, resp.Host, resp.Port = f.ErrorCode, f.ErrorMessage, f.NodeID, f.Host, f.Port
+		resp.Coordinators = nil
+	}
+	s.responder.Respond(c, r.ID, resp)
+}
+
+func (s *Server) coordinator(c *step.Context, kind int8, key string) (*meta.Broker, int16) {
+	if kind != coordinatorTypeGroup {
+		return nil, kerr.InvalidRequest.Code
+	}
+	topic := s.image.Topic(OffsetsTopic)
+	if topic == nil {
+		s.createTopic(c, OffsetsTopic, int32(s.cfg.OffsetsTopicPartitions), int16(s.cfg.OffsetsTopicReplicationFactor))
+		return nil, kerr.CoordinatorNotAvailable.Code
+	}
+	p := topic.Partitions[GroupPartition(key, len(topic.Partitions))]
+	b := s.image.Broker(p.Leader)
+	if b == nil || b.Fenced {
+		return nil, kerr.CoordinatorNotAvailable.Code
+	}
+	return b, 0
+}
+
+// GroupPartition returns the partition of __consumer_offsets that holds a
+// group: Java's String.hashCode, made non-negative as Kafka's Utils.abs does.
+func GroupPartition(group string, partitions int) int32 {
+	var h int32
+	for _, r := range group {
+		if r > 0xffff { // UTF-16 surrogates, as Java counts them
+			r -= 0x10000
+			h = 31*h + 0xd800 + r>>10
+			h = 31*h + 0xdc00 + r&0x3ff
+			continue
+		}
+		h = 31*h + r
+	}
+	return (h & 0x7fffffff) % int32(partitions)
+}

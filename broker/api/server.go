@@ -1,0 +1,152 @@
+// Package api owns the meaning of every request: one file per API key, named
+// NN_name.go, with the version range in the table below. A handler decodes,
+// asks the component that owns the state, and answers; it keeps no state of its
+// own beyond requests that wait. A peer's mistake becomes a Kafka error code
+// here and nowhere else.
+package api
+
+import (
+	"github.com/seed-604ea8f1/windtunnel/broker/caller"
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Key describes one API key that a broker serves on its client listener.
+type Key struct {
+	Key      int16
+	Min, Max int16 // versions advertised and accepted
+	handle   func(s *Server, c *step.Context, r *conn.Request)
+}
+
+// Keys is the table of the API: what is served, and what ApiVersions says.
+// Produce advertises 0 though only 3 and later are accepted: librdkafka would
+// otherwise drop compression (KAFKA-18659). JoinGroup starts at 0 again since
+// 4.1 (KAFKA-19444).
+func Keys() []Key { return keys[:] }
+
+var keys []Key
+
+func init() {
+	keys = []Key{
+		{0, 0, 13, func(s *Server, c *step.Context, r *conn.Request) { s.data.Produce(c, r) }},
+		{1, 4, 18, func(s *Server, c *step.Context, r *conn.Request) { s.data.Fetch(c, r) }},
+		{2, 1, 11, func(s *Server, c *step.Context, r *conn.Request) { s.data.ListOffsets(c, r) }},
+		{3, 0, 13, (*Server).metadata},
+		{8, 2, 10, func(s *Server, c *step.Context, r *conn.Request) { s.groups.OffsetCommit(c, r) }},
+		{9, 1, 10, func(s *Server, c *step.Context, r *conn.Request) { s.groups.OffsetFetch(c, r) }},
+		{10, 0, 6, (*Server).findCoordinator},
+		{11, 0, 9, func(s *Server, c *step.Context, r *conn.Request) { s.groups.JoinGroup(c, r) }},
+		{12, 0, 4, func(s *Server, c *step.Context, r *conn.Request) { s.groups.Heartbeat(c, r) }},
+		{13, 0, 5, func(s *Server, c *step.Context, r *conn.Request) { s.groups.LeaveGroup(c, r) }},
+		{14, 0, 5, func(s *Server, c *step.Context, r *conn.Request) { s.groups.SyncGroup(c, r) }},
+		{18, 0, 5, (*Server).apiVersions},
+		{19, 2, 7, (*Server).forward},
+		{20, 1, 6, (*Server).forward},
+		{22, 0, 5, (*Server).initProducerID},
+		{23, 2, 4, func(s *Server, c *step.Context, r *conn.Request) { s.data.OffsetForLeaderEpoch(c, r) }},
+		{32, 1, 4, (*Server).describeConfigs},
+		{37, 0, 3, (*Server).forward},
+		{43, 0, 2, (*Server).forward},
+		{44, 0, 1, (*Server).forward},
+		{60, 0, 2, (*Server).describeCluster},
+	}
+	for i := range keys {
+		byKey[keys[i].Key] = &keys[i]
+	}
+}
+
+var byKey [kmsg.MaxKey + 1]*Key
+
+// Self is what a broker says about itself.
+type Self struct {
+	NodeID    int32
+	ClusterID string
+}
+
+// Controllers is what the server tells and asks about controllers.
+type Controllers interface {
+	Controller() caller.NodeID
+	ControllerFailed(id caller.NodeID)
+}
+
+// Server answers the requests of a broker's client listener.
+type Server struct {
+	self        Self
+	cfg         config.Broker
+	overrides   []config.KV // the node's own properties as configured, for DescribeConfigs
+	image       *meta.Image
+	responder   conn.Responder
+	sender      caller.Sender
+	controllers Controllers
+	data        *Data
+	groups      Groups
+	producerIDs producerIDs
+	forwards    forwards
+	creating    map[string]uint64 // topics whose automatic creation has been asked for
+	nextToken   uint64
+}
+
+// Groups is the group coordinator's door: the handlers of its API keys.
+type Groups interface {
+	OffsetCommit(c *step.Context, r *conn.Request)
+	OffsetFetch(c *step.Context, r *conn.Request)
+	JoinGroup(c *step.Context, r *conn.Request)
+	Heartbeat(c *step.Context, r *conn.Request)
+	LeaveGroup(c *step.Context, r *conn.Request)
+	SyncGroup(c *step.Context, r *conn.Request)
+}
+
+// NewServer returns a server that answers through the responder.
+func NewServer(self Self, cfg config.Broker, overrides []config.KV, responder conn.Responder, sender caller.Sender,
+	controllers Controllers, data *Data, groups Groups,
+) *Server {
+	return &Server{
+		self: self, cfg: cfg, overrides: overrides, image: meta.Empty(), responder: responder, sender: sender,
+		controllers: controllers, data: data, groups: groups,
+		forwards: newForwards(), creating: make(map[string]uint64),
+	}
+}
+
+// SetImage makes the server answer from a newer image.
+func (s *Server) SetImage(image *meta.Image) { s.image = image }
+
+// Handle answers a request now or later. The request must not be used after
+// Handle, since an answered request is reused.
+func (s *Server) Handle(c *step.Context, r *conn.Request) {
+	var k *Key
+	if r.Key >= 0 && r.Key <= kmsg.MaxKey {
+		k = byKey[r.Key]
+	}
+	if k == nil {
+		c.Logf(edge.Warn, "closing connection of %s: API key %d is not served", r.Peer, r.Key)
+		s.responder.Disconnect(c, r.ID)
+		return
+	}
+	if r.Version < k.Min || r.Version > k.Max {
+		if r.Key == int16(kmsg.ApiVersions) {
+			s.apiVersionsUnsupported(c, r)
+			return
+		}
+		c.Logf(edge.Warn, "closing connection of %s: %s version %d is not in %d..%d",
+			r.Peer, kmsg.NameForKey(r.Key), r.Version, k.Min, k.Max)
+		s.responder.Disconnect(c, r.ID)
+		return
+	}
+	k.handle(s, c, r)
+}
+
+// decode reads the request's body; if it cannot be read the connection is
+// closed, as Kafka does, and false returned.
+func decode(s conn.Responder, c *step.Context, r *conn.Request, into kmsg.Request) bool {
+	into.SetVersion(r.Version)
+	if err := into.ReadFrom(r.Body); err != nil {
+		c.Logf(edge.Warn, "closing connection of %s: %s version %d: %v", r.Peer, kmsg.NameForKey(r.Key), r.Version, err)
+		s.Disconnect(c, r.ID)
+		return false
+	}
+	return true
+}
