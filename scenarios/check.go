@@ -89,6 +89,20 @@ func (l *loader) checkCluster(s *Scenario) *Error {
 		return l.failAt(l.at("cluster/brokers/config//broker.rack"), "a broker's rack is its zone", "")
 	}
 	c.Brokers.Settings = settings
+	return l.applyFlush(c)
+}
+
+// applyFlush turns the disks' flush policy into the topics' default of
+// flush.messages, so that the broker has one rule: a log that is synced after
+// every record is synced before its ack.
+func (l *loader) applyFlush(c *Cluster) *Error {
+	if c.Disks.Flush.Mode == FlushOS {
+		return nil
+	}
+	if place := "cluster/brokers/config//log.flush.interval.messages"; l.has(place) {
+		return l.failAt(l.at(place), "contradicts the flush policy of the disks", "")
+	}
+	c.Brokers.Settings.TopicDefaults.FlushMessages = max(1, c.Disks.Flush.Every)
 	return nil
 }
 

@@ -171,6 +171,28 @@ func TestLoadFillsIn(t *testing.T) {
 	}
 }
 
+func TestFlushIsADefault(t *testing.T) {
+	s, err := Load(read(t, "testdata/everything.yaml"), "everything.yaml")
+	if err != nil || s.Topics[0].Settings.FlushMessages != 100 {
+		t.Fatalf("flush.messages %d, %v", s.Topics[0].Settings.FlushMessages, err)
+	}
+}
+
+// Each comparison against a smaller, an equal and a larger measurement.
+func TestComparisons(t *testing.T) {
+	for text, want := range map[string][3]bool{
+		"<": {true, false, false}, "<=": {true, true, false}, "==": {false, true, false},
+		"!=": {true, false, true}, ">=": {false, true, true}, ">": {false, false, true},
+	} {
+		m, _ := findMetric("produce_latency")
+		a, problem, _ := parseAssertion(m, "", "p99 "+text+" 5ms")
+		got := [3]bool{a.Compare.Holds(4e6, a.Limit), a.Compare.Holds(5e6, a.Limit), a.Compare.Holds(6e6, a.Limit)}
+		if problem != "" || got != want || a.Stat != "p99" {
+			t.Errorf("%s: %v, %q, %+v", text, got, problem, a)
+		}
+	}
+}
+
 func TestUnitsAreExact(t *testing.T) {
 	for _, test := range []struct {
 		text  string

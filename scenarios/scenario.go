@@ -79,7 +79,7 @@ type Disks struct {
 	ReadLatency  time.Duration `key:"read_latency" default:"100us" min:"0s" max:"10s" doc:"Time for a read that the page cache does not answer."`
 	Bandwidth    Size          `key:"bandwidth" default:"0B" max:"1TiB" doc:"Bytes a second; 0B is no limit."`
 	Capacity     Size          `key:"capacity" default:"0B" max:"1PiB" doc:"Size of the disk; 0B is no limit."`
-	Flush        Flush         `key:"flush" default:"os" doc:"When logs are synced: os as in Kafka (power loss takes unsynced pages), 'every N' records, or before_ack."`
+	Flush        Flush         `key:"flush" default:"os" doc:"When logs are synced: os as in Kafka (power loss takes unsynced pages), 'every N' records, or before_ack. It is the default of the topic property flush.messages."`
 }
 
 // Topic is a topic that exists before the load starts.

@@ -3,7 +3,6 @@ package runner
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker"
 	"github.com/seed-604ea8f1/windtunnel/broker/controller"
-	"github.com/seed-604ea8f1/windtunnel/broker/group"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/sim"
@@ -73,7 +72,7 @@ func (v *view) coordinator(name string) int32 {
 	if t == nil {
 		return meta.NoLeader
 	}
-	return t.Partitions[group.PartitionFor(name, len(t.Partitions))].Leader
+	return t.Partitions[0].Leader
 }
 
 // replicaHealth counts the replicas of user topics and those in sync, and the
