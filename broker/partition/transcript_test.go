@@ -1,0 +1,219 @@
+package partition
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
+)
+
+// The transcripts drive whole brokers (partition and log managers on a disk in
+// memory) through produce, replication, ISR changes, elections and fetches, and
+// show what clients are told and where every replica stands.
+func TestTranscripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		var w *world
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd == "cluster" {
+				brokers, minISR := 3, 2
+				d.MaybeScanArgs(t, "brokers", &brokers)
+				d.MaybeScanArgs(t, "min-isr", &minISR)
+				w = newWorld(t, brokers, int64(minISR))
+				w.run()
+				return w.states()
+			}
+			w.command(t, d)
+			out := strings.Join(w.said, "\n")
+			w.said = nil
+			if out != "" {
+				out += "\n"
+			}
+			if d.HasArg("quiet") {
+				return out
+			}
+			return out + w.states()
+		})
+	})
+}
+
+func (w *world) states() string {
+	var b strings.Builder
+	for _, n := range w.nodes {
+		fmt.Fprintln(&b, n.state())
+	}
+	return b.String()
+}
+
+func (w *world) command(t *testing.T, d *datadriven.TestData) {
+	var broker, leader int
+	d.MaybeScanArgs(t, "broker", &broker)
+	d.MaybeScanArgs(t, "leader", &leader)
+	switch d.Cmd {
+	case "produce":
+		w.produceCommand(t, d)
+	case "fetch":
+		w.fetchCommand(t, d)
+	case "list":
+		w.listCommand(t, d)
+	case "run":
+	case "advance":
+		var by string
+		d.ScanArgs(t, "by", &by)
+		span, err := time.ParseDuration(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.advance(span)
+	case "hold":
+		w.holdCommand(t, d)
+	case "release":
+		w.hold = nil
+	case "hold-disk":
+		w.node(int32(broker)).holdIO = true
+	case "release-disk":
+		w.node(int32(broker)).holdIO = false
+		w.node(int32(broker)).flow()
+	case "elect":
+		w.elect(int32(leader))
+	case "isr":
+		var ids []int32
+		for _, v := range d.CmdArgs[0].Vals {
+			var id int32
+			fmt.Sscan(v, &id)
+			ids = append(ids, id)
+		}
+		w.change(func(p *meta.Partition) { p.ISR = ids })
+	case "fence":
+		w.fence(int32(broker))
+	case "unfence":
+		w.changeBroker(int32(broker), func(b *meta.Broker) { b.Fenced = false })
+	case "shutting-down":
+		w.changeBroker(int32(broker), func(b *meta.Broker) { b.InControlledShutdown = true })
+	case "rack":
+		var rack string
+		d.ScanArgs(t, "rack", &rack)
+		w.changeBroker(int32(broker), func(b *meta.Broker) { b.Rack = rack })
+		for _, n := range w.nodes {
+			n.parts.cfg.ReplicaSelector = config.SelectRackAware
+		}
+	case "kill":
+		n := w.node(int32(broker))
+		n.down, n.holdIO, n.pending = true, false, nil
+	case "start":
+		n := w.node(int32(broker))
+		n.epoch++
+		w.changeBroker(n.id, func(b *meta.Broker) { b.Epoch = n.epoch })
+		n.start()
+	case "publish":
+		if broker != 0 {
+			w.node(int32(broker)).apply()
+			break
+		}
+		w.publish()
+	default:
+		t.Fatalf("%s: unknown command", d.Cmd)
+	}
+	if !d.HasArg("still") {
+		w.run()
+	}
+}
+
+func (w *world) produceCommand(t *testing.T, d *datadriven.TestData) {
+	var id, to int
+	acks, timeout := -1, 30000
+	pid, epoch, seq := -1, 0, 0
+	var value string
+	d.ScanArgs(t, "id", &id)
+	d.ScanArgs(t, "to", &to)
+	d.ScanArgs(t, "value", &value)
+	d.MaybeScanArgs(t, "acks", &acks)
+	d.MaybeScanArgs(t, "timeout", &timeout)
+	o := record.NoProducer(record.None)
+	if d.MaybeScanArgs(t, "pid", &pid) {
+		d.MaybeScanArgs(t, "epoch", &epoch)
+		d.MaybeScanArgs(t, "seq", &seq)
+		o.ProducerID, o.ProducerEpoch, o.BaseSequence = int64(pid), int16(epoch), int32(seq)
+	}
+	w.node(int32(to)).produce(conn.RequestID(id)+1000, int16(acks), time.Duration(timeout)*time.Millisecond, o, strings.Split(value, "+")...)
+}
+
+func (w *world) fetchCommand(t *testing.T, d *datadriven.TestData) {
+	var id, from, offset, session int
+	maxWait, minBytes, maxBytes, version := 0, 1, 1<<20, 12
+	epoch, current, last, replica := -1, -1, -1, -1
+	var rack string
+	d.ScanArgs(t, "id", &id)
+	d.ScanArgs(t, "from", &from)
+	d.MaybeScanArgs(t, "session", &session)
+	d.MaybeScanArgs(t, "session-epoch", &epoch)
+	d.MaybeScanArgs(t, "max-wait", &maxWait)
+	d.MaybeScanArgs(t, "min-bytes", &minBytes)
+	d.MaybeScanArgs(t, "max-bytes", &maxBytes)
+	d.MaybeScanArgs(t, "version", &version)
+	d.MaybeScanArgs(t, "leader-epoch", &current)
+	d.MaybeScanArgs(t, "last-epoch", &last)
+	d.MaybeScanArgs(t, "replica", &replica)
+	d.MaybeScanArgs(t, "rack", &rack)
+	n := w.node(int32(from))
+	f := n.parts.NewFetch()
+	f.Request, f.Version, f.ReplicaID = conn.RequestID(id)+2000, int16(version), int32(replica)
+	f.MaxWaitMillis, f.MinBytes, f.MaxBytes, f.Rack = int32(maxWait), int32(minBytes), int32(maxBytes), rack
+	f.SessionID, f.SessionEpoch = int32(session), int32(epoch)
+	if session == 1 { // whichever the broker has made
+		f.SessionID = n.parts.sessions.list[len(n.parts.sessions.list)-1].id
+	}
+	if d.MaybeScanArgs(t, "offset", &offset) {
+		ask := FetchAsk{Topic: worldTopic, Offset: int64(offset), LeaderEpoch: int32(current), LastFetchedEpoch: int32(last), MaxBytes: int32(maxBytes)}
+		if version >= 13 {
+			ask.Topic, ask.TopicID = "", w.topic
+		}
+		f.Asks = append(f.Asks, ask)
+	}
+	if d.HasArg("forget") {
+		f.Forgotten = append(f.Forgotten, FetchForgotten{Topic: worldTopic})
+	}
+	n.parts.Fetch(n.context(), f)
+	n.flow()
+}
+
+func (w *world) listCommand(t *testing.T, d *datadriven.TestData) {
+	var from, timestamp int
+	epoch := -1
+	d.ScanArgs(t, "from", &from)
+	d.ScanArgs(t, "timestamp", &timestamp)
+	d.MaybeScanArgs(t, "leader-epoch", &epoch)
+	n := w.node(int32(from))
+	l := n.parts.NewListOffsets()
+	l.Version = 10
+	l.Parts = append(l.Parts, ListPart{Topic: worldTopic, LeaderEpoch: int32(epoch), Timestamp: int64(timestamp)})
+	n.parts.ListOffsets(n.context(), l)
+	n.flow()
+}
+
+// holdCommand holds what matches any line of its input and every hold before:
+// "alter", "alter-reply", "fetch FROM", "fetch-reply TO".
+func (w *world) holdCommand(t *testing.T, d *datadriven.TestData) {
+	lines := strings.Split(strings.TrimSpace(d.Input), "\n")
+	w.hold = func(m *message) bool {
+		kind := "alter"
+		if m.call.Key == wire.KeyFetch {
+			kind = "fetch"
+		}
+		if m.reply {
+			kind += "-reply"
+		}
+		who := m.from
+		if m.reply {
+			who = m.to
+		}
+		return slices.Contains(lines, kind) || slices.Contains(lines, fmt.Sprintf("%s %d", kind, who))
+	}
+}
