@@ -94,9 +94,6 @@ func (b *partitionChange) populateELR() {
 		}
 	}
 	slices.Sort(b.elrTarget)
-	if len(b.isr) == 0 && len(b.p.ISR) > 0 && b.p.Leader != meta.NoLeader {
-		b.lastKnown = []int32{b.p.Leader}
-	}
 }
 
 // elect returns the leader, and whether it may lack committed records.
@@ -145,6 +142,9 @@ func (b *partitionChange) build() *meta.PartitionChangeRecord {
 		}
 	} else if b.recovered && b.p.Recovering {
 		r.Recovery = meta.Recovered
+	}
+	if b.elr && len(b.isr) == 0 && b.p.Leader != meta.NoLeader {
+		b.lastKnown = []int32{b.p.Leader}
 	}
 	r.ISR = changed(b.p.ISR, b.isr)
 	r.ELR = changed(b.p.ELR, b.elrTarget)

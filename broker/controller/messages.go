@@ -16,7 +16,6 @@ import (
 
 // receive steps the messages of one KeyRaft request.
 func (k *Controller) receive(c *step.Context, r *conn.Request) {
-	k.responder.NoResponse(c, r.ID)
 	body := r.Body
 	for i := 0; len(body) > 0 && i < raftGroupMax; i++ {
 		n, used := binary.Uvarint(body)
@@ -33,6 +32,8 @@ func (k *Controller) receive(c *step.Context, r *conn.Request) {
 		}
 		k.stepMessage(c, m)
 	}
+	// The frame, and with it the body, is given back by the end of the request.
+	k.responder.NoResponse(c, r.ID)
 	k.drive(c)
 }
 
