@@ -186,13 +186,18 @@ func (d *memDisk) rename(from, to string) edge.DiskError {
 	if _, ok := d.entries[from]; !ok {
 		return edge.ErrNotFound
 	}
-	for p, f := range d.entries {
+	var paths []string
+	for p := range d.entries {
 		if p == from || strings.HasPrefix(p, from+"/") {
-			delete(d.entries, p)
-			d.entries[to+p[len(from):]] = f
-			if s, ok := d.stable[p]; ok && p != from { // what lies in a directory moves with it
-				d.stable[to+p[len(from):]] = s
-			}
+			paths = append(paths, p)
+		}
+	}
+	for _, p := range paths {
+		f := d.entries[p]
+		delete(d.entries, p)
+		d.entries[to+p[len(from):]] = f
+		if s, ok := d.stable[p]; ok && p != from { // what lies in a directory moves with it
+			d.stable[to+p[len(from):]] = s
 		}
 	}
 	return edge.DiskOK

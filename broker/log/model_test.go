@@ -53,6 +53,9 @@ func (m *model) adopt(t *rapid.T) {
 // state with a replay.
 func (m *model) check(t *rapid.T) {
 	l := m.r.log()
+	if !l.Usable() {
+		t.Fatalf("log is in state %d at rest", l.state)
+	}
 	if l.AppendEnd() != m.end() || l.EndOffset() != m.end() {
 		t.Fatalf("log ends at %d (%d), model at %d", l.EndOffset(), l.AppendEnd(), m.end())
 	}

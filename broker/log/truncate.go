@@ -68,7 +68,12 @@ func (l *Log) truncateStart(c *step.Context, offset int64, fully bool) {
 			t.offset, t.fully = offset, fully
 			return
 		}
-		t.hasNext, t.next, t.nextFully = true, offset, fully || t.nextFully && t.hasNext
+		if t.phase == truncCheckpointing {
+			*t = truncation{offset: offset, fully: fully}
+			l.truncationStep(c)
+			return
+		}
+		t.hasNext, t.next, t.nextFully = true, offset, fully || t.nextFully
 		return
 	}
 	if !fully && offset >= l.appendEnd {
