@@ -23,6 +23,11 @@ const (
 	coldLoadsMax  = 16
 )
 
+// limits are those of the constants that tests lower.
+type limits struct {
+	tailBytesPerLog, tailBytes, coldBytes, scanBytes int64
+}
+
 // tailEntry is one recent batch.
 type tailEntry struct {
 	base, next int64
@@ -66,10 +71,10 @@ func (l *Log) tailAdd(e tailEntry) {
 	t.bytes += n
 	l.m.tailBytes += n
 	l.m.touch(l)
-	for t.bytes > tailBytesPerLogMax && len(t.live()) > 1 {
+	for t.bytes > l.m.limits.tailBytesPerLog && len(t.live()) > 1 {
 		l.tailDropOldest()
 	}
-	for l.m.tailBytes > tailBytesMax && l.m.oldest != nil {
+	for l.m.tailBytes > l.m.limits.tailBytes && l.m.oldest != nil {
 		l.m.oldest.tailDropOldest()
 	}
 }

@@ -51,6 +51,7 @@ type Manager struct {
 	chunks         []chunk
 	uses           uint64
 
+	limits  limits
 	reader  record.Reader
 	scratch record.Scratch
 }
@@ -59,6 +60,7 @@ type Manager struct {
 func NewManager(cfg config.Broker) *Manager {
 	m := &Manager{cfg: cfg, find: make(map[Partition]*Log), all: make([]*Log, 1), brokerEpoch: -1}
 	m.queue = m.takeQueues(1)
+	m.limits = limits{tailBytesPerLogMax, tailBytesMax, coldBytes, scanBytes}
 	m.boot.previousEpoch = -1
 	return m
 }

@@ -145,6 +145,10 @@ func checkLog(t *rapid.T) {
 	cfg.TopicDefaults.FlushMessages = rapid.SampledFrom([]int64{1, 7, 1<<63 - 1}).Draw(t, "flush.messages")
 	cfg.TopicDefaults.IndexIntervalBytes = rapid.SampledFrom([]int64{0, 150, 4096}).Draw(t, "index.interval.bytes")
 	r := newRig(cfg)
+	if rapid.Bool().Draw(t, "small caches") {
+		r.limits = &limits{tailBytesPerLog: 300, tailBytes: 300, coldBytes: 100, scanBytes: 120}
+		r.m.limits = *r.limits
+	}
 	m := &model{r: r}
 	r.create()
 	seq := map[int64]int32{}
@@ -222,6 +226,15 @@ func checkLog(t *rapid.T) {
 				r.settle()
 			}
 			flushed, end := r.log().FlushedOffset(), r.log().EndOffset()
+			if how != "clean" && rapid.Bool().Draw(t, "crash during recovery") {
+				r.crash(how)
+				r.boot()
+				for range rapid.IntRange(0, 30).Draw(t, "operations") {
+					if n := len(r.disk.queues); n > 0 {
+						r.one(rapid.IntRange(0, n-1).Draw(t, "queue"))
+					}
+				}
+			}
 			r.restart(how)
 			l := r.log()
 			if l == nil {

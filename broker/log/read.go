@@ -91,7 +91,7 @@ func (l *Log) cold(c *step.Context, offset int64) (*chunk, error) {
 			ErrCorrupt, l.partition, offset, s.base, k.position)
 	}
 	if k == nil {
-		l.startLoad(c, s, load{file: s.file, position: position, length: coldBytes, wanted: offset})
+		l.startLoad(c, s, load{file: s.file, position: position, length: l.m.limits.coldBytes, wanted: offset})
 	}
 	return k, nil
 }
@@ -155,7 +155,7 @@ func (l *Log) loaded(c *step.Context, r *edge.DiskResult) {
 		file: s.file, position: d.position, end: d.position + int64(n), first: first, next: next, buffer: r.Data,
 	})
 	if next <= d.wanted && next < s.end {
-		l.startLoad(c, s, load{file: d.file, position: d.position + int64(n), length: coldBytes, wanted: d.wanted})
+		l.startLoad(c, s, load{file: d.file, position: d.position + int64(n), length: l.m.limits.coldBytes, wanted: d.wanted})
 		return
 	}
 	l.m.changed(l, Loaded)

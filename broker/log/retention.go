@@ -2,6 +2,7 @@ package log
 
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 )
 
@@ -69,6 +70,8 @@ func (l *Log) deleteSegments(c *step.Context, n int) {
 		l.bury(c, s)
 	}
 	l.segments = append(l.segments[:0], l.segments[n:]...)
+	// The log start must not fall back after a crash.
+	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
 	first := l.segments[0].base
 	for i := l.tail.head; i < len(l.tail.entries) && l.tail.entries[i].base < first; i = l.tail.head {
 		l.tailDropOldest()

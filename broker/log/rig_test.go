@@ -17,6 +17,7 @@ import (
 // rig drives a Manager on a memDisk.
 type rig struct {
 	m       *Manager
+	limits  *limits // instead of the constants
 	disk    *memDisk
 	c       step.Context
 	out     edge.Effects
@@ -63,6 +64,9 @@ func (r *rig) boot() {
 	r.c.Timers = &r.timers
 	r.out.Reset()
 	r.m = NewManager(r.cfg)
+	if r.limits != nil {
+		r.m.limits = *r.limits
+	}
 	r.m.Boot(&r.c)
 	r.collect()
 }
@@ -202,6 +206,16 @@ func (r *rig) readAll(t fataler, from int64, maxBytes int) (batches []record.Bat
 
 // restart ends the incarnation in one of three ways and recovers.
 func (r *rig) restart(how string) {
+	r.crash(how)
+	r.boot()
+	r.settle()
+	if !r.m.Ready() {
+		panic(fmt.Sprintf("recovery after %s did not end: %s", how, r.out.Halt))
+	}
+}
+
+// crash ends the incarnation.
+func (r *rig) crash(how string) {
 	switch how {
 	case "kill":
 		r.disk.kill()
@@ -215,11 +229,6 @@ func (r *rig) restart(how string) {
 			panic("shutdown did not end")
 		}
 		r.disk.powerLoss(r.random)
-	}
-	r.boot()
-	r.settle()
-	if !r.m.Ready() {
-		panic(fmt.Sprintf("recovery after %s did not end: %s", how, r.out.Halt))
 	}
 }
 
