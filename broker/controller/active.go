@@ -53,6 +53,38 @@ type change struct {
 	image   *meta.Image
 	offset  int64
 	records []meta.Record
+	// batch holds changes of different partitions that the image does not show
+	// yet: previewing them one by one would copy a big topic for each.
+	batch   []meta.Record
+	inBatch map[partitionKey]struct{}
+}
+
+type partitionKey struct {
+	topic meta.TopicID
+	index int32
+}
+
+// later adds a partition's change with the next flush.
+func (t *change) later(r *meta.PartitionChangeRecord) {
+	t.batch = append(t.batch, r)
+	if t.inBatch == nil {
+		t.inBatch = make(map[partitionKey]struct{})
+	}
+	t.inBatch[partitionKey{r.TopicID, r.PartitionID}] = struct{}{}
+}
+
+// see makes the image show a partition's change, if there is one.
+func (t *change) see(topic meta.TopicID, index int32) {
+	if _, ok := t.inBatch[partitionKey{topic, index}]; ok {
+		t.flush()
+	}
+}
+
+func (t *change) flush() {
+	batch := t.batch
+	t.batch = nil
+	clear(t.inBatch)
+	t.add(batch...)
 }
 
 func (t *change) add(records ...meta.Record) {
@@ -102,6 +134,7 @@ func (k *Controller) begin(c *step.Context) *change {
 
 // propose hands the change's records to raft and moves head forward.
 func (k *Controller) propose(t *change) {
+	t.flush()
 	if len(t.records) == 0 {
 		return
 	}
@@ -110,7 +143,7 @@ func (k *Controller) propose(t *change) {
 		// Only a leader proposes, and it has no limit of uncommitted bytes.
 		panic(fmt.Sprintf("controller: leader of term %d cannot propose: %v", a.term, err))
 	}
-	a.head = a.head.Apply(t.records, t.offset, a.term)
+	a.head = t.image.At(t.offset, a.term)
 	a.proposed = append(a.proposed, speculation{t.offset, a.head})
 	a.nextOffset++
 	k.sessionsChanged(t.c)

@@ -50,6 +50,7 @@ func (t *change) alterISR(req *kmsg.AlterPartitionRequest, topic *meta.Topic, rp
 		out.ErrorCode = kerr.UnknownTopicOrPartition.Code
 		return
 	}
+	t.see(topic.ID, rp.Partition)
 	// The image, not the topic, which was looked up before our own changes.
 	topic = t.image.TopicByID(topic.ID)
 	p := topic.Partitions[rp.Partition]
@@ -65,9 +66,9 @@ func (t *change) alterISR(req *kmsg.AlterPartitionRequest, topic *meta.Topic, rp
 	}
 	b.recovered = rp.LeaderRecoveryState == 0
 	if r := b.build(); r != nil {
-		t.add(r)
+		t.later(r)
+		p = p.Merge(r)
 	}
-	p = t.image.TopicByID(topic.ID).Partitions[rp.Partition]
 	out.LeaderID, out.LeaderEpoch, out.PartitionEpoch = p.Leader, p.LeaderEpoch, p.PartitionEpoch
 	out.ISR = p.ISR
 	if p.Recovering {

@@ -47,17 +47,19 @@ func (t *change) registerBroker(req *kmsg.BrokerRegistrationRequest) kmsg.Respon
 		r.Rack = *req.Rack
 	}
 	switch {
-	case old == nil:
-	case old.Incarnation == req.IncarnationID:
+	case old != nil && old.Incarnation == req.IncarnationID:
 		// The same process has lost the answer to its first attempt (KAFKA-16952).
 		r.BrokerEpoch, r.Fenced, r.InControlledShutdown = old.Epoch, old.Fenced, old.InControlledShutdown
-	case req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch:
+	case old != nil && req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch:
 		t.changePartitions(transition{removed: old.ID, unclean: nobody, added: nobody})
 	default:
 		// It cannot show the epoch under which it last ran, so it did not stop
 		// cleanly, and may have lost records that it had acknowledged (KIP-966).
-		t.c.Logf(edge.Warn, "controller: broker %d comes back from an unclean shutdown", old.ID)
-		t.changePartitions(transition{removed: nobody, unclean: old.ID, added: nobody})
+		// Without a registration there is no telling at all.
+		if old != nil {
+			t.c.Logf(edge.Warn, "controller: broker %d comes back from an unclean shutdown", old.ID)
+		}
+		t.changePartitions(transition{removed: nobody, unclean: req.BrokerID, added: nobody})
 	}
 	t.add(r)
 	t.k.active.sessions.touch(r.BrokerID, r.BrokerEpoch, t.c.Now)

@@ -28,12 +28,12 @@ const (
 const Dir = "__cluster_metadata-0"
 
 // Queue is the disk queue of the quorum's files. All of their operations are
-// in this one queue.
-const Queue edge.QueueID = 1 << 31
+// in this one queue. Ids begin with their owner's number, as everywhere.
+const Queue = edge.QueueID(step.OwnerController) << 24
 
 // firstFile is the first file id that the quorum uses; each segment takes the
-// next one. Other owners stay below.
-const firstFile edge.FileID = 1 << 31
+// next one.
+const firstFile = edge.FileID(step.OwnerController) << 24
 
 // Voter is one node of the quorum.
 type Voter struct {

@@ -100,6 +100,9 @@ func (d *toyDisk) perform(seq int, r *edge.DiskResult) {
 		f := d.open[op.File]
 		f.synced = slices.Clone(f.seen)
 	case edge.OpSyncDir:
+		if op.Path != Dir {
+			return // our one directory is taken to exist
+		}
 		d.stable = map[string]*toyFile{}
 		for name, f := range d.files {
 			d.stable[name] = f

@@ -63,6 +63,11 @@ func (t *change) electLeaders(req *kmsg.ElectLeadersRequest) kmsg.Response {
 }
 
 func (t *change) electLeader(name string, index int32, kind electionKind) *kerr.Error {
+	topic := t.image.Topic(name)
+	if topic == nil {
+		return kerr.UnknownTopicOrPartition
+	}
+	t.see(topic.ID, index)
 	p := t.image.Partition(name, index)
 	switch {
 	case p == nil:
@@ -79,7 +84,7 @@ func (t *change) electLeader(name string, index int32, kind electionKind) *kerr.
 		}
 		return kerr.EligibleLeadersNotAvailable
 	}
-	t.add(r)
+	t.later(r)
 	return nil
 }
 

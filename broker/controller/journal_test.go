@@ -116,6 +116,17 @@ func TestRecovery(t *testing.T) {
 			}
 		}
 		before := n.k.Image()
+		if crashAt%2 == 0 {
+			// Killed, started, and then the power fails: what the second boot has
+			// relied on must be on the disk by then.
+			w.kill(0)
+			w.boot(0)
+			for !n.k.IsActive() && w.step(w.now.Add(time.Second)) {
+			}
+			if got := n.k.Image(); got.Offset > before.Offset {
+				before = got
+			}
+		}
 		w.crash(0)
 		w.boot(0)
 		w.run(2 * time.Second)

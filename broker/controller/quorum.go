@@ -89,7 +89,7 @@ func nodeID(id uint64) int32 { return int32(id) - 1 }
 func (k *Controller) start(c *step.Context) {
 	q := &k.quorum
 	v := k.journal.recover
-	k.journal.recover = nil
+	k.journal.clean(c)
 	q.ids = q.ids[:0]
 	for _, voter := range k.cfg.Voters {
 		q.ids = append(q.ids, raftID(voter.ID))

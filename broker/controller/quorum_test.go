@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 )
@@ -69,7 +71,11 @@ func TestQuorumSurvives(t *testing.T) {
 			node := rapid.IntRange(0, 2).Draw(rt, "node")
 			switch rapid.IntRange(0, 7).Draw(rt, "what") {
 			case 0:
-				w.crash(node)
+				if rapid.Bool().Draw(rt, "power") {
+					w.crash(node)
+				} else {
+					w.kill(node)
+				}
 			case 1, 2:
 				if n := w.nodes[node]; !n.up && n.halted == "" {
 					w.boot(node)
@@ -129,4 +135,75 @@ func TestQuorumSurvives(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Goal: a controller that loses its majority answers those who wait, and what
+// it had proposed alone does not survive. Method: cut the active controller off
+// with requests pending, let the others go on, and heal.
+func TestResignAnswersPending(t *testing.T) {
+	w := newWorld(t, 21, 3)
+	w.run(3 * time.Second)
+	old := w.active()
+	old.call(registration(1))
+	w.cut[old.index] = true
+	lost := old.ask(allocate(old))
+	read := old.ask(heartbeatOf(old, 1))
+	beat := old.ask(heartbeatOf(old, 7))
+	if len(old.responses) != 1 {
+		t.Fatalf("%d answers before anything was committed", len(old.responses)-1)
+	}
+	w.run(8 * time.Second)
+	if old.k.IsActive() {
+		t.Fatal("still active without a majority")
+	}
+	for _, id := range []conn.RequestID{lost, read, beat} {
+		code := int16(0)
+		switch resp := old.responses[id].(type) {
+		case *kmsg.AllocateProducerIDsResponse:
+			code = resp.ErrorCode
+		case *kmsg.BrokerHeartbeatResponse:
+			code = resp.ErrorCode
+		}
+		if code != kerr.NotController.Code {
+			t.Fatalf("request %d: error %d", id, code)
+		}
+	}
+	n := w.active()
+	if n == nil || n == old {
+		t.Fatalf("no other controller is active\n%s", w.notes.String())
+	}
+	start := n.call(allocate(n)).(*kmsg.AllocateProducerIDsResponse).ProducerIDStart
+	w.cut[old.index] = false
+	w.run(5 * time.Second)
+	if start != 0 || n.k.Image().NextProducerID != producerIDBlock || !old.k.Image().Equal(n.k.Image()) {
+		t.Fatalf("block %d, next %d", start, n.k.Image().NextProducerID)
+	}
+}
+
+func heartbeatOf(n *toyNode, broker int32) *kmsg.BrokerHeartbeatRequest {
+	req := kmsg.NewPtrBrokerHeartbeatRequest()
+	req.Version, req.BrokerID, req.CurrentMetadataOffset = 1, broker, n.k.Applied()
+	if b := n.k.Image().Broker(broker); b != nil {
+		req.BrokerEpoch = b.Epoch
+	}
+	return req
+}
+
+// Goal: what waits is bounded. Method: more requests than pendingMax at a
+// controller without a majority.
+func TestPendingIsBounded(t *testing.T) {
+	w := newWorld(t, 22, 3)
+	w.run(3 * time.Second)
+	n := w.active()
+	n.call(registration(1))
+	w.cut[n.index] = true
+	for range pendingMax {
+		n.ask(allocate(n))
+	}
+	before := len(n.responses)
+	id := n.ask(allocate(n))
+	resp, ok := n.responses[id].(*kmsg.AllocateProducerIDsResponse)
+	if !ok || resp.ErrorCode != kerr.RequestTimedOut.Code || len(n.responses) != before+1 {
+		t.Fatalf("%+v", resp)
+	}
 }

@@ -159,7 +159,9 @@ func (k *Controller) checkpointRead(c *step.Context, r *edge.DiskResult) {
 }
 
 // openSegment makes the segment live and cuts off its torn tail before anything
-// is written behind it.
+// is written behind it. What recovery has read may be in the page cache only,
+// after a kill: file and directory are synced before the node relies on it, and
+// before the files that it replaces may go.
 func (k *Controller) openSegment(c *step.Context) {
 	j := &k.journal
 	s := j.recover.segment
@@ -168,10 +170,17 @@ func (k *Controller) openSegment(c *step.Context) {
 	j.nextFile++
 	j.submit(c, opIgnored, edge.DiskOp{Kind: edge.OpOpen, File: j.file, Path: j.path})
 	j.submit(c, opIgnored, edge.DiskOp{Kind: edge.OpTruncate, File: j.file, Length: j.end})
+	j.submit(c, opIgnored, edge.DiskOp{Kind: edge.OpSync, File: j.file})
+	j.submit(c, opIgnored, edge.DiskOp{Kind: edge.OpSyncDir, Path: "."})
+	j.submit(c, opOpened, edge.DiskOp{Kind: edge.OpSyncDir, Path: Dir})
+}
+
+// clean removes what an interrupted roll has left.
+func (j *journal) clean(c *step.Context) {
 	for _, path := range j.recover.litter {
 		if path != j.path && path != j.snapshot {
 			j.submit(c, opIgnored, edge.DiskOp{Kind: edge.OpRemove, Path: path})
 		}
 	}
-	j.submit(c, opOpened, edge.DiskOp{Kind: edge.OpSync, File: j.file})
+	j.recover = nil
 }

@@ -112,6 +112,14 @@ func (w *world) crash(i int) {
 	n.disk.powerLoss(w.random)
 }
 
+// kill ends the process and leaves the page cache.
+func (w *world) kill(i int) {
+	n := w.nodes[i]
+	n.up = false
+	n.disk.queued = nil
+	n.disk.open = map[edge.FileID]*toyFile{}
+}
+
 func (n *toyNode) do(f func(c *step.Context)) {
 	c := &step.Context{Now: n.w.now, Wall: clock.Wall(n.w.now), Out: &n.out, Timers: n.timers, Random: n.random}
 	f(c)

@@ -39,6 +39,14 @@ func (m *Image) Preview(records []Record) *Image {
 	return &next
 }
 
+// At returns a previewed image as it will be once its batch has an offset and
+// an epoch: m.Preview(r).At(o, e) equals m.Apply(r, o, e).
+func (m *Image) At(offset int64, epoch int32) *Image {
+	next := *m
+	next.Offset, next.Epoch = offset, epoch
+	return &next
+}
+
 // applier copies what it changes, once per batch.
 type applier struct {
 	m              *Image
@@ -206,27 +214,32 @@ func (a *applier) changePartition(r *PartitionChangeRecord) {
 	if r.PartitionID < 0 || int(r.PartitionID) >= len(t.Partitions) {
 		panic(fmt.Sprintf("meta: change of partition %s-%d, the topic has %d", t.Name, r.PartitionID, len(t.Partitions)))
 	}
-	p := *t.Partitions[r.PartitionID]
+	t.Partitions[r.PartitionID] = t.Partitions[r.PartitionID].Merge(r)
+}
+
+// Merge returns the partition as the record changes it.
+func (p *Partition) Merge(r *PartitionChangeRecord) *Partition {
+	next := *p
 	set := func(field *[]int32, v []int32) {
 		if v != nil {
 			*field = v
 		}
 	}
-	set(&p.ISR, r.ISR)
-	set(&p.Replicas, r.Replicas)
-	set(&p.AddingReplicas, r.AddingReplicas)
-	set(&p.RemovingReplicas, r.RemovingReplicas)
-	set(&p.ELR, r.ELR)
-	set(&p.LastKnownELR, r.LastKnownELR)
+	set(&next.ISR, r.ISR)
+	set(&next.Replicas, r.Replicas)
+	set(&next.AddingReplicas, r.AddingReplicas)
+	set(&next.RemovingReplicas, r.RemovingReplicas)
+	set(&next.ELR, r.ELR)
+	set(&next.LastKnownELR, r.LastKnownELR)
 	if r.Leader != NoLeaderChange {
-		p.Leader = r.Leader
-		p.LeaderEpoch++
+		next.Leader = r.Leader
+		next.LeaderEpoch++
 	}
 	if r.Recovery != RecoveryNoChange {
-		p.Recovering = r.Recovery == Recovering
+		next.Recovering = r.Recovery == Recovering
 	}
-	p.PartitionEpoch++
-	t.Partitions[r.PartitionID] = &p
+	next.PartitionEpoch++
+	return &next
 }
 
 func (a *applier) ownConfigs(t ConfigResource) *[]ResourceConfig {

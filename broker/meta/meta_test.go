@@ -126,6 +126,10 @@ func TestReplayEqualsSnapshot(t *testing.T) {
 			if d := cmp.Diff(m.Apply(records, int64(offset), 3), next); d != "" {
 				rt.Fatalf("replay differs:\n%s", d)
 			}
+			half := rapid.IntRange(0, len(records)).Draw(rt, "half")
+			if d := cmp.Diff(next, m.Preview(records[:half]).Preview(records[half:]).At(int64(offset), 3)); d != "" {
+				rt.Fatalf("previews in two steps differ:\n%s", d)
+			}
 			old = append(old, kept{m, m.AppendTo(nil)})
 			m = next
 			resp := FetchResponse{Epoch: 3, Controller: 1}
