@@ -179,6 +179,11 @@ func (s *session) forget(sp *sessionPart) {
 
 // update takes in what a request says of one partition.
 func (s *session) update(sp *sessionPart, ask *FetchAsk) {
+	if sp.leaderEpoch != ask.LeaderEpoch {
+		// A follower ignores what an answer says of an older epoch than its own,
+		// so nothing counts as told.
+		sp.sentMark, sp.sentStart = -1, -1
+	}
 	sp.offset, sp.maxBytes = ask.Offset, ask.MaxBytes
 	sp.leaderEpoch, sp.lastEpoch = ask.LeaderEpoch, ask.LastFetchedEpoch
 	sp.followerStart, sp.positionUnread = ask.LogStartOffset, true

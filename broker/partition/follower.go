@@ -199,25 +199,19 @@ func (m *Manager) truncateDiverging(c *step.Context, p *Partition, epoch int32, 
 		// Not one epoch is shared: nothing of this log can be.
 		at = min(at, p.log.StartOffset())
 	}
-	if at >= p.log.AppendEnd() {
-		p.forgetEpochs(c, ownEpoch)
-	}
-	m.truncate(c, p, at)
-}
-
-// forgetEpochs removes the epochs above one from a log that need not be cut:
-// those that this broker led without writing anything. They would make it seem
-// to diverge again, for ever, and refuse the leader's older batches
-// (KAFKA-10706).
-func (p *Partition) forgetEpochs(c *step.Context, epoch int32) {
-	if epoch < 0 || p.log.LatestEpoch() <= epoch {
+	if at < p.log.AppendEnd() || p.log.LatestEpoch() <= epoch {
+		m.truncate(c, p, at)
 		return
 	}
-	start, ok := p.log.EpochStart(epoch)
-	if !ok {
-		start = p.log.AppendEnd()
+	// There is nothing to cut but the entries of epochs that this broker led
+	// without writing anything. They would make it seem to diverge again, for
+	// ever, and refuse the leader's older batches (KAFKA-10706).
+	if start, ok := p.log.EpochStart(ownEpoch); ok {
+		p.log.AssignEpoch(c, ownEpoch, start)
+	} else {
+		// No older epoch is known, hence the log is empty.
+		m.restartAt(c, p, p.log.AppendEnd())
 	}
-	p.log.AssignEpoch(c, epoch, start)
 }
 
 func (m *Manager) truncate(c *step.Context, p *Partition, at int64) {
@@ -230,9 +224,9 @@ func (m *Manager) truncate(c *step.Context, p *Partition, at int64) {
 	p.log.TruncateTo(c, at)
 }
 
-// restartAt throws the whole log away and begins at the leader's log start.
+// restartAt throws the whole log away, epochs included, and begins at an offset.
 func (m *Manager) restartAt(c *step.Context, p *Partition, start int64) {
-	c.Logf(edge.Info, "replica %s: the leader's log starts at %d, after this replica's end %d", p.key, start, p.log.AppendEnd())
+	c.Logf(edge.Info, "replica %s: from %d to %d it starts anew at %d", p.key, p.log.StartOffset(), p.log.AppendEnd(), start)
 	m.touch(p)
 	p.fetch.truncating = true
 	p.fetch.leaderMark = -1

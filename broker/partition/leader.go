@@ -39,7 +39,7 @@ func (m *Manager) becomeLeader(c *step.Context, p *Partition, reg *meta.Partitio
 	p.adopt(reg)
 	p.role = Leader
 	if newEpoch || !wasLeader {
-		m.beginEpoch(c, p, wasLeader)
+		m.beginEpoch(c, p)
 	}
 	m.syncFollowers(c, p)
 	m.expandEligible(c, p)
@@ -48,19 +48,16 @@ func (m *Manager) becomeLeader(c *step.Context, p *Partition, reg *meta.Partitio
 
 // beginEpoch records the epoch and the log end at which it begins, before any
 // write of the epoch: a follower may ask for it at once (KIP-101, KIP-279).
-func (m *Manager) beginEpoch(c *step.Context, p *Partition, wasLeader bool) {
+//
+// What followers held in an earlier epoch counts for nothing, even if this
+// broker led then: images may be skipped, and under a leader in between, of
+// which it never heard, a follower may have truncated what it had fetched here.
+func (m *Manager) beginEpoch(c *step.Context, p *Partition) {
 	// Writes in flight were accepted in earlier epochs and will land.
 	p.epochStart = p.log.AppendEnd()
 	p.log.AssignEpoch(c, p.leaderEpoch, p.epochStart)
 	for i := range p.followers {
-		f := &p.followers[i]
-		if !wasLeader {
-			*f = follower{id: f.id, endOffset: unknownOffset, startOffset: unknownOffset, brokerEpoch: -1}
-		}
-		f.endAtLastFetch = p.epochStart
-		// Members of the ISR get a whole replica.lag.time.max.ms to show up.
-		f.caughtUp = slices.Contains(p.isr, f.id)
-		f.lastCaughtUp, f.lastFetch = c.Now, c.Now
+		p.followers[i] = p.newFollower(c, p.followers[i].id)
 	}
 }
 
@@ -73,11 +70,16 @@ func (m *Manager) syncFollowers(c *step.Context, p *Partition) {
 		if id == m.brokerID || p.follower(id) != nil {
 			continue
 		}
-		p.followers = append(p.followers, follower{
-			id: id, endOffset: unknownOffset, startOffset: unknownOffset, brokerEpoch: -1,
-			endAtLastFetch: p.epochStart, caughtUp: slices.Contains(p.isr, id),
-			lastCaughtUp: c.Now, lastFetch: c.Now,
-		})
+		p.followers = append(p.followers, p.newFollower(c, id))
+	}
+}
+
+// newFollower is a follower of which nothing is known. Members of the ISR get a
+// whole replica.lag.time.max.ms to show up.
+func (p *Partition) newFollower(c *step.Context, id int32) follower {
+	return follower{
+		id: id, endOffset: unknownOffset, startOffset: unknownOffset, brokerEpoch: -1,
+		endAtLastFetch: p.epochStart, caughtUp: p.inISR(id), lastCaughtUp: c.Now, lastFetch: c.Now,
 	}
 }
 

@@ -105,8 +105,7 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 			n.parts.cfg.ReplicaSelector = config.SelectRackAware
 		}
 	case "kill":
-		n := w.node(int32(broker))
-		n.down, n.holdIO, n.pending = true, false, nil
+		w.node(int32(broker)).kill()
 	case "start":
 		n := w.node(int32(broker))
 		n.epoch++

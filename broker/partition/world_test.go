@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/caller"
@@ -24,7 +23,7 @@ import (
 // world is a few brokers with one topic, a toy controller, and messages that
 // can be held.
 type world struct {
-	t        testing.TB
+	t        failer
 	now      clock.Instant
 	nodes    []*node
 	image    *meta.Image
@@ -34,6 +33,12 @@ type world struct {
 	said     []string
 	cfg      config.Broker
 	minISR   int64
+}
+
+// failer is a *testing.T or a *rapid.T.
+type failer interface {
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
 }
 
 // message is a request to a node (or the controller), or the reply to one.
@@ -63,12 +68,13 @@ type node struct {
 	holdIO  bool
 	pending []edge.DiskResult
 	served  map[conn.RequestID]*message // replica fetches being served
+	judge   *judge
 	next    conn.RequestID
 }
 
 const worldTopic = "t"
 
-func newWorld(t testing.TB, brokers int, minISR int64) *world {
+func newWorld(t failer, brokers int, minISR int64) *world {
 	w := &world{t: t, cfg: config.DefaultBroker(), minISR: minISR}
 	w.cfg.TopicDefaults.MinInsyncReplicas = minISR
 	w.topic[15] = 7
@@ -108,6 +114,22 @@ func (n *node) start() {
 	n.parts.Start(n.context())
 	n.image = nil
 	n.apply()
+}
+
+// kill ends the process; the disk stays. Whoever waits for an answer learns that
+// the connection is gone.
+func (n *node) kill() {
+	n.down, n.holdIO, n.pending = true, false, nil
+	var ids []conn.RequestID
+	for id := range n.served {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		m := n.served[id]
+		n.w.messages = append(n.w.messages, &message{from: m.to, to: m.from, reply: true, call: m.call, status: caller.Disconnected, boot: m.boot})
+	}
+	n.served = nil
 }
 
 func (n *node) apply() {
@@ -260,6 +282,10 @@ func (n *node) serveList(m *message) {
 
 // AnswerProduce implements Answerer.
 func (n *node) AnswerProduce(_ *step.Context, p *Produce) {
+	if n.judge != nil {
+		n.judge.produced(p)
+		return
+	}
 	for i := range p.Parts {
 		n.w.said = append(n.w.said, fmt.Sprintf("produce %d: error=%d base=%d", p.Request, p.Parts[i].ErrorCode, p.Parts[i].BaseOffset))
 	}
