@@ -52,40 +52,12 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	case "create-topics":
 		return s.createTopics(d)
-	case "delete-topic":
-		req := kmsg.NewPtrDeleteTopicsRequest()
-		req.Version = 6
-		rt := kmsg.NewDeleteTopicsRequestTopic()
-		name := text(d, "topic")
-		rt.Topic = &name
-		req.Topics = append(req.Topics, rt)
-		resp := s.w.active().call(req).(*kmsg.DeleteTopicsResponse)
-		return outcome(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
-	case "create-partitions":
-		req := kmsg.NewPtrCreatePartitionsRequest()
-		req.Version = 3
-		rt := kmsg.NewCreatePartitionsRequestTopic()
-		rt.Topic, rt.Count = text(d, "topic"), int32(number(d, "count", 0))
-		req.Topics = append(req.Topics, rt)
-		resp := s.w.active().call(req).(*kmsg.CreatePartitionsResponse)
-		return outcome(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
 	case "alter-partition":
 		return s.alterPartition(d)
 	case "alter-config":
 		return s.alterConfig(d)
 	case "elect":
 		return s.elect(d)
-	case "unregister":
-		req := kmsg.NewPtrUnregisterBrokerRequest()
-		req.BrokerID = int32(number(d, "broker", 0))
-		resp := s.w.active().call(req).(*kmsg.UnregisterBrokerResponse)
-		return outcome(resp.ErrorCode, nil)
-	case "producer-ids":
-		req := kmsg.NewPtrAllocateProducerIDsRequest()
-		req.BrokerID = int32(number(d, "broker", 0))
-		req.BrokerEpoch = s.epoch(d, req.BrokerID)
-		resp := s.w.active().call(req).(*kmsg.AllocateProducerIDsResponse)
-		return fmt.Sprintf("start %d length %d: %s", resp.ProducerIDStart, resp.ProducerIDLen, outcome(resp.ErrorCode, nil))
 	case "standby":
 		for _, n := range s.w.nodes {
 			if n.up && !n.k.IsActive() {
@@ -109,6 +81,43 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		return b.String()
 	case "image":
 		return s.image()
+	default:
+		return s.admin(t, d)
+	}
+	return ""
+}
+
+// admin holds the commands that are one request and one error.
+func (s *story) admin(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "delete-topic":
+		req := kmsg.NewPtrDeleteTopicsRequest()
+		req.Version = 6
+		rt := kmsg.NewDeleteTopicsRequestTopic()
+		name := text(d, "topic")
+		rt.Topic = &name
+		req.Topics = append(req.Topics, rt)
+		resp := s.w.active().call(req).(*kmsg.DeleteTopicsResponse)
+		return outcome(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
+	case "create-partitions":
+		req := kmsg.NewPtrCreatePartitionsRequest()
+		req.Version = 3
+		rt := kmsg.NewCreatePartitionsRequestTopic()
+		rt.Topic, rt.Count = text(d, "topic"), int32(number(d, "count", 0))
+		req.Topics = append(req.Topics, rt)
+		resp := s.w.active().call(req).(*kmsg.CreatePartitionsResponse)
+		return outcome(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
+	case "unregister":
+		req := kmsg.NewPtrUnregisterBrokerRequest()
+		req.BrokerID = int32(number(d, "broker", 0))
+		resp := s.w.active().call(req).(*kmsg.UnregisterBrokerResponse)
+		return outcome(resp.ErrorCode, nil)
+	case "producer-ids":
+		req := kmsg.NewPtrAllocateProducerIDsRequest()
+		req.BrokerID = int32(number(d, "broker", 0))
+		req.BrokerEpoch = s.epoch(d, req.BrokerID)
+		resp := s.w.active().call(req).(*kmsg.AllocateProducerIDsResponse)
+		return fmt.Sprintf("start %d length %d: %s", resp.ProducerIDStart, resp.ProducerIDLen, outcome(resp.ErrorCode, nil))
 	default:
 		d.Fatalf(t, "unknown command")
 	}

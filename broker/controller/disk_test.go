@@ -107,6 +107,14 @@ func (d *toyDisk) perform(seq int, r *edge.DiskResult) {
 		for name, f := range d.files {
 			d.stable[name] = f
 		}
+	default:
+		d.performPath(&op, r)
+	}
+}
+
+// performPath carries out the operations that name no open file.
+func (d *toyDisk) performPath(op *edge.DiskOp, r *edge.DiskResult) {
+	switch op.Kind {
 	case edge.OpRemove:
 		delete(d.files, op.Path)
 	case edge.OpReadFile:

@@ -109,32 +109,37 @@ func TestQuorumSurvives(t *testing.T) {
 			}
 			w.run(time.Duration(rapid.IntRange(1, 4000).Draw(rt, "ms")) * time.Millisecond)
 		}
-		w.drop = 0
-		for i, n := range w.nodes {
-			w.cut[i] = false
-			if n.halted != "" {
-				rt.Fatalf("node %d halted: %s", i, n.halted)
-			}
-			if !n.up {
-				w.boot(i)
-			}
-		}
-		w.run(20 * time.Second)
-		n := w.active()
-		if n == nil {
-			rt.Fatalf("no active controller after healing\n%s", w.notes.String())
-		}
-		for _, name := range acknowledged {
-			if n.k.Image().Topic(name) == nil {
-				rt.Fatalf("topic %s was acknowledged and is lost\n%s", name, w.notes.String())
-			}
-		}
-		for i, other := range w.nodes {
-			if other.k.Applied() != n.k.Applied() {
-				rt.Fatalf("node %d is at offset %d, the active controller at %d\n%s", i, other.k.Applied(), n.k.Applied(), w.notes.String())
-			}
-		}
+		checkHealed(rt, w, acknowledged)
 	})
+}
+
+// checkHealed ends every disturbance and compares the nodes.
+func checkHealed(rt *rapid.T, w *world, acknowledged []string) {
+	w.drop = 0
+	for i, n := range w.nodes {
+		w.cut[i] = false
+		if n.halted != "" {
+			rt.Fatalf("node %d halted: %s", i, n.halted)
+		}
+		if !n.up {
+			w.boot(i)
+		}
+	}
+	w.run(20 * time.Second)
+	n := w.active()
+	if n == nil {
+		rt.Fatalf("no active controller after healing\n%s", w.notes.String())
+	}
+	for _, name := range acknowledged {
+		if n.k.Image().Topic(name) == nil {
+			rt.Fatalf("topic %s was acknowledged and is lost\n%s", name, w.notes.String())
+		}
+	}
+	for i, other := range w.nodes {
+		if other.k.Applied() != n.k.Applied() {
+			rt.Fatalf("node %d is at offset %d, the active controller at %d\n%s", i, other.k.Applied(), n.k.Applied(), w.notes.String())
+		}
+	}
 }
 
 // Goal: a controller that loses its majority answers those who wait, and what
