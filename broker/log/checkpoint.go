@@ -28,6 +28,9 @@ const (
 // checkpointBytesMax bounds what is read of one checkpoint, index or snapshot file.
 const checkpointBytesMax = 256 << 20
 
+// offsetMax bounds offsets read from files, so that sums of them do not overflow.
+const offsetMax = 1 << 62
+
 // parsePartitionDir reads a directory's name; the topic may hold hyphens.
 func parsePartitionDir(name string) (Partition, bool) {
 	i := strings.LastIndexByte(name, '-')
@@ -71,7 +74,7 @@ func decodeOffsets(b []byte) (map[Partition]int64, error) {
 	for _, f := range rows {
 		index, err1 := strconv.ParseInt(f[1], 10, 32)
 		offset, err2 := strconv.ParseInt(f[2], 10, 64)
-		if err1 != nil || err2 != nil || index < 0 || offset < 0 {
+		if err1 != nil || err2 != nil || index < 0 || offset < 0 || offset > offsetMax {
 			return nil, fmt.Errorf("checkpoint line %q: want topic, partition, offset", strings.Join(f, " "))
 		}
 		out[Partition{f[0], int32(index)}] = offset
@@ -119,7 +122,7 @@ func decodeEpochs(b []byte) (epochCache, error) {
 	for _, f := range rows {
 		epoch, err1 := strconv.ParseInt(f[0], 10, 32)
 		start, err2 := strconv.ParseInt(f[1], 10, 64)
-		if err1 != nil || err2 != nil || epoch < 0 || start < 0 {
+		if err1 != nil || err2 != nil || epoch < 0 || start < 0 || start > offsetMax {
 			return epochCache{}, fmt.Errorf("epoch line %q: want epoch and start offset", strings.Join(f, " "))
 		}
 		if n := len(x.entries); n > 0 && (int32(epoch) <= x.entries[n-1].epoch || start < x.entries[n-1].start) {

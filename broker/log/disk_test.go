@@ -171,7 +171,11 @@ func (d *memDisk) syncDir(dir string) {
 	for p := range d.stable {
 		if p != "" && dirOf(p) == dir {
 			if _, ok := d.entries[p]; !ok {
-				delete(d.stable, p)
+				for q := range d.stable { // and what lay in it
+					if q == p || strings.HasPrefix(q, p+"/") {
+						delete(d.stable, q)
+					}
+				}
 			}
 		}
 	}

@@ -203,6 +203,9 @@ func (l *Log) AppendFollower(c *step.Context, b *edge.Buffer, from, to int) erro
 		return err
 	}
 	defer l.pump(c)
+	// An epoch that this broker led without writing gives way to what the new
+	// leader wrote.
+	l.epochs.truncateEnd(l.appendEnd)
 	for from < to {
 		batch, _, err := record.Next(b.Bytes()[from:to])
 		if err != nil {

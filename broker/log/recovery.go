@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 )
 
@@ -48,6 +49,7 @@ const (
 	readTimeIndex
 	readOpen
 	readSnapshot
+	readFirst
 )
 
 const readKind = ^uint64(1<<32 - 1)
@@ -80,6 +82,10 @@ func (l *Log) recovered(c *step.Context, r *edge.DiskResult) {
 	switch kind {
 	case readList:
 		l.recoverListed(c, r.Entries)
+	case readFirst:
+		if len(data) == record.HeaderBytes {
+			l.active().firstTimestamp = record.Batch(data).MaxTimestamp()
+		}
 	case readSnapshot:
 		l.recoverSnapshotRead(c, data, r.Err == edge.DiskOK)
 	default:
@@ -150,7 +156,7 @@ func parseSegmentName(name string) (base int64, suffix string, ok bool) {
 	}
 	base, err := strconv.ParseInt(name[:digits], 10, 64)
 	suffix = name[digits:]
-	ok = err == nil && base >= 0 && name[0] != '+' &&
+	ok = err == nil && base >= 0 && base <= offsetMax && name[0] != '+' &&
 		(suffix == logSuffix || suffix == indexSuffix || suffix == timeSuffix || suffix == snapshotSuffix)
 	return base, suffix, ok
 }
@@ -293,6 +299,11 @@ func (l *Log) recoverStartScan(c *step.Context) {
 	if x.tail = x.whole == n; x.tail {
 		s := l.segments[n-1]
 		s.sinceIndex = 0
+		if s.indexed() > 0 { // what segment.ms counts from lies before the part that is scanned
+			l.op(c, edge.DiskOp{
+				Kind: edge.OpRead, File: s.file, Length: record.HeaderBytes, Token: edge.Token{B: readFirst},
+			}, tokenRecovery)
+		}
 		l.startScan(c, scanner{
 			kind: scanTail, segment: n - 1, position: s.indexed(), from: x.replayFrom, next: s.base, epoch: UndefinedEpoch,
 		})

@@ -77,6 +77,11 @@ func (l *Log) truncateStart(c *step.Context, offset int64, fully bool) {
 		return
 	}
 	if !fully && offset >= l.appendEnd {
+		// This broker may have led an epoch in which it wrote nothing, while the
+		// new leader's log goes on with older ones: then the entry is wrong.
+		if l.epochs.truncateEnd(l.appendEnd) {
+			l.checkpointEpochs(c)
+		}
 		l.m.changed(l, Truncated)
 		return
 	}
