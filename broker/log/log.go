@@ -205,7 +205,9 @@ func (l *Log) AppendFollower(c *step.Context, b *edge.Buffer, from, to int) erro
 	defer l.pump(c)
 	// An epoch that this broker led without writing gives way to what the new
 	// leader wrote.
-	l.epochs.truncateEnd(l.appendEnd)
+	if l.epochs.truncateEnd(l.appendEnd) {
+		l.checkpointEpochs(c)
+	}
 	for from < to {
 		batch, _, err := record.Next(b.Bytes()[from:to])
 		if err != nil {

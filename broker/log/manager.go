@@ -163,7 +163,7 @@ func (m *Manager) Delete(c *step.Context, p Partition) {
 	l.pending, l.pendingHead = nil, 0
 	l.tailCut(-1)
 	l.state = deleted
-	gone := fmt.Sprintf("%s.%016x%016x-delete", l.dir, c.Random.Uint64(), c.Random.Uint64())
+	gone := deletedDir(p, c.Random.Uint64(), c.Random.Uint64())
 	l.op(c, edge.DiskOp{Kind: edge.OpRename, Path: l.dir, NewPath: gone}, tokenRename)
 	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: ""}, tokenPlain)
 	l.dir = gone
@@ -175,6 +175,16 @@ func (m *Manager) Delete(c *step.Context, p Partition) {
 	}
 	l.segments = nil
 	m.armTimer(c, timerGone, l.id, at)
+}
+
+// fileNameBytesMax is what a file system takes.
+const fileNameBytesMax = 255
+
+// deletedDir is Kafka's name for a deleted log's directory: the topic is cut
+// short where the name would be too long.
+func deletedDir(p Partition, unique1, unique2 uint64) string {
+	suffix := fmt.Sprintf("-%d.%016x%016x-delete", p.Index, unique1, unique2)
+	return p.Topic[:min(len(p.Topic), fileNameBytesMax-len(suffix))] + suffix
 }
 
 // removeDir takes a deleted log's directory away once its files are closed.
