@@ -31,6 +31,8 @@ const (
 	itemBase        = 1 // first of a segment: baseItem
 	itemHardState   = 2 // raftpb.HardState
 	itemEntry       = 3 // raftpb.Entry
+	itemFresh       = 4 // empty: the log began with nothing, see quorum.fresh
+	itemCaughtUp    = 5 // empty: no longer fresh
 	itemsPerFrame   = 1 << 20
 	clusterIDLength = 1 << 10
 )
@@ -50,6 +52,7 @@ type segment struct {
 	hard    *pb.HardState
 	entries []*pb.Entry // continuous, the first is base.Index+1
 	bytes   int64       // length of the valid frames
+	fresh   bool
 }
 
 func marshal(m proto.Message) []byte {
@@ -180,6 +183,12 @@ func (s *segment) item(kind uint8, data []byte) error {
 	case itemHardState:
 		s.hard = new(pb.HardState)
 		return proto.Unmarshal(data, s.hard)
+	case itemFresh:
+		s.fresh = true
+		return nil
+	case itemCaughtUp:
+		s.fresh = false
+		return nil
 	case itemEntry:
 		e := new(pb.Entry)
 		if err := proto.Unmarshal(data, e); err != nil {

@@ -27,6 +27,7 @@ type journal struct {
 	snapshot string // path of the checkpoint that it stands on, or empty
 	end      int64  // where the next frame goes
 	recover  *recovery
+	fresh    bool // as the live segment says, see quorum.fresh
 
 	// While rolling: what becomes live when it is complete.
 	next     *journal
@@ -79,8 +80,13 @@ func (j *journal) submit(c *step.Context, kind uint8, op edge.DiskOp) {
 func bytesOf(b []byte) []edge.Slice { return []edge.Slice{edge.NewBuffer(b).All()} }
 
 // append writes one frame behind the live segment. opAppended follows.
-func (j *journal) append(c *step.Context, hard *pb.HardState, entries []*pb.Entry) {
-	b := frame(j.end, appendState(nil, hard, entries))
+func (j *journal) append(c *step.Context, fresh bool, hard *pb.HardState, entries []*pb.Entry) {
+	var payload []byte
+	if j.fresh && !fresh {
+		payload = appendItem(payload, itemCaughtUp, nil)
+		j.fresh = false
+	}
+	b := frame(j.end, appendState(payload, hard, entries))
 	j.submit(c, opIgnored, edge.DiskOp{Kind: edge.OpWrite, File: j.file, Offset: j.end, Data: bytesOf(b)})
 	j.submit(c, opAppended, edge.DiskOp{Kind: edge.OpSync, File: j.file})
 	j.end += int64(len(b))
@@ -100,14 +106,19 @@ func (j *journal) create(c *step.Context, first []byte, done uint8) {
 
 // roll starts a new segment on a snapshot: first the checkpoint, then the
 // segment with all that comes after it, then the old pair goes. opRolled ends it.
-func (j *journal) roll(c *step.Context, snap *pb.Snapshot, hard *pb.HardState, entries []*pb.Entry) {
+func (j *journal) roll(c *step.Context, fresh bool, snap *pb.Snapshot, hard *pb.HardState, entries []*pb.Entry) {
 	index, term := snap.GetMetadata().GetIndex(), snap.GetMetadata().GetTerm()
 	id := j.id
 	id.Index, id.Term = index, term
 	j.next = &journal{
 		id: id, file: j.nextFile, nextFile: j.nextFile + 1, path: segmentPath(index), snapshot: checkpointPath(index, term),
+		fresh: fresh,
 	}
-	j.nextData = frame(0, appendState(id.append(nil), hard, entries))
+	payload := id.append(nil)
+	if fresh {
+		payload = appendItem(payload, itemFresh, nil)
+	}
+	j.nextData = frame(0, appendState(payload, hard, entries))
 	j.submit(c, opCheckpoint, edge.DiskOp{
 		Kind: edge.OpReplaceFile, Path: j.next.snapshot, Data: bytesOf(frame(0, snap.GetData())),
 	})

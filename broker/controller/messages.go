@@ -62,11 +62,19 @@ func (k *Controller) acceptable(m *pb.Message) bool {
 
 func (k *Controller) stepMessage(c *step.Context, m *pb.Message) {
 	q := &k.quorum
-	if m.GetType() == pb.MsgHeartbeat {
-		// A leader that remembers more of us than we do: our disk was replaced.
-		// Following it is harmless; what we lost comes with its next term.
+	switch m.GetType() {
+	case pb.MsgHeartbeat:
 		if last := k.lastIndex(); m.GetCommit() > last {
+			k.protest(c, m)
 			m.Commit = new(last)
+		}
+	case pb.MsgApp:
+		q.target = max(q.target, m.GetCommit())
+	case pb.MsgSnap:
+		q.target = max(q.target, m.GetSnapshot().GetMetadata().GetIndex())
+	case pb.MsgVote, pb.MsgPreVote:
+		if q.fresh && m.GetIndex() > firstIndex {
+			return
 		}
 	}
 	// An error says that raft has dropped the message, which a network may do too.
@@ -78,6 +86,22 @@ func (k *Controller) stepMessage(c *step.Context, m *pb.Message) {
 			k.armElection(c, true)
 		}
 	}
+}
+
+// protest tells a leader that remembers more of our log than we have, because
+// our disk was replaced: raft would never send it again under the same leader.
+// An answer from a later term makes it stand for election anew, with no
+// assumptions about us. Once per boot is enough.
+func (k *Controller) protest(c *step.Context, m *pb.Message) {
+	if k.quorum.protested {
+		return
+	}
+	k.quorum.protested = true
+	c.Logf(edge.Warn, "metadata log: the leader knows us to have offset %d, we have %d: the disk was replaced",
+		m.GetCommit(), k.lastIndex())
+	k.send(c, []*pb.Message{{
+		Type: pb.MsgAppResp.Enum(), From: m.To, To: m.From, Term: new(m.GetTerm() + 1), Reject: new(true),
+	}})
 }
 
 // send groups the messages of one Ready by receiver.

@@ -73,8 +73,16 @@ type quorum struct {
 	leader  int32 // node id, -1 if unknown
 	leased  bool  // the election timer runs for the lease
 	hard    *pb.HardState
-	waiting persisting
-	ready   raft.Ready
+	// fresh: the log began with nothing in this directory, and nothing proves
+	// yet that it is not a replaced disk that held promises. Until it has all
+	// that was committed when a leader first wrote to it (target), the node votes
+	// only for candidates whose logs are as empty: a new cluster. KRaft tells a
+	// replaced disk by its directory id (KIP-853).
+	fresh     bool
+	target    uint64
+	protested bool
+	waiting   persisting
+	ready     raft.Ready
 	// snapshotEntries is snapshotEntriesMax; tests lower it.
 	snapshotEntries uint64
 	keptEntries     uint64
@@ -104,6 +112,7 @@ func (k *Controller) start(c *step.Context) {
 		},
 	}))
 	must(q.storage.Append(s.entries))
+	q.fresh, k.journal.fresh = s.fresh, s.fresh
 	q.hard = s.hard
 	if q.hard == nil {
 		q.hard = firstHardState()
@@ -165,6 +174,8 @@ func (k *Controller) electionTimer(c *step.Context) {
 	if q.leased {
 		must(q.node.ForgetLeader())
 		k.armElection(c, false)
+	} else if q.fresh && k.lastIndex() > firstIndex {
+		k.armElection(c, false) // it may lack what was committed
 	} else {
 		must(q.node.Campaign())
 		k.armElection(c, false)
@@ -262,11 +273,13 @@ func (k *Controller) drive(c *step.Context) {
 		switch {
 		case !raft.IsEmptySnap(rd.Snapshot):
 			q.waiting, q.ready = persistSnapshot, rd
-			k.journal.roll(c, rd.Snapshot, q.hard, rd.Entries)
+			k.catchUp(&rd)
+			k.journal.roll(c, q.fresh, rd.Snapshot, q.hard, rd.Entries)
 			return
 		case rd.MustSync:
 			q.waiting, q.ready = persistReady, rd
-			k.journal.append(c, rd.HardState, rd.Entries)
+			k.catchUp(&rd)
+			k.journal.append(c, q.fresh, rd.HardState, rd.Entries)
 			return
 		}
 		k.finish(c, rd)
@@ -316,6 +329,30 @@ func (k *Controller) finish(c *step.Context, rd raft.Ready) {
 	k.maybeRoll(c)
 }
 
+// catchUp ends freshness with the frame that is about to be written, so that a
+// restart finds both or neither: when a majority has elected this node, or when
+// the log will have all that was ever committed. An entry of the leader's own
+// term comes after all that earlier leaders committed, and of its own commits
+// the leader tells.
+func (k *Controller) catchUp(rd *raft.Ready) {
+	q := &k.quorum
+	if !q.fresh {
+		return
+	}
+	var last, term uint64
+	if s := rd.Snapshot.GetMetadata(); s.GetIndex() > 0 {
+		last, term = s.GetIndex(), s.GetTerm()
+	} else if n := len(rd.Entries); n > 0 {
+		last, term = rd.Entries[n-1].GetIndex(), rd.Entries[n-1].GetTerm()
+	} else {
+		last = k.lastIndex()
+		var err error
+		term, err = q.storage.Term(last)
+		must(err)
+	}
+	q.fresh = q.role != Leader && (q.role != Follower || q.target == 0 || last < q.target || term != q.term)
+}
+
 // apply replays one committed entry.
 func (k *Controller) apply(c *step.Context, e *pb.Entry) {
 	offset := int64(e.GetIndex())
@@ -358,7 +395,7 @@ func (k *Controller) maybeRoll(c *step.Context) {
 		must(err)
 	}
 	q.waiting = persistRoll
-	k.journal.roll(c, snap, q.hard, entries)
+	k.journal.roll(c, q.fresh, snap, q.hard, entries)
 }
 
 // compact forgets entries that are behind the checkpoint by more than some.

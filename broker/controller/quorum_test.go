@@ -212,3 +212,47 @@ func TestPendingIsBounded(t *testing.T) {
 		t.Fatalf("%+v", resp)
 	}
 }
+
+// Goal: a replaced disk neither elects a controller that lacks what was
+// committed, nor stays behind. Method: commit on two nodes, wipe one of them,
+// then leave it alone with the node that missed the commit.
+func TestReplacedDisk(t *testing.T) {
+	for seed := range uint64(40) {
+		w := newWorld(t, seed, 3)
+		w.run(3 * time.Second)
+		leader := w.active()
+		wiped, behind := w.nodes[(leader.index+1)%3], w.nodes[(leader.index+2)%3]
+		leader.call(registration(1))
+		w.run(time.Second)
+		w.cut[behind.index] = true
+		if resp := leader.call(allocate(leader)).(*kmsg.AllocateProducerIDsResponse); resp.ErrorCode != 0 {
+			t.Fatalf("seed %d: error %d", seed, resp.ErrorCode)
+		}
+		w.crash(wiped.index)
+		w.crash(leader.index)
+		wiped.disk = newToyDisk()
+		w.cut[behind.index] = false
+		w.boot(wiped.index)
+		w.run(10 * time.Second)
+		if n := w.active(); n != nil {
+			t.Fatalf("seed %d: node %d is active without the committed block", seed, n.index)
+		}
+		w.boot(leader.index)
+		w.run(10 * time.Second)
+		n := w.active()
+		if n == nil || n.k.Image().NextProducerID != producerIDBlock || wiped.k.Applied() != n.k.Applied() {
+			t.Fatalf("seed %d: not healed\n%s", seed, w.notes.String())
+		}
+		// Once more under a leader that stays: it has to learn of the loss.
+		if wiped == n {
+			wiped = w.nodes[(n.index+1)%3]
+		}
+		w.crash(wiped.index)
+		wiped.disk = newToyDisk()
+		w.boot(wiped.index)
+		w.run(15 * time.Second)
+		if n = w.active(); n == nil || wiped.k.Applied() != n.k.Applied() || wiped.k.quorum.fresh {
+			t.Fatalf("seed %d: the replaced disk stays behind\n%s", seed, w.notes.String())
+		}
+	}
+}

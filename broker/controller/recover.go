@@ -65,11 +65,12 @@ func (k *Controller) listed(c *step.Context, r *edge.DiskResult) {
 
 func (k *Controller) firstSegment(c *step.Context) {
 	j := &k.journal
-	j.recover.segment = &segment{base: j.id, hard: firstHardState()}
+	j.recover.segment = &segment{base: j.id, hard: firstHardState(), fresh: true}
 	j.file, j.path = j.nextFile, segmentPath(firstIndex)
 	j.nextFile++
 	j.submit(c, opIgnored, edge.DiskOp{Kind: edge.OpSyncDir, Path: "."})
-	j.create(c, frame(0, appendState(j.id.append(nil), j.recover.segment.hard, nil)), opOpened)
+	payload := appendItem(j.id.append(nil), itemFresh, nil)
+	j.create(c, frame(0, appendState(payload, j.recover.segment.hard, nil)), opOpened)
 }
 
 func firstHardState() *pb.HardState {
