@@ -274,6 +274,10 @@ func (m *Manager) answerFetch(c *step.Context, f *Fetch) {
 	for i := range f.Results {
 		r := &f.Results[i]
 		r.part.sentMark, r.part.sentStart = r.HighWatermark, r.LogStartOffset
+		if r.DivergingEpoch >= 0 {
+			// A follower truncates and heeds nothing else of this answer.
+			r.part.sentMark, r.part.sentStart = -1, -1
+		}
 		r.part = nil
 	}
 	f.OutSessionID = s.id

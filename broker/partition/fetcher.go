@@ -144,6 +144,11 @@ func (m *Manager) buildFetch(f *fetcher) bool {
 			case p.fetch.ready():
 				p.fetch.inSession = true
 				m.addFetch(r, p)
+				// It may have left and come back since the last request; the
+				// leader takes partitions in before it forgets any.
+				f.forgotten = slices.DeleteFunc(f.forgotten, func(g forgottenPart) bool {
+					return g == forgottenPart{p.id, p.key.Index}
+				})
 			case p.fetch.inSession:
 				p.fetch.inSession = false
 				f.forgotten = append(f.forgotten, forgottenPart{p.id, p.key.Index})

@@ -74,11 +74,16 @@ func (m *Manager) maybeExpand(c *step.Context, p *Partition, f *follower) {
 	m.propose(p)
 }
 
-// expandEligible tries every follower: what kept one out may have changed with
-// the image.
+// expandEligible tries every follower whose fetches still come but leave the
+// partition out, since nothing in it changes: what kept it out of the ISR may
+// have changed with the image.
 func (m *Manager) expandEligible(c *step.Context, p *Partition) {
+	lag := time.Duration(m.cfg.ReplicaLagTimeMaxMillis) * time.Millisecond
 	for i := range p.followers {
-		m.maybeExpand(c, p, &p.followers[i])
+		f := &p.followers[i]
+		if f.session != nil && c.Now.Sub(f.session.lastUsed) <= lag && f.endOffset == p.log.EndOffset() {
+			m.maybeExpand(c, p, f)
+		}
 	}
 }
 
@@ -294,6 +299,6 @@ func (m *Manager) alterCommitted(c *step.Context, p *Partition, r *kmsg.AlterPar
 	p.isr = append(p.isr[:0], r.ISR...)
 	p.partitionEpoch = r.PartitionEpoch
 	p.pending = pendingISR{isr: p.pending.isr[:0]}
-	m.expandEligible(c, p)
 	m.advance(c, p)
+	m.expandEligible(c, p)
 }
