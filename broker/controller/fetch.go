@@ -110,13 +110,7 @@ func (k *Controller) fillFetch(resp *meta.FetchResponse, last int64) {
 		resp.Snapshot = k.image.AppendTo(nil)
 		return
 	}
-	// Applied entries are stable here only up to the end of the storage: raft
-	// may commit with the others' copies before ours is on disk.
-	end := min(uint64(k.applied), k.lastIndex()) + 1
-	if uint64(last)+1 >= end {
-		return
-	}
-	entries, err := k.quorum.storage.Entries(uint64(last)+1, end, fetchBytesMax)
+	entries, err := k.quorum.storage.Entries(uint64(last)+1, uint64(k.applied)+1, fetchBytesMax)
 	must(err)
 	for _, e := range entries {
 		resp.Batches = append(resp.Batches, meta.FetchedBatch{
