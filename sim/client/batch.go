@@ -1,0 +1,205 @@
+package client
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math/bits"
+	"slices"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"github.com/seed-604ea8f1/windtunnel/clock"
+)
+
+// noSequence stands for none yet.
+const noSequence = record.EmptySequence
+
+// batch is a producer's batch on its way:
+//
+//	open --no room, or drained--> closed --sent--> flying --answered--> done
+//	flying --error that may pass--> closed, waiting for backoffUntil
+//	closed, flying --delivery.timeout.ms--> done
+//
+// A done batch that is still flying waits for its answer, for the memory's sake.
+type batch struct {
+	view Batch // what the observer sees
+	keys []int64
+
+	created      clock.Instant
+	lastAttempt  clock.Instant
+	backoffUntil clock.Instant
+	wall         clock.Wall // timestamp of the first record
+	size         int        // encoded and uncompressed, header included
+	reserved     int64      // of buffer.memory
+
+	closed        bool // takes no more records
+	invoked       bool
+	retried       bool // has been put back
+	flying        bool
+	done          bool
+	maybe         bool // an attempt may have been appended
+	stale         bool // the encoded header is not what it should be any more
+	sequenceReset bool
+	split         bool
+	leaderEpoch   int32 // at the last attempt
+
+	buffer *edge.Buffer
+}
+
+func (b *batch) hasSequence() bool { return b.view.Sequence != noSequence }
+
+func (b *batch) lastSequence() int32 {
+	return record.IncrementSequence(b.view.Sequence, b.view.Count-1)
+}
+
+// timestamp of a record, in milliseconds: the wall clock when it was due.
+func (b *batch) timestamp(i int) int64 {
+	return int64(b.wall) + int64(b.view.Intended[i].Sub(b.view.Intended[0])/time.Millisecond)
+}
+
+// encoder turns batches into bytes, again and again with the same memory.
+type encoder struct {
+	pool    edge.Pool
+	codec   record.Codec
+	builder record.Builder
+	value   []byte
+	size    int // of a value
+}
+
+func zigzag(x int64) uint64 { return uint64(x)<<1 ^ uint64(x>>63) }
+
+func varintBytes(x int64) int { return (bits.Len64(zigzag(x)|1) + 6) / 7 }
+
+func appendVarint(dst []byte, x int64) []byte { return binary.AppendUvarint(dst, zigzag(x)) }
+
+// recordBytes is what a record adds to a batch.
+func (e *encoder) recordBytes(index int, timestampDelta, key int64) int {
+	body := e.bodyBytes(index, timestampDelta, key)
+	return varintBytes(int64(body)) + body
+}
+
+func (e *encoder) bodyBytes(index int, timestampDelta, key int64) int {
+	n := 1 + varintBytes(timestampDelta) + varintBytes(int64(index)) + 1 + varintBytes(int64(e.size)) + e.size + 1
+	if key != noKey {
+		n += keyBytes
+	}
+	return n
+}
+
+// encode writes the batch into a buffer of its own. The payloads' headers are
+// written here, once the batch's id and count are known.
+func (e *encoder) encode(b *batch) {
+	if b.buffer != nil {
+		panic("client: a batch is encoded twice")
+	}
+	b.buffer = e.pool.Get(b.size)
+	if e.codec == record.None {
+		e.encodePlain(b)
+	} else {
+		e.encodeCompressed(b)
+	}
+	b.view.Bytes = b.buffer.Len()
+	b.stale = false
+}
+
+func (e *encoder) payloadOf(b *batch, i int) payload {
+	return payload{batch: b.view.ID, index: uint32(i), count: uint32(b.view.Count), intended: b.view.Intended[i],
+		topic: b.view.Topic, partition: b.view.Partition}
+}
+
+func (e *encoder) encodePlain(b *batch) {
+	dst := b.buffer.Bytes()[:record.HeaderBytes]
+	for i := range int(b.view.Count) {
+		key, delta := noKey, b.timestamp(i)-int64(b.wall)
+		if len(b.keys) > 0 {
+			key = b.keys[i]
+		}
+		dst = appendVarint(dst, int64(e.bodyBytes(i, delta, key)))
+		dst = append(dst, 0)
+		dst = appendVarint(dst, delta)
+		dst = appendVarint(dst, int64(i))
+		if key == noKey {
+			dst = append(dst, 1)
+		} else {
+			dst = append(dst, keyBytes<<1)
+			dst = binary.BigEndian.AppendUint64(dst, uint64(key))
+		}
+		dst = appendVarint(dst, int64(e.size))
+		at := len(dst)
+		dst = dst[:at+PayloadHeaderBytes]
+		p := e.payloadOf(b, i)
+		putPayload(dst[at:], &p)
+		dst = appendFiller(dst, e.size)
+		dst = append(dst, 0)
+	}
+	if len(dst) != b.buffer.Len() {
+		panic("client: a batch's size was reckoned wrongly")
+	}
+	be := binary.BigEndian
+	be.PutUint64(dst, 0)
+	be.PutUint32(dst[8:], uint32(len(dst)-record.LogOverhead))
+	be.PutUint32(dst[12:], ^uint32(0)) // no leader epoch
+	dst[16] = record.Magic
+	be.PutUint16(dst[21:], 0)
+	be.PutUint32(dst[23:], uint32(b.view.Count-1))
+	be.PutUint64(dst[27:], uint64(b.wall))
+	be.PutUint64(dst[35:], uint64(b.timestamp(int(b.view.Count)-1)))
+	be.PutUint32(dst[57:], uint32(b.view.Count))
+	e.putProducer(dst, b)
+}
+
+// putProducer writes producer id, epoch and sequence, and with them the CRC.
+func (e *encoder) putProducer(dst []byte, b *batch) {
+	be := binary.BigEndian
+	be.PutUint64(dst[43:], uint64(b.view.ProducerID))
+	be.PutUint16(dst[51:], uint16(b.view.Epoch))
+	be.PutUint32(dst[53:], uint32(b.view.Sequence))
+	be.PutUint32(dst[17:], crc32.Checksum(dst[21:], castagnoli))
+}
+
+func (e *encoder) encodeCompressed(b *batch) {
+	o := record.NoProducer(e.codec)
+	o.ProducerID, o.ProducerEpoch, o.BaseSequence = b.view.ProducerID, b.view.Epoch, b.view.Sequence
+	o.BaseTimestamp = int64(b.wall)
+	e.builder.Reset(b.buffer.Bytes(), o)
+	if e.value == nil {
+		e.value = appendFiller(make([]byte, PayloadHeaderBytes, e.size), e.size)
+	}
+	var key [keyBytes]byte
+	for i := range int(b.view.Count) {
+		p := e.payloadOf(b, i)
+		putPayload(e.value, &p)
+		k := []byte(nil)
+		if len(b.keys) > 0 && b.keys[i] != noKey {
+			binary.BigEndian.PutUint64(key[:], uint64(b.keys[i]))
+			k = key[:]
+		}
+		e.builder.Append(b.timestamp(i), k, e.value, nil)
+	}
+	encoded := e.builder.Finish()
+	if len(encoded) > b.buffer.Len() {
+		own := slices.Clone(encoded) // incompressible: the room did not suffice
+		b.buffer.Release()
+		b.buffer = edge.NewBuffer(own)
+		return
+	}
+	whole := b.buffer
+	b.buffer = e.pool.Get(len(encoded))
+	copy(b.buffer.Bytes(), encoded)
+	whole.Release()
+}
+
+// refresh gives a batch whose producer state has changed another header, in
+// another buffer: the old bytes may still be on their way.
+func (e *encoder) refresh(b *batch) {
+	if !b.stale {
+		return
+	}
+	old := b.buffer
+	b.buffer = e.pool.Get(old.Len())
+	copy(b.buffer.Bytes(), old.Bytes())
+	e.putProducer(b.buffer.Bytes(), b)
+	old.Release()
+	b.stale = false
+}

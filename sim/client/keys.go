@@ -1,0 +1,179 @@
+package client
+
+import (
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+)
+
+// keySource draws the keys of records.
+type keySource struct {
+	keys Keys
+	rng  *rand.PCG
+	next int64
+	zipf []zipfBucket
+}
+
+// noKey stands for a record without a key.
+const noKey int64 = -1
+
+func newKeySource(k Keys, seed uint64) keySource {
+	s := keySource{keys: k, rng: rand.NewPCG(seed, pcgStream+1)}
+	if k.Distribution != NoKeys && k.Cardinality < 1 {
+		panic(fmt.Sprintf("client: %d different keys", k.Cardinality))
+	}
+	if k.Distribution == ZipfKeys {
+		s.zipf = zipfTable(k.Cardinality, k.Exponent)
+	}
+	return s
+}
+
+func (s *keySource) draw() int64 {
+	switch s.keys.Distribution {
+	case UniformKeys:
+		return int64(s.below(uint64(s.keys.Cardinality)))
+	case SequentialKeys:
+		k := s.next
+		if s.next++; s.next == s.keys.Cardinality {
+			s.next = 0
+		}
+		return k
+	case HotKey:
+		if s.keys.Cardinality == 1 || int64(s.below(1_000_000)) < s.keys.SharePPM {
+			return 0
+		}
+		return 1 + int64(s.below(uint64(s.keys.Cardinality-1)))
+	case ZipfKeys:
+		return s.drawZipf()
+	}
+	return noKey
+}
+
+// below returns a number in [0, n), uniform but for n/2^64.
+func (s *keySource) below(n uint64) uint64 {
+	high, _ := bits.Mul64(s.rng.Uint64(), n)
+	return high
+}
+
+// zipfBucket holds ranks of about the same weight: all of its own in front,
+// wider and wider ones behind.
+type zipfBucket struct {
+	first int64
+	end   uint64 // sum of the weights up to and with this bucket
+}
+
+const (
+	zipfExact   = 4096 // ranks with a bucket of their own
+	zipfGrowth  = 64   // further buckets hold 1/64 of the ranks before them
+	zipfUnit    = 40   // bits of a weight: rank 1 weighs 2^40
+	exponentMax = 500
+)
+
+// zipfTable sums rank^-exponent in integers.
+func zipfTable(cardinality, exponent int64) []zipfBucket {
+	if exponent < 1 || exponent > exponentMax {
+		panic(fmt.Sprintf("client: zipf exponent %d hundredths", exponent))
+	}
+	var table []zipfBucket
+	sum := uint64(0)
+	for first := int64(0); first < cardinality; {
+		width := int64(1)
+		if first >= zipfExact {
+			width = min(first/zipfGrowth, cardinality-first)
+		}
+		middle := uint64(first + 1 + (width-1)/2)
+		weight := max(power(middle, exponent), 1)
+		sum += weight * uint64(width)
+		table = append(table, zipfBucket{first: first, end: sum})
+		first += width
+	}
+	return table
+}
+
+func (s *keySource) drawZipf() int64 {
+	t := s.zipf
+	at := s.below(t[len(t)-1].end)
+	i, found := slices.BinarySearchFunc(t, at, func(b zipfBucket, at uint64) int {
+		if b.end <= at {
+			return -1
+		}
+		return 1
+	})
+	if found || i == len(t) {
+		panic(fmt.Sprintf("client: zipf draw %d of %d", at, t[len(t)-1].end))
+	}
+	end := s.keys.Cardinality
+	if i+1 < len(t) {
+		end = t[i+1].first
+	}
+	if end-t[i].first == 1 {
+		return t[i].first
+	}
+	return t[i].first + int64(s.below(uint64(end-t[i].first)))
+}
+
+// power is rank^(-exponent/100) * 2^zipfUnit, by way of the binary logarithm in
+// fixed point: 2^(zipfUnit - exponent/100*log2(rank)).
+func power(rank uint64, exponent int64) uint64 {
+	const fraction = 32
+	l := log2Fixed(rank)
+	x := int64(zipfUnit)<<fraction - int64(l)*exponent/100
+	if x < 0 {
+		return 0
+	}
+	return exp2Fixed(uint64(x))
+}
+
+// log2Fixed is log2(n) with 32 fractional bits, rounded down.
+func log2Fixed(n uint64) uint64 {
+	whole := uint64(bits.Len64(n) - 1)
+	x := n << (63 - whole) // [1, 2) with 63 fractional bits
+	out := whole
+	for range 32 {
+		high, _ := bits.Mul64(x, x) // [1, 4) with 62
+		out <<= 1
+		if high>>63 != 0 {
+			out |= 1
+			x = high
+		} else {
+			x = high << 1
+		}
+	}
+	return out
+}
+
+// exp2Fixed is 2^x of x with 32 fractional bits, rounded down to an integer.
+func exp2Fixed(x uint64) uint64 {
+	value := uint64(1) << 62 // 1 with 62 fractional bits
+	for i, root := range roots {
+		if x&(1<<(31-i)) != 0 {
+			high, low := bits.Mul64(value, root)
+			value = high<<2 | low>>62
+		}
+	}
+	return value >> (62 - x>>32)
+}
+
+// roots are 2^(1/2), 2^(1/4), ... with 62 fractional bits.
+var roots = func() (out [32]uint64) {
+	square := uint64(1) << 63 // 2 with 62
+	for i := range out {
+		out[i] = sqrtFixed(square)
+		square = out[i]
+	}
+	return out
+}()
+
+// sqrtFixed is the square root of x, both with 62 fractional bits, bit by bit.
+func sqrtFixed(x uint64) uint64 {
+	root := uint64(0)
+	for bit := 62; bit >= 0; bit-- {
+		try := root | 1<<bit
+		high, low := bits.Mul64(try, try)
+		if square := high<<2 | low>>62; square < x || square == x && low<<2 == 0 {
+			root = try
+		}
+	}
+	return root
+}
