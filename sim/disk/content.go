@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -11,8 +12,8 @@ const (
 	sector       = 512      // what a device writes whole or not at all
 	page         = 4096     // what write(2) copies whole before it looks for a signal
 	zeroBlock    = 64 << 10 // size of the shared block of zeros
-	smallWrite   = 512      // up to here a write is copied into the file's tail block
-	tailBlockLen = 8 << 10  // size of a tail block
+	smallWrite   = 4096     // up to here a write is copied into the file's tail block
+	tailBlockLen = 16 << 10 // size of a tail block
 	changesKept  = 1024     // capacity that a freed node keeps
 	displacedMax = 16       // capacity that a forgotten change keeps
 )
@@ -118,6 +119,9 @@ func (n *node) position(off int64) int {
 // cut takes [from, to) out of the contents, appends it to out, and returns the
 // index at which something can be put instead.
 func (n *node) cut(from, to int64, out []extent) (int, []extent) {
+	if from < n.packedEnd() {
+		panic(fmt.Sprintf("disk: cut at %d, packed up to %d", from, n.packedEnd()))
+	}
 	i := n.position(from)
 	if from >= to || i == len(n.extents) {
 		return i, out
@@ -146,6 +150,7 @@ func (n *node) cut(from, to int64, out []extent) (int, []extent) {
 
 // discard cuts out [from, to) for good.
 func (d *Disk) discard(n *node, from, to int64) int {
+	d.unpack(n, from)
 	i, out := n.cut(from, to, d.scratch[:0])
 	releaseExtents(out)
 	clear(out)
@@ -194,6 +199,7 @@ func (d *Disk) write(at clock.Instant, n *node, off int64, data []edge.Slice) in
 	}
 	end := off + length
 	if off < n.size {
+		d.unpack(n, off)
 		c := n.newChange(at)
 		c.off, c.len = off, length
 		var i int
@@ -251,6 +257,7 @@ func (d *Disk) truncate(at clock.Instant, n *node, size int64) {
 	if size >= n.size {
 		return
 	}
+	d.unpack(n, size)
 	c := n.newChange(at)
 	c.truncate = true
 	_, c.displaced = n.cut(size, n.size, c.displaced)
@@ -308,6 +315,7 @@ func (d *Disk) settle(n *node, upTo uint64) {
 		n.dirtySince = n.pending[0].at
 		d.dirty.insert(n)
 	}
+	d.pack(n)
 }
 
 func (d *Disk) markDirty(at clock.Instant, n *node, length int64) {
@@ -330,7 +338,7 @@ func (d *Disk) resize(n *node, size int64) {
 // read copies [off, off+length) into a buffer; length has been clipped.
 func (d *Disk) read(n *node, off, length int64) *edge.Buffer {
 	i := n.position(off)
-	if i < len(n.extents) {
+	if off >= n.packedEnd() && i < len(n.extents) {
 		e := n.extents[i].clip(off, off+length)
 		if int64(e.slice.Len()) == length && int(length) == e.slice.Buffer.Len() {
 			return e.slice.Buffer.Retain() // exactly one whole buffer: share it
@@ -338,6 +346,11 @@ func (d *Disk) read(n *node, off, length int64) *edge.Buffer {
 	}
 	b := d.pool.Get(int(length))
 	to := b.Bytes()
+	for len(to) > 0 && off < n.packedEnd() {
+		k := copy(to, d.plainBlock(n, int(off/packedBlock))[off%packedBlock:])
+		to = to[k:]
+		off += int64(k)
+	}
 	for len(to) > 0 {
 		e := n.extents[i].clip(off, off+int64(len(to)))
 		k := copy(to, e.slice.Bytes())

@@ -109,9 +109,11 @@ type Disk struct {
 	backgroundUntil clock.Instant // and with write-back until then
 	flushPhase      time.Duration
 
-	faults  faults
-	scratch []extent
-	zero    *edge.Buffer
+	faults      faults
+	packScratch []byte
+	unpacked    unpackedBlock
+	scratch     []extent
+	zero        *edge.Buffer
 }
 
 // New returns an empty disk. Everything it ever chooses follows from the seed.

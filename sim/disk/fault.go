@@ -98,6 +98,7 @@ func (d *Disk) FlipBit(pattern string) (Corruption, bool) {
 	n := d.lookup(c.Path)
 	c.Offset = int64(d.below(uint64(n.size)))
 	c.Bit = uint8(d.below(8))
+	d.unpack(n, c.Offset)
 	e := &n.extents[n.position(c.Offset)]
 	b := edge.NewBuffer(append([]byte(nil), e.slice.Bytes()...))
 	b.Bytes()[c.Offset-e.off] ^= 1 << c.Bit

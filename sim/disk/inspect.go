@@ -32,6 +32,9 @@ func (d *Disk) Contents(path string) ([]byte, bool) {
 		return nil, false
 	}
 	out := make([]byte, 0, n.size)
+	for i := range n.packed {
+		out = append(out, d.plainBlock(n, i)...)
+	}
 	for _, e := range n.extents {
 		out = append(out, e.slice.Bytes()...)
 	}

@@ -19,6 +19,7 @@ type node struct {
 	// Of a file: the current contents are the extents; undoing the changes
 	// from the last to the first gives the contents on stable storage.
 	size     int64
+	packed   [][]byte // blocks at the beginning of the file, compressed; see pack.go
 	extents  []extent
 	tail     tailBlock
 	pending  []change

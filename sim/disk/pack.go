@@ -1,0 +1,97 @@
+package disk
+
+import (
+	"fmt"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+)
+
+const (
+	// packedBlock is the unit in which old contents are packed.
+	packedBlock = 256 << 10
+	// packedAfter is how many bytes behind the stable end stay as they are, for
+	// readers near the end of a log.
+	packedAfter = 1 << 20
+)
+
+// What a log has held on stable storage for a while is kept compressed: a
+// simulation's memory, not the simulated disk, is what this saves. The bytes
+// that a read returns, the time that it takes and the size that counts against
+// the capacity are the same.
+//
+// Packed blocks cover the beginning of a file; the extents begin behind them.
+// Whatever changes a file below that point unpacks it first.
+
+// packedEnd is where the packed blocks end and the extents begin.
+func (n *node) packedEnd() int64 { return int64(len(n.packed)) * packedBlock }
+
+// pack compresses whole blocks that are stable and old.
+func (d *Disk) pack(n *node) {
+	end := n.size
+	if n.poisoned {
+		return
+	}
+	for i := range n.pending {
+		if n.pending[i].truncate {
+			return
+		}
+		end = min(end, n.pending[i].off)
+	}
+	for n.packedEnd()+packedBlock+packedAfter <= end {
+		from := n.packedEnd()
+		plain := d.read(n, from, packedBlock)
+		d.packScratch = s2.Encode(d.packScratch[:cap(d.packScratch)], plain.Bytes())
+		plain.Release()
+		d.discard(n, from, from+packedBlock)
+		n.packed = append(n.packed, append([]byte(nil), d.packScratch...))
+	}
+}
+
+// unpack turns the packed blocks from the one that holds off on into extents
+// again.
+func (d *Disk) unpack(n *node, off int64) {
+	if off >= n.packedEnd() {
+		return
+	}
+	first := int(off / packedBlock)
+	blocks := n.packed[first:]
+	n.packed = n.packed[:first]
+	restored := make([]extent, 0, len(blocks)+len(n.extents))
+	for i, b := range blocks {
+		plain := d.pool.Get(packedBlock)
+		unpackInto(plain.Bytes(), b)
+		restored = append(restored, extent{off: int64(first+i) * packedBlock, slice: plain.All()})
+		blocks[i] = nil
+	}
+	n.extents = append(restored, n.extents...)
+	d.unpacked = unpackedBlock{}
+}
+
+func unpackInto(dst, packed []byte) {
+	out, err := s2.Decode(dst, packed)
+	if err != nil || len(out) != packedBlock {
+		panic(fmt.Sprintf("disk: a packed block of %d bytes does not unpack: %v", len(packed), err))
+	}
+}
+
+// unpackedBlock is the packed block that was read last, in plain.
+type unpackedBlock struct {
+	node  uint64
+	index int
+	data  *edge.Buffer
+}
+
+// plainBlock returns a packed block's bytes until the next call.
+func (d *Disk) plainBlock(n *node, index int) []byte {
+	u := &d.unpacked
+	if u.data == nil {
+		u.data = edge.NewBuffer(make([]byte, packedBlock))
+		u.node = 0
+	}
+	if u.node != n.id || u.index != index {
+		unpackInto(u.data.Bytes(), n.packed[index])
+		u.node, u.index = n.id, index
+	}
+	return u.data.Bytes()
+}

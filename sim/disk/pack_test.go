@@ -1,0 +1,70 @@
+package disk
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"pgregory.net/rapid"
+)
+
+// Goal: packing old contents is invisible. Method: a file of several megabytes
+// under random appends, overwrites, truncations, syncs and crashes, compared
+// with a plain byte slice; large steps, so that blocks are packed and unpacked.
+func TestPackingIsInvisible(t *testing.T) {
+	packed := 0
+	rapid.Check(t, func(t *rapid.T) {
+		r := newDriver(Defaults(), rapid.Uint64().Draw(t, "seed"))
+		file := edge.FileID(1)
+		r.do(edge.DiskOp{Kind: edge.OpOpen, File: file, Path: "log"})
+		r.do(edge.DiskOp{Kind: edge.OpSyncDir, Path: ""})
+		var model, stable []byte
+		write := func(off int, n int, fill byte) {
+			b := bytes.Repeat([]byte{fill, fill + 1, fill ^ 7}, n/3+1)[:n]
+			r.do(edge.DiskOp{Kind: edge.OpWrite, File: file, Offset: int64(off), Data: data(string(b))})
+			model = append(model[:off:off], append(b, model[min(len(model), off+n):]...)...)
+		}
+		steps := rapid.IntRange(1, 25).Draw(t, "steps")
+		for range steps {
+			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			case 0, 1, 2, 3:
+				write(len(model), rapid.IntRange(1, 1<<20).Draw(t, "append"), rapid.Byte().Draw(t, "fill"))
+			case 4:
+				if len(model) > 0 {
+					off := rapid.IntRange(0, len(model)-1).Draw(t, "off")
+					write(off, rapid.IntRange(1, min(len(model)-off, 1000)).Draw(t, "over"), 9)
+				}
+			case 5:
+				size := rapid.IntRange(0, len(model)).Draw(t, "size")
+				r.do(edge.DiskOp{Kind: edge.OpTruncate, File: file, Length: int64(size)})
+				model = model[:size]
+			case 6, 7:
+				r.do(edge.DiskOp{Kind: edge.OpSync, File: file})
+				stable = bytes.Clone(model)
+			case 8:
+				off, n := 0, len(model)
+				if n > 0 {
+					off = rapid.IntRange(0, n-1).Draw(t, "from")
+				}
+				got := r.do(edge.DiskOp{Kind: edge.OpRead, File: file, Offset: int64(off), Length: 300 << 10})
+				if want := model[off:min(n, off+300<<10)]; n > 0 && !bytes.Equal(got.Data.Bytes(), want) {
+					t.Fatalf("read of %d bytes at %d differs", len(want), off)
+				}
+			case 9:
+				r.do(edge.DiskOp{Kind: edge.OpSync, File: file})
+				stable = bytes.Clone(model)
+				r.d.PowerLoss()
+				file++
+				r.do(edge.DiskOp{Kind: edge.OpOpen, File: file, Path: "log"})
+				model = bytes.Clone(stable)
+			}
+			packed += len(r.d.lookup("log").packed)
+			if got, _ := r.d.Contents("log"); !bytes.Equal(got, model) {
+				t.Fatalf("contents differ: %d bytes, want %d", len(got), len(model))
+			}
+		}
+	})
+	if packed == 0 {
+		t.Fatal("nothing was ever packed: the test proves nothing")
+	}
+}
