@@ -43,6 +43,11 @@ func (m *Manager) Fetch(c *step.Context, f *Fetch) {
 		// Its client has given up on it and asked again.
 		m.answerFetch(c, s.parked)
 	}
+	if f.ReplicaID >= 0 {
+		for _, sp := range s.dirty {
+			sp.positionUnread = true
+		}
+	}
 	m.passFetch(c, f)
 	m.answerOrPark(c, f)
 	m.settle(c)
@@ -147,7 +152,9 @@ func (m *Manager) passFetch(c *step.Context, f *Fetch) {
 			// serves the others next time; one that merely had news does not
 			// (KAFKA-12330).
 			s.moved = append(s.moved, sp)
-		case told || r.more || sp.positionUnread || !sp.upToDate():
+		case told || r.more || !sp.upToDate() || f.ReplicaID >= 0 && !sp.p.inISR(f.ReplicaID):
+			// A follower outside the ISR is looked at with every fetch: each may
+			// be the one that lets it in.
 			s.dirty = append(s.dirty, sp)
 		default:
 			sp.isDirty = false

@@ -299,6 +299,7 @@ func (m *Manager) alterCommitted(c *step.Context, p *Partition, r *kmsg.AlterPar
 	p.isr = append(p.isr[:0], r.ISR...)
 	p.partitionEpoch = r.PartitionEpoch
 	p.pending = pendingISR{isr: p.pending.isr[:0]}
+	p.wakeMark(m)
 	m.advance(c, p)
 	m.expandEligible(c, p)
 }
