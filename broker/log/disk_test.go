@@ -25,7 +25,6 @@ type memDisk struct {
 	queues  []edge.QueueID
 	pending map[edge.QueueID][]edge.DiskOp
 	fail    edge.DiskOpKind // the next operation of this kind fails
-	trace   []string
 }
 
 func newMemDisk() *memDisk {

@@ -32,15 +32,6 @@ func (x *offsetIndex) floor(base, offset int64) int64 {
 	return int64(x.entries[i-1].position)
 }
 
-// truncate drops entries of batches at or behind position.
-func (x *offsetIndex) truncate(position int64) {
-	n := len(x.entries)
-	for n > 0 && int64(x.entries[n-1].position) >= position {
-		n--
-	}
-	x.entries = x.entries[:n]
-}
-
 func (x *offsetIndex) encode() []byte {
 	out := make([]byte, 0, len(x.entries)*offsetEntryBytes)
 	for _, e := range x.entries {

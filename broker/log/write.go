@@ -35,13 +35,12 @@ type inflightOp struct {
 const (
 	tokenPlain  uint8 = iota + 1 // only errors matter
 	tokenRename                  // the source may be missing
-	tokenOpen                    // B: file
 	tokenWrite
 	tokenSync
 	tokenBackgroundSync // B: file
 	tokenFile           // an operation on a file of which only the end matters; B: file
-	tokenLoad           // B: index in loads is found by position; B: file
-	tokenScan           // B: generation
+	tokenLoad           // B: file
+	tokenScan           // B: file
 	tokenScanSnapshot
 	tokenRecovery // B: what was asked for
 	tokenManagerPlain
