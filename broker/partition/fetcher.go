@@ -100,6 +100,9 @@ func (m *Manager) fetcherTimer(c *step.Context, leader int32) {
 // fetchNext sends the next fetch if one may be sent and there is a partition to
 // fetch.
 func (m *Manager) fetchNext(c *step.Context, f *fetcher) {
+	if !m.registered() {
+		return // and still due
+	}
 	f.due = false
 	if f.inFlight || f.writing > 0 || f.backoff != 0 {
 		return
@@ -115,6 +118,13 @@ func (m *Manager) fetchNext(c *step.Context, f *fetcher) {
 		Token:   edge.Token{Owner: step.OwnerFetcher, Kind: tokenFetch, A: f.generation, B: uint64(f.leader)},
 		Timeout: time.Duration(m.cfg.ReplicaSocketTimeoutMillis) * time.Millisecond,
 	})
+}
+
+// registered says that this broker has its epoch and sees it in the image. A
+// leader refuses fetches of any other epoch (KIP-903).
+func (m *Manager) registered() bool {
+	self := m.broker(m.brokerID)
+	return self != nil && self.Epoch == m.brokerEpoch
 }
 
 // buildFetch fills f.req: in a session with what has changed since the last
