@@ -1,0 +1,114 @@
+package invariant
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/log"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+)
+
+// logFile is a segment that a broker has open.
+type logFile struct {
+	key log.Partition
+	l   *ledger // nil before the first write
+}
+
+// seenBatch is a batch that some replica has written.
+type seenBatch struct {
+	base  int64
+	epoch int32
+	delta int32
+	crc   uint32
+	used  bool
+}
+
+// batchesKept is how many batches of a partition are remembered. A follower
+// that lags by more is compared at the end only (CompareContents).
+const (
+	batchesKept     = 512
+	batchesKeptBits = 9
+)
+
+// wrote looks at the batches that a step writes. The CRC covers all of a batch
+// but its base offset, length, and leader epoch.
+func (c *Checker) wrote(n *nodeState, logs *log.Manager, e *edge.Effects) {
+	for i := range e.Disk {
+		op := &e.Disk[i]
+		switch op.Kind {
+		case edge.OpOpen:
+			if key, ok := segmentOf(op.Path); ok {
+				if n.files == nil {
+					n.files = make(map[edge.FileID]logFile)
+				}
+				n.files[op.File] = logFile{key: key}
+			}
+		case edge.OpClose:
+			delete(n.files, op.File)
+		case edge.OpWrite:
+			f, ok := n.files[op.File]
+			if !ok {
+				continue
+			}
+			if f.l == nil {
+				lg := logs.Get(f.key)
+				if lg == nil {
+					continue
+				}
+				f.l = c.ledger(f.key, lg.TopicID())
+				n.files[op.File] = f
+			}
+			for _, s := range op.Data {
+				c.wroteBatches(n, f.l, s.Bytes())
+			}
+		}
+	}
+}
+
+func (c *Checker) wroteBatches(n *nodeState, l *ledger, b []byte) {
+	for len(b) > 0 {
+		batch, rest, err := record.Next(b)
+		if err != nil {
+			c.violated(ruleOneContent, l, "%s writes what is no batch: %v", n.Name, err)
+			return
+		}
+		c.oneContent(n, l, seenBatch{base: batch.BaseOffset(), epoch: batch.LeaderEpoch(),
+			delta: batch.LastOffsetDelta(), crc: batch.CRC(), used: true})
+		b = rest
+	}
+}
+
+// oneContent: a batch is named by its base offset and leader epoch. Only the
+// epoch's leader assigns them, once, so wherever the name is written again, the
+// content is the same: committed or not, on every replica, for ever.
+func (c *Checker) oneContent(n *nodeState, l *ledger, b seenBatch) {
+	if l.batches == nil {
+		l.batches = make([]seenBatch, batchesKept)
+	}
+	const golden = 0x9e3779b97f4a7c15
+	was := &l.batches[uint64(b.base)*golden>>(64-batchesKeptBits)]
+	if was.used && was.base == b.base && was.epoch == b.epoch && *was != b {
+		c.violated(ruleOneContent, l, "%s writes offsets %d to %d of leader epoch %d with CRC %08x; they were written up to %d with CRC %08x",
+			n.Name, b.base, b.base+int64(b.delta), b.epoch, b.crc, was.base+int64(was.delta), was.crc)
+		return
+	}
+	*was = b
+}
+
+// segmentOf names the partition of a segment's path, "topic-0/000.log".
+func segmentOf(path string) (log.Partition, bool) {
+	dir, file, ok := strings.Cut(path, "/")
+	if !ok || !strings.HasSuffix(file, ".log") {
+		return log.Partition{}, false
+	}
+	at := strings.LastIndexByte(dir, '-')
+	if at <= 0 {
+		return log.Partition{}, false
+	}
+	index, err := strconv.ParseInt(dir[at+1:], 10, 32)
+	if err != nil || index < 0 {
+		return log.Partition{}, false
+	}
+	return log.Partition{Topic: dir[:at], Index: int32(index)}, true
+}
