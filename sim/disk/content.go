@@ -223,6 +223,7 @@ func (d *Disk) write(at clock.Instant, n *node, off int64, data []edge.Slice) in
 	d.resize(n, max(n.size, end))
 	d.markDirty(at, n, length)
 	d.cache.touch(d, n, end-length, end)
+	d.pack(n)
 	return length
 }
 
@@ -315,7 +316,6 @@ func (d *Disk) settle(n *node, upTo uint64) {
 		n.dirtySince = n.pending[0].at
 		d.dirty.insert(n)
 	}
-	d.pack(n)
 }
 
 func (d *Disk) markDirty(at clock.Instant, n *node, length int64) {

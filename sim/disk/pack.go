@@ -10,12 +10,12 @@ import (
 const (
 	// packedBlock is the unit in which old contents are packed.
 	packedBlock = 256 << 10
-	// packedAfter is how many bytes behind the stable end stay as they are, for
+	// packedAfter is how many bytes at the end of a file stay as they are, for
 	// readers near the end of a log.
-	packedAfter = 1 << 20
+	packedAfter = 256 << 10
 )
 
-// What a log has held on stable storage for a while is kept compressed: a
+// What was appended to a file a while ago is kept compressed, stable or not: a
 // simulation's memory, not the simulated disk, is what this saves. The bytes
 // that a read returns, the time that it takes and the size that counts against
 // the capacity are the same.
@@ -26,19 +26,18 @@ const (
 // packedEnd is where the packed blocks end and the extents begin.
 func (n *node) packedEnd() int64 { return int64(len(n.packed)) * packedBlock }
 
-// pack compresses whole blocks that are stable and old.
+// pack compresses whole blocks of old appends. What would have to be put back
+// if a change were undone is not packed away with it.
 func (d *Disk) pack(n *node) {
-	end := n.size
-	if n.poisoned {
+	if n.packedEnd()+packedBlock+packedAfter > n.size {
 		return
 	}
 	for i := range n.pending {
-		if n.pending[i].truncate {
+		if n.pending[i].truncate || len(n.pending[i].displaced) > 0 {
 			return
 		}
-		end = min(end, n.pending[i].off)
 	}
-	for n.packedEnd()+packedBlock+packedAfter <= end {
+	for n.packedEnd()+packedBlock+packedAfter <= n.size {
 		from := n.packedEnd()
 		plain := d.read(n, from, packedBlock)
 		d.packScratch = s2.Encode(d.packScratch[:cap(d.packScratch)], plain.Bytes())
