@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/spf13/cobra"
+)
+
+func (a *App) replayCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "replay DIR",
+		Short: "Repeat the run of a report and compare everything that happens",
+		Long: "replay repeats the run whose report is in DIR, from the copy of the scenario there, and fails unless the\n" +
+			"same happens. Another version of the program may well do something else.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.replay(args[0], &f)
+		},
+	}
+	f.outputFlags.addTo(cmd.Flags())
+	return cmd
+}
+
+// replay repeats a reported run. What it finds is judged like any other run;
+// besides, it must be what the report says.
+func (a *App) replay(dir string, f *runFlags) error {
+	want, err := reports.Read(dir)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, fileScenario)
+	text, err := readBounded(path)
+	if err != nil {
+		return err
+	}
+	s, err := scenarios.Load(text, path)
+	if err != nil {
+		return err
+	}
+	j := job{File: path, Source: text, Seed: want.Seed, Replay: "simrun replay " + shellQuote(dir), name: s.Name}
+	if want.Partial {
+		j.StopAtEvent = want.Events
+	}
+	j.check = func(r *reports.Result) (note string) {
+		if a.stop.stopped() {
+			return "Not compared with the report: interrupted."
+		}
+		return compareReplay(want, r)
+	}
+	return a.carryOut([]job{j}, f)
+}
+
+// compareReplay fails a result that is not what was reported.
+func compareReplay(want, got *reports.Result) (note string) {
+	if want.Partial {
+		got.Partial = true
+	}
+	switch {
+	case got.TraceHash != want.TraceHash:
+		got.Reasons = append(got.Reasons, fmt.Sprintf("not the reported run: trace hash %s after %d events, the report has %s after %d; was it made by another version?",
+			got.TraceHash, got.Events, want.TraceHash, want.Events))
+	case got.Verdict != want.Verdict:
+		got.Reasons = append(got.Reasons, fmt.Sprintf("the same happened as in the report, but its verdict is %s", want.Verdict))
+	default:
+		return "Replayed: the same happened as in the report: trace " + got.TraceHash
+	}
+	got.Verdict = reports.Fail
+	return ""
+}
