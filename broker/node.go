@@ -65,6 +65,7 @@ type Node struct {
 	image    *meta.Image // what the broker acts upon
 	started  bool        // recovery is over and registration has begun
 	epoch    int64       // broker epoch that the parts have been told
+	swept    bool        // logs that are not ours any more have been removed
 	stopping bool
 	changes  []log.Change
 }
@@ -301,6 +302,12 @@ func (n *Node) applyImage(c *step.Context, image *meta.Image) {
 	n.partitions.Apply(c, old, image)
 	n.groups.Apply(c, old, image)
 	n.lifecycle.SetMetadataOffset(c, image.Offset)
+	if !n.swept && n.serving() {
+		// Only now is it certain that a log which the image does not give us is
+		// not ours any more.
+		n.swept = true
+		n.partitions.RemoveStrays(c)
+	}
 }
 
 func (n *Node) request(c *step.Context, r *conn.Request) {
