@@ -135,14 +135,15 @@ func (c *Checker) observe(l *ledger, s int32, v *view) {
 	c.checks++
 	n, r := &c.nodes[s], &l.replicas[s]
 	known := r.life == n.life
-	if known && r.view.role == partition.Leader && v.role == partition.Leader && r.view.leaderEpoch == v.leaderEpoch {
+	inTerm := known && r.view.role == partition.Leader && v.role == partition.Leader && r.view.leaderEpoch == v.leaderEpoch
+	if inTerm {
 		c.termMonotone(l, n, &r.view, v)
 	}
 	if known {
 		c.replicaEpochsRise(l, n, &r.view, v)
 	}
 	c.offsetOrder(l, n, v)
-	raised := known && v.hw > r.view.hw
+	raised := inTerm && v.hw > r.view.hw
 	r.see(v, known, n.life)
 	if v.role == partition.Leader {
 		c.leads(l, s, v, raised)
