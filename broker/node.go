@@ -22,6 +22,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 )
 
@@ -312,7 +313,7 @@ func (n *Node) applyImage(c *step.Context, image *meta.Image) {
 
 func (n *Node) request(c *step.Context, r *conn.Request) {
 	if r.Listener == edge.ListenerController {
-		if n.controller == nil || r.Key < privateKeys && isForwarded(r.Key) && !n.controller.IsActive() {
+		if n.controller == nil || r.Key < wire.PrivateKeys && isForwarded(r.Key) && !n.controller.IsActive() {
 			// The sender tries the next voter.
 			n.conns.Disconnect(c, r.ID)
 			return
@@ -333,9 +334,6 @@ func (n *Node) request(c *step.Context, r *conn.Request) {
 func (n *Node) serving() bool {
 	return n.started && n.epoch >= 0 && n.image.Offset >= n.epoch
 }
-
-// privateKeys and above are between controllers and brokers.
-const privateKeys = 32000
 
 // isForwarded tells a client's request, forwarded by a broker, from those that
 // brokers make on their own account and that answer NOT_CONTROLLER.

@@ -78,7 +78,7 @@ func (d *Data) AnswerProduce(c *step.Context, p *partition.Produce) {
 		d.produced(t, part)
 	}
 	resp.NodeEndpoints = append(resp.NodeEndpoints[:0], d.endpoints...)
-	head := resp.AppendTo(d.Responder.ResponseHead(p.Request, nil))
+	head := resp.AppendTo(d.Responder.ResponseHead(p.Request, c.Out.Head()))
 	d.Responder.RespondEncoded(c, p.Request, edge.Send{Head: head})
 }
 

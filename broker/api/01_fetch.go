@@ -60,7 +60,7 @@ func (d *Data) AnswerFetch(c *step.Context, f *partition.Fetch) {
 		d.endpoint(d.Partitions.Image(), f.Results[i].LeaderID)
 	}
 	e := fetchEncoder{version: f.Version, flexible: f.Version >= 12}
-	e.head = d.Responder.ResponseHead(f.Request, make([]byte, 0, 64+96*len(f.Results)))
+	e.head = d.Responder.ResponseHead(f.Request, c.Out.Head())
 	if len(f.Records) > 0 {
 		e.body = make([]edge.Slice, 0, len(f.Records))
 		e.pieces = make([]int32, 0, len(f.Records))

@@ -108,7 +108,7 @@ func (s *Server) forwarded(c *step.Context, r *caller.Reply) {
 		return
 	}
 	delete(s.forwards.byToken, r.Token.B)
-	head := s.responder.ResponseHead(f.request, nil)
+	head := s.responder.ResponseHead(f.request, c.Out.Head())
 	s.responder.RespondEncoded(c, f.request, edge.Send{Head: append(head, r.Body...)})
 }
 

@@ -2,14 +2,15 @@ package caller
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/seed-604ea8f1/windtunnel/clock"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Sender is what a component needs to send requests to other nodes.
@@ -28,6 +29,8 @@ const (
 	// connectTimeout bounds one attempt: socket.connection.setup.timeout.ms.
 	connectTimeout = 10 * time.Second
 )
+
+var errUnasked = errors.New("a response that nobody asked for")
 
 // Address is where a node listens for other nodes.
 type Address struct {
@@ -66,7 +69,7 @@ type sentCall struct {
 // when a call needs one and stay open.
 type Caller struct {
 	self        NodeID
-	clientID    string
+	header      wire.RequestHeader // of the last request
 	timeout     time.Duration
 	addresses   map[NodeID]Address
 	controllers []NodeID // the voters, in configuration order
@@ -89,7 +92,7 @@ type target struct {
 // New returns a caller for node self. timeout is request.timeout.ms.
 func New(self NodeID, timeout time.Duration) *Caller {
 	return &Caller{
-		self: self, clientID: fmt.Sprintf("broker-%d", self), timeout: timeout, active: -1,
+		self: self, header: wire.RequestHeader{ClientID: fmt.Sprintf("broker-%d", self), HasClientID: true}, timeout: timeout, active: -1,
 		addresses: make(map[NodeID]Address), byTarget: make(map[target]*link),
 		byConn: make(map[edge.ConnID]*link), byDial: make(map[edge.DialID]*link),
 	}
@@ -272,15 +275,9 @@ func (k *Caller) write(c *step.Context, l *link, call *Call, deadline clock.Inst
 		return
 	}
 	k.correlation++
-	head := make([]byte, 4, 4+12+len(k.clientID)+len(call.Body))
-	head = binary.BigEndian.AppendUint16(head, uint16(call.Key))
-	head = binary.BigEndian.AppendUint16(head, uint16(call.Version))
-	head = binary.BigEndian.AppendUint32(head, uint32(k.correlation))
-	head = binary.BigEndian.AppendUint16(head, uint16(len(k.clientID)))
-	head = append(head, k.clientID...)
-	if flexible(call.Key, call.Version) {
-		head = append(head, 0)
-	}
+	k.header.Key, k.header.Version, k.header.CorrelationID = call.Key, call.Version, k.correlation
+	head := append(c.Out.Head(), 0, 0, 0, 0)
+	head = wire.AppendRequestHeader(head, &k.header, wire.IsFlexible(call.Key, call.Version))
 	head = append(head, call.Body...)
 	binary.BigEndian.PutUint32(head, uint32(len(head)-4))
 	c.Out.Sends = append(c.Out.Sends, edge.Send{Conn: l.conn, Head: head})
@@ -297,20 +294,24 @@ func (k *Caller) Frame(c *step.Context, conn edge.ConnID, frame *edge.Buffer) bo
 	if l == nil {
 		return false
 	}
-	b := frame.Bytes()
-	if len(b) < 4 || len(l.sent) == 0 || int32(binary.BigEndian.Uint32(b)) != l.sent[0].correlation {
-		c.Logf(edge.Error, "closing connection to node %d: a response that nobody asked for", l.to)
+	var body []byte
+	var p sentCall
+	err := errUnasked
+	if len(l.sent) > 0 {
+		var correlation int32
+		p = l.sent[0]
+		if correlation, body, err = wire.ParseResponseHeader(frame.Bytes(), p.key, p.version); err == nil && correlation != p.correlation {
+			err = errUnasked
+		}
+	}
+	if err != nil {
+		c.Logf(edge.Error, "closing connection to node %d: %v", l.to, err)
 		c.Out.Close = append(c.Out.Close, conn)
 		frame.Release()
 		k.lost(c, l, Disconnected)
 		return true
 	}
-	p := l.sent[0]
 	l.sent = append(l.sent[:0], l.sent[1:]...)
-	body := b[4:]
-	if p.key != apiVersionsKey && flexible(p.key, p.version) {
-		body = skipTags(body)
-	}
 	k.replies = append(k.replies, Reply{
 		Token: p.token, From: l.to, Key: p.key, Version: p.version, Body: body, Frame: frame,
 	})
@@ -387,54 +388,4 @@ func (k *Caller) Timer(c *step.Context, id timer.ID) {
 		k.connect(c, l)
 	}
 	k.arm(c, l)
-}
-
-const apiVersionsKey = 18
-
-func flexible(key, version int16) bool {
-	if key < 0 || key > kmsg.MaxKey {
-		return false
-	}
-	from := flexibleFrom[key]
-	return from >= 0 && version >= from
-}
-
-// flexibleFrom holds, by API key, the first version with tagged fields, or -1.
-var flexibleFrom = func() (t [kmsg.MaxKey + 1]int16) {
-	for key := int16(0); key <= kmsg.MaxKey; key++ {
-		t[key] = -1
-		req := kmsg.RequestForKey(key)
-		if req == nil {
-			continue
-		}
-		for v := int16(0); v <= req.MaxVersion(); v++ {
-			req.SetVersion(v)
-			if req.IsFlexible() {
-				t[key] = v
-				break
-			}
-		}
-	}
-	return t
-}()
-
-// skipTags skips the tagged fields of a response header; nil if they are cut.
-func skipTags(b []byte) []byte {
-	count, n := binary.Uvarint(b)
-	if n <= 0 {
-		return nil
-	}
-	for b = b[n:]; count > 0; count-- {
-		_, n := binary.Uvarint(b)
-		if n <= 0 {
-			return nil
-		}
-		b = b[n:]
-		size, n := binary.Uvarint(b)
-		if n <= 0 || size > uint64(len(b)-n) {
-			return nil
-		}
-		b = b[uint64(n)+size:]
-	}
-	return b
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -35,7 +36,8 @@ type connection struct {
 	id       edge.ConnID
 	listener edge.Listener
 	peer     string
-	order    []*pending // in flight, in the order of arrival
+	header   wire.RequestHeader // of the last request: keeps the client id's memory
+	order    []*pending         // in flight, in the order of arrival
 	waiting  []*edge.Buffer
 	closed   bool
 }
@@ -134,13 +136,16 @@ func (t *Table) Get(id RequestID) *Request {
 
 func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
 	p := t.alloc()
-	if err := parseHeader(frame.Bytes(), &p.Request); err != nil {
+	body, err := cn.header.Parse(frame.Bytes())
+	if err != nil {
 		c.Logf(edge.Warn, "closing connection of %s: %v", cn.peer, err)
 		t.free = append(t.free, p)
 		frame.Release()
 		t.drop(c, cn)
 		return
 	}
+	h := &cn.header
+	p.Key, p.Version, p.CorrelationID, p.ClientID, p.Body = h.Key, h.Version, h.CorrelationID, h.ClientID, body
 	t.nextID++
 	p.ID, p.Conn, p.Listener, p.Peer = t.nextID, cn.id, cn.listener, cn.peer
 	p.Frame, p.Received, p.conn = frame, c.Now, cn
@@ -154,20 +159,15 @@ func (t *Table) Respond(c *step.Context, id RequestID, resp kmsg.Response) {
 	if t.inFlight[id] == nil {
 		return
 	}
-	head := resp.AppendTo(t.ResponseHead(id, nil))
+	head := resp.AppendTo(t.ResponseHead(id, c.Out.Head()))
 	t.RespondEncoded(c, id, edge.Send{Head: head})
 }
 
 // ResponseHead implements Responder.
 func (t *Table) ResponseHead(id RequestID, dst []byte) []byte {
 	dst = append(dst, 0, 0, 0, 0)
-	p := t.inFlight[id]
-	if p == nil {
-		return dst
-	}
-	dst = binary.BigEndian.AppendUint32(dst, uint32(p.CorrelationID))
-	if p.Key != apiVersionsKey && flexible(p.Key, p.Version) {
-		dst = append(dst, 0) // no tagged fields
+	if p := t.inFlight[id]; p != nil {
+		dst = wire.AppendResponseHeader(dst, p.Key, p.Version, p.CorrelationID)
 	}
 	return dst
 }

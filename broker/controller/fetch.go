@@ -99,7 +99,7 @@ func (k *Controller) answerFetch(c *step.Context, id conn.RequestID, last int64)
 	case last < k.applied:
 		k.fillFetch(&resp, last)
 	}
-	head := resp.AppendTo(k.responder.ResponseHead(id, nil))
+	head := resp.AppendTo(k.responder.ResponseHead(id, c.Out.Head()))
 	k.responder.RespondEncoded(c, id, edge.Send{Head: head})
 }
 

@@ -90,6 +90,31 @@ type Effects struct {
 	// Stopped says that a controlled shutdown is complete.
 	Stopped bool
 	Logs    []LogLine
+
+	heads [][]byte
+}
+
+// headsMax bounds the heads that are kept for reuse, headBytesMax each of them.
+const (
+	headsMax     = 256
+	headBytesMax = 64 << 10
+)
+
+// Head returns an empty slice to encode a Send's Head into.
+func (e *Effects) Head() []byte {
+	if n := len(e.heads); n > 0 {
+		h := e.heads[n-1]
+		e.heads = e.heads[:n-1]
+		return h[:0]
+	}
+	return make([]byte, 0, 256)
+}
+
+// GiveBack takes a Head that the host has copied or written, for reuse.
+func (e *Effects) GiveBack(head []byte) {
+	if len(e.heads) < headsMax && cap(head) <= headBytesMax {
+		e.heads = append(e.heads, head)
+	}
 }
 
 // Reset empties the effects and keeps the memory.
@@ -105,7 +130,8 @@ func (e *Effects) Reset() {
 // without being copied (a writev): the batches of a fetch response. The total
 // length in the prefix covers both.
 //
-// Head belongs to the host from now on. Each Body buffer has been retained for
+// Head belongs to the host from now on, which may give it back to the effects.
+// Each Body buffer has been retained for
 // the host, which releases it once written.
 type Send struct {
 	Conn ConnID

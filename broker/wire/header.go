@@ -15,6 +15,10 @@ const (
 	KeyApiVersions int16 = 18
 )
 
+// PrivateKeys is where the API keys begin that our own nodes use between each
+// other. Kafka gives them no meaning; their versions are never flexible.
+const PrivateKeys int16 = 32000
+
 // FrameLengthBytes is the size of the length prefix of every frame.
 const FrameLengthBytes = 4
 
@@ -83,7 +87,7 @@ func (h *RequestHeader) Parse(frame []byte) (body []byte, err error) {
 	h.Key = d.int16("header.api_key")
 	h.Version = d.int16("header.api_version")
 	h.CorrelationID = d.int32("header.correlation_id")
-	if d.err == nil && !IsKnownKey(h.Key) {
+	if d.err == nil && !IsKnownKey(h.Key) && h.Key < PrivateKeys {
 		d.fail("header.api_key", fmt.Sprintf("unknown key %d", h.Key))
 	}
 	if d.err == nil && h.Version < 0 {
