@@ -298,7 +298,7 @@ func (s *session) all() []*sessionPart {
 		return s.dirty
 	}
 	list := make([]*sessionPart, 0, len(s.parts))
-	for _, sp := range s.parts { // sorted below
+	for _, sp := range s.parts { //lint:maporder sorted below
 		list = append(list, sp)
 	}
 	slices.SortFunc(list, func(a, b *sessionPart) int {
