@@ -1,0 +1,290 @@
+package reports
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+	"strings"
+)
+
+//go:embed assets/page.html
+var pageTemplate string
+
+//go:embed assets/page.css
+var pageCSS string
+
+//go:embed assets/page.js
+var pageJS string
+
+//go:embed assets/uPlot.iife.min.js
+var uplotJS string
+
+//go:embed assets/uPlot.min.css
+var uplotCSS string
+
+// uplotVersion is the version of the embedded uPlot, which is MIT licensed.
+const uplotVersion = "1.6.32"
+
+// The page shows the worst and the first of long lists; result.json has the rest.
+const (
+	pageAnomaliesMax      = 200
+	pageFaultsMax         = 200
+	pageUnavailabilityMax = 48
+	pageTableRowsMax      = 72
+)
+
+var page = template.Must(template.New("page").Parse(pageTemplate))
+
+// HTML is one self-contained page: it loads nothing, so that it works from a
+// file and without a network, and everything in it that came from outside is
+// escaped.
+func HTML(r *Result) ([]byte, error) {
+	var b bytes.Buffer
+	if err := page.Execute(&b, newPageView(r)); err != nil {
+		return nil, fmt.Errorf("render the page of %s seed %d: %w", r.Scenario, r.Seed, err)
+	}
+	return b.Bytes(), nil
+}
+
+// pageView is what the template needs, with all figures already spelled.
+type pageView struct {
+	R             *Result
+	Icon, Verdict string
+	Seed          string
+	Lede          string
+	Tiles         []tile
+	ClaimsHeld    string
+	Claims        []markedRow
+	Thresholds    []thresholdRow
+	Faults        []faultRow
+	FaultsMore    int
+	Latency       []latencyRow
+	Anomalies     []anomalyRow
+	AnomaliesMore int
+	Gaps          []gapRow
+	GapsMore      string
+	Facts         []tile
+	Picture       *picture
+	Matrix        *matrix
+	SeriesEvery   string
+	SeriesRows    []seriesRow
+	Data          chartData
+
+	CSS, UplotCSS template.CSS
+	JS, UplotJS   template.JS
+	UplotVersion  string
+}
+
+// tile is a figure with its name; Bad colours it.
+type tile struct {
+	Name, Value, Note string
+	Bad               bool
+}
+
+type markedRow struct{ Class, Sign, Word, Name, Why string }
+
+type thresholdRow struct {
+	Class, Sign, Word string
+	Threshold
+}
+
+type faultRow struct {
+	Number                     int
+	Name, Target, Detail, When string
+	Lasted                     string
+}
+
+type latencyRow struct {
+	Kind, Phase string
+	Cells       []string
+}
+
+type anomalyRow struct {
+	Kind, Place, Text, Claim, At, Event string
+}
+
+type gapRow struct {
+	Partition, Length, At string
+	Percent               string
+}
+
+type seriesRow struct{ Cells []string }
+
+func newPageView(r *Result) *pageView {
+	v := &pageView{
+		R: r, Verdict: strings.ToUpper(string(r.Verdict)), Seed: seedText(r.Seed),
+		CSS: template.CSS(pageCSS), UplotCSS: template.CSS(uplotCSS),
+		JS: template.JS(pageJS), UplotJS: template.JS(uplotJS), UplotVersion: uplotVersion,
+	}
+	switch r.Verdict {
+	case Pass:
+		v.Icon = markHeld.sign
+	case Fail:
+		v.Icon = markFailed.sign
+	default:
+		v.Icon = markUndecided.sign
+	}
+	speed := speedText(r.VirtualSeconds, r.CPUSeconds)
+	if speed != "" {
+		speed += " real time"
+	}
+	v.Lede = join(secondsText(r.VirtualSeconds)+" of virtual time", plural(int64(r.Events), "event", "events"),
+		secondsText(r.CPUSeconds)+" CPU", speed, bytesText(r.PeakRSSBytes)+" peak memory")
+	v.judgements(r)
+	v.faults(r)
+	v.tiles(r)
+	v.latency(r)
+	v.gaps(r)
+	v.Picture = newPicture(r)
+	v.Matrix = newMatrix(r.ZoneTraffic)
+	v.Data = newChartData(r)
+	v.series(r.Series)
+	return v
+}
+
+// class is how the style sheet calls a mark.
+func (m mark) class() string {
+	switch m {
+	case markHeld:
+		return "good"
+	case markFailed:
+		return "bad"
+	case markUndecided:
+		return "unsure"
+	}
+	return "off"
+}
+
+func (v *pageView) judgements(r *Result) {
+	made, held := r.claimTally()
+	v.ClaimsHeld = fmt.Sprintf("%d of %d held", held, made)
+	for _, m := range []mark{markFailed, markUndecided, markHeld, markNotMade} {
+		for i := range r.Claims {
+			if c := &r.Claims[i]; r.claimMark(c) == m {
+				v.Claims = append(v.Claims, markedRow{m.class(), m.sign, m.word, c.Name, c.Why})
+			}
+		}
+	}
+	for _, h := range r.Thresholds {
+		row := thresholdRow{markHeld.class(), markHeld.sign, markHeld.word, h}
+		if !h.Held {
+			row.Class, row.Sign, row.Word = markFailed.class(), markFailed.sign, "missed"
+		}
+		v.Thresholds = append(v.Thresholds, row)
+	}
+	for _, a := range r.Anomalies[:min(len(r.Anomalies), pageAnomaliesMax)] {
+		row := anomalyRow{Kind: a.Kind, Claim: a.Claim, At: clockText(a.AtSeconds), Event: count(int64(a.Event))}
+		if a.Partition != "" {
+			row.Place = fmt.Sprintf("%s@%d", a.Partition, a.Offset)
+		}
+		// Kind and place have columns of their own.
+		row.Text = strings.TrimPrefix(a.sentence(), a.Kind)
+		row.Text = strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(row.Text), row.Place), ":")
+		v.Anomalies = append(v.Anomalies, row)
+	}
+	v.AnomaliesMore = max(r.AnomaliesTotal-len(v.Anomalies), 0)
+}
+
+func (v *pageView) faults(r *Result) {
+	for i, f := range r.Faults[:min(len(r.Faults), pageFaultsMax)] {
+		row := faultRow{Number: i + 1, Name: f.Name, Target: f.Target, Detail: f.Detail, When: clockText(f.FromSeconds), Lasted: "an instant"}
+		if f.ToSeconds > f.FromSeconds {
+			row.When += " – " + clockText(f.ToSeconds)
+			row.Lasted = secondsText(f.ToSeconds - f.FromSeconds)
+		}
+		v.Faults = append(v.Faults, row)
+	}
+	v.FaultsMore = len(r.Faults) - len(v.Faults)
+}
+
+func (v *pageView) tiles(r *Result) {
+	n := &r.Records
+	lost := tile{"lost", count(n.Lost), "acknowledged, and gone", n.Lost > 0}
+	if p := r.PermittedLoss; p != nil && n.Lost == 0 {
+		lost = tile{"lost, as permitted", count(p.Observed), "predicted " + count(p.Predicted), p.Predicted != p.Observed}
+	}
+	v.Tiles = []tile{
+		{"records acked", shortCount(n.Acked), "of " + count(n.Offered) + " offered", false},
+		lost,
+		{"duplicated", count(n.Duplicated), "at two offsets of a log", n.Duplicated > 0},
+		{"reordered", count(n.Reordered), "against their producer", n.Reordered > 0},
+	}
+	if u, ok := r.worst(); ok {
+		v.Tiles = append(v.Tiles, tile{"longest outage", secondsText(u.LongestSeconds), "of " + u.Partition + " at " + clockText(u.FromSeconds), false})
+	} else {
+		v.Tiles = append(v.Tiles, tile{"longest outage", "none", "of any partition", false})
+	}
+	p := &r.Latency.Produce
+	outside := tile{"produce p99", millisText(p.Whole.P99) + " ms", "over the whole run", false}
+	if p.During.Count > 0 {
+		outside = tile{"produce p99", millisText(max(p.Before.P99, p.After.P99)) + " ms", millisText(p.During.P99) + " ms during faults", false}
+	}
+	v.Tiles = append(v.Tiles, outside,
+		tile{"RTO", eventually(r.RTOSeconds), "fault to all served again", r.RTOSeconds < 0},
+		tile{"lag recovery", eventually(r.LagRecoverySeconds), "peak " + count(r.PeakLagRecords) + " records", r.LagRecoverySeconds < 0})
+	v.Facts = []tile{
+		{Name: "leader elections", Value: count(int64(r.Elections))},
+		{Name: "controller elections", Value: count(int64(r.ControllerElections))},
+		{Name: "ISR shrinks", Value: count(int64(r.ISRShrinks))},
+		{Name: "ISR expands", Value: count(int64(r.ISRExpands))},
+		{Name: "rebalances", Value: count(int64(r.Rebalances))},
+		{Name: "produce retries", Value: count(r.ProduceRetries)},
+		{Name: "errors to applications", Value: count(r.ProduceErrors)},
+		{Name: "delivered", Value: count(n.Delivered)},
+		{Name: "redelivered", Value: count(n.Redelivered)},
+		{Name: "unknown outcome", Value: count(n.Unknown)},
+		{Name: "failed, not appended", Value: count(n.Failed)},
+		{Name: "unverified", Value: count(n.Unverified), Bad: n.Unverified > 0},
+		{Name: "RPO", Value: fmt.Sprintf("%s records, %s, %s", count(r.RPO.Records), bytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds)), Bad: r.RPO.Records > 0 && r.PermittedLoss == nil},
+		{Name: "trace hash", Value: r.TraceHash},
+	}
+}
+
+func (v *pageView) latency(r *Result) {
+	for _, kind := range []struct {
+		name   string
+		phases *Phases
+	}{{"produce", &r.Latency.Produce}, {"end to end", &r.Latency.E2E}} {
+		for _, q := range kind.phases.named() {
+			if q.Count > 0 {
+				v.Latency = append(v.Latency, latencyRow{kind.name, q.Name, []string{millisText(q.P50), millisText(q.P95),
+					millisText(q.P99), millisText(q.P999), millisText(q.Max), count(q.Count)}})
+			}
+		}
+	}
+}
+
+func (v *pageView) gaps(r *Result) {
+	list := slices.DeleteFunc(slices.Clone(r.Unavailability), func(u Unavailability) bool { return !(u.LongestSeconds > 0) })
+	slices.SortStableFunc(list, func(a, b Unavailability) int { return cmp.Compare(b.LongestSeconds, a.LongestSeconds) })
+	for i, u := range list {
+		if i == pageUnavailabilityMax {
+			v.GapsMore = fmt.Sprintf("and %s, none longer than %s", plural(int64(len(list)-i), "partition", "partitions"), secondsText(u.LongestSeconds))
+			return
+		}
+		v.Gaps = append(v.Gaps, gapRow{u.Partition, secondsText(u.LongestSeconds), clockText(u.FromSeconds),
+			fmt.Sprintf("%.1f", 100*u.LongestSeconds/list[0].LongestSeconds)})
+	}
+}
+
+// series is the table beside the charts, for those who cannot see them.
+func (v *pageView) series(points []SeriesPoint) {
+	rows, every := thin(points, pageTableRowsMax)
+	v.SeriesEvery = plural(every, "second", "seconds")
+	for _, p := range rows {
+		v.SeriesRows = append(v.SeriesRows, seriesRow{[]string{clockText(float64(p.Second)), count(p.Acked), count(p.Delivered),
+			dashIfZero(p.ProduceP50), dashIfZero(p.ProduceP99), dashIfZero(p.ProduceMax), dashIfZero(p.E2EP99),
+			count(p.Lag), count(int64(p.UnderReplicated)), count(p.Errors)}})
+	}
+}
+
+func dashIfZero(ms float64) string {
+	if ms <= 0 || math.IsNaN(ms) {
+		return "–"
+	}
+	return millisText(ms)
+}

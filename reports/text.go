@@ -1,0 +1,325 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The terminal shows the worst and the first of long lists; result.json and the
+// page have the rest.
+const (
+	textAnomaliesMax      = 5
+	textFaultsMax         = 12
+	textUnavailabilityMax = 3
+	textTrafficMax        = 6
+	textReasonsMax        = 6
+)
+
+// Text is the terminal summary of one run, at most 80 columns wide: the verdict
+// first, the command that repeats the run last. Colour is for terminals only and
+// changes no character.
+func Text(r *Result, color bool) string {
+	t := &terminal{color: color}
+	t.verdict(r)
+	t.claims(r)
+	t.thresholds(r)
+	t.records(r)
+	t.faults(r)
+	t.latency(r)
+	t.unavailability(r)
+	t.churn(r)
+	t.zoneTraffic(r)
+	t.anomalies(r)
+	if r.Replay != "" {
+		t.section("Replay", "")
+		t.command("  ", clean(r.Replay))
+	}
+	return t.text.String()
+}
+
+// Line is one run in one line of at most 80 columns, for --quiet.
+func Line(r *Result, color bool) string {
+	t := &terminal{color: color}
+	word := pad(strings.ToUpper(string(r.Verdict)), len("INCONCLUSIVE"))
+	what := ellipsis(clean(r.Scenario), 24) + " " + seedText(r.Seed)
+	var fact string
+	switch {
+	case len(r.Reasons) > 0:
+		fact = clean(r.Reasons[0])
+	default:
+		made, held := r.claimTally()
+		fact = join(fmt.Sprintf("%d/%d claims", held, made), shortCount(r.Records.Acked)+" acked",
+			speedText(r.VirtualSeconds, r.CPUSeconds))
+	}
+	if r.Partial {
+		fact = join("partial", fact)
+	}
+	what = pad(what, 28)
+	fact = ellipsis(fact, columnsMax-len("INCONCLUSIVE")-2-textWidth(what)-2)
+	return t.paint(verdictStyle(r.Verdict), ellipsis(clean(word), len("INCONCLUSIVE"))) +
+		strings.TrimRight("  "+what+"  "+fact, " ") + "\n"
+}
+
+func (t *terminal) verdict(r *Result) {
+	s := verdictStyle(r.Verdict)
+	word := ellipsis(clean(strings.ToUpper(string(r.Verdict))), 20)
+	seed := "seed " + seedText(r.Seed)
+	name := ellipsis(clean(r.Scenario), columnsMax-textWidth(word)-textWidth(seed)-4)
+	t.line(t.paint(s, t.paint(bold, word)), "  ", t.paint(bold, name), "  ", seed)
+	if r.Description != "" {
+		t.hang("", 0, dim, clean(r.Description))
+	}
+	if r.Partial {
+		t.hang("", 0, yellow, "Interrupted: everything below covers the first "+
+			clockText(r.VirtualSeconds)+" of virtual time only.")
+	}
+	for i, reason := range r.Reasons {
+		if i == textReasonsMax {
+			t.hang("  ", 2, s, fmt.Sprintf("and %s", plural(int64(len(r.Reasons)-i), "more reason", "more reasons")))
+			break
+		}
+		t.hang(t.paint(s, "→ "), 2, plain, clean(reason))
+	}
+	speed := speedText(r.VirtualSeconds, r.CPUSeconds)
+	if speed != "" {
+		speed = " (" + speed + ")"
+	}
+	rss := ""
+	if r.PeakRSSBytes > 0 {
+		rss = bytesText(r.PeakRSSBytes)
+	}
+	trace := ""
+	if r.TraceHash != "" {
+		trace = "trace " + clean(r.TraceHash)
+	}
+	t.hang("", 0, dim, glued(secondsText(r.VirtualSeconds)+" virtual in "+secondsText(r.CPUSeconds)+" CPU"+speed,
+		plural(int64(r.Events), "event", "events"), rss, trace))
+}
+
+// claims names the ones that held side by side, and says why for all others.
+func (t *terminal) claims(r *Result) {
+	if len(r.Claims) == 0 {
+		return
+	}
+	made, held := r.claimTally()
+	facts := []string{fmt.Sprintf("%d of %d held", held, made)}
+	if n := len(r.Claims) - made; n > 0 {
+		facts = append(facts, fmt.Sprintf("%d not made", n))
+	}
+	t.section("Claims", glued(facts...))
+	var names []string
+	for i := range r.Claims {
+		if c := &r.Claims[i]; c.Made && c.Held {
+			names = append(names, clean(c.Name))
+		}
+	}
+	if len(names) > 0 {
+		t.marked(markHeld, strings.Join(names, ", "))
+	}
+	for _, m := range []mark{markFailed, markUndecided, markNotMade} {
+		for i := range r.Claims {
+			if c := &r.Claims[i]; r.claimMark(c) == m {
+				t.marked(m, clean(c.Name)+": "+clean(c.Why))
+			}
+		}
+	}
+}
+
+func (t *terminal) thresholds(r *Result) {
+	if len(r.Thresholds) == 0 {
+		return
+	}
+	t.section("Thresholds", fmt.Sprintf("%d of %d held", r.thresholdTally(), len(r.Thresholds)))
+	const phase, gap = 7, 2
+	name := 0
+	for i := range r.Thresholds {
+		name = max(name, textWidth(clean(r.Thresholds[i].Name)))
+	}
+	name = min(name, 48)
+	for i := range r.Thresholds {
+		h := &r.Thresholds[i]
+		m := markHeld
+		if !h.Held {
+			m = markFailed
+		}
+		head := "  " + t.paint(m.style, m.sign) + " "
+		names := wrap(clean(h.Name), name)
+		for _, line := range names[:len(names)-1] {
+			t.line(head, line)
+			head = "    "
+		}
+		// The phase is left of the measured value, so that the values line up.
+		head += pad(names[len(names)-1], name+gap) + pad(ellipsis(clean(h.Phase), phase), phase+gap)
+		t.hang(head, 4+name+gap+phase+gap, plain, join(clean(h.Measured), clean(h.Why)))
+	}
+}
+
+func (t *terminal) records(r *Result) {
+	n := &r.Records
+	t.section("Records", glued(count(n.Acked)+" acked of "+count(n.Offered)+" offered", count(n.Delivered)+" delivered"))
+	lost := count(n.Lost) + " lost"
+	if n.Lost > 0 {
+		lost += fmt.Sprintf(" (%s, %s of acks)", bytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds))
+	}
+	t.labelled("", glued(lost, count(n.Duplicated)+" duplicated", count(n.Reordered)+" reordered",
+		count(n.Unverified)+" unverified"))
+	t.labelled("", glued(count(n.Redelivered)+" redelivered", count(n.Unknown)+" of unknown outcome",
+		count(n.Failed)+" failed"))
+	if r.RPO.Records != n.Lost {
+		t.labelled("", fmt.Sprintf("acked but not delivered by the end: %s (%s)", count(r.RPO.Records), bytesText(r.RPO.Bytes)))
+	}
+	if p := r.PermittedLoss; p != nil {
+		verb := "as predicted"
+		if p.Predicted != p.Observed {
+			verb = "but " + count(p.Predicted) + " predicted"
+		}
+		t.labelled("permitted", fmt.Sprintf("%s lost %s: %s", count(p.Observed), verb, clean(p.Why)))
+	}
+}
+
+func (t *terminal) faults(r *Result) {
+	t.section("Faults", plural(int64(r.FaultsInjected), "injected", "injected"))
+	for i := range r.Faults {
+		if i == textFaultsMax {
+			t.line("  and ", plural(int64(len(r.Faults)-i), "more", "more"))
+			return
+		}
+		f := &r.Faults[i]
+		when := clockText(f.FromSeconds)
+		if f.ToSeconds > f.FromSeconds {
+			when += "–" + clockText(f.ToSeconds)
+		}
+		what := clean(f.Name) + " " + clean(f.Target)
+		if f.Detail != "" {
+			what += " (" + clean(f.Detail) + ")"
+		}
+		t.labelled(when, what)
+	}
+}
+
+// latency is the table of quantiles; the phases that saw nothing are left out.
+func (t *terminal) latency(r *Result) {
+	if r.Latency.Produce.Whole.Count == 0 && r.Latency.E2E.Whole.Count == 0 {
+		return
+	}
+	t.section("Latency", "in ms, from the intended send")
+	t.line(t.paint(dim, fmt.Sprintf("  %-17s %9s %9s %9s %9s %9s %10s",
+		"", "p50", "p95", "p99", "p99.9", "max", "records")))
+	for _, kind := range []struct {
+		name   string
+		phases *Phases
+	}{{"produce", &r.Latency.Produce}, {"end to end", &r.Latency.E2E}} {
+		name := kind.name
+		for _, phase := range kind.phases.named() {
+			q := phase.Quantiles
+			if q.Count == 0 {
+				continue
+			}
+			t.line(fmt.Sprintf("  %-10s %-6s %9s %9s %9s %9s %9s %10s", name, phase.Name, millisText(q.P50),
+				millisText(q.P95), millisText(q.P99), millisText(q.P999), millisText(q.Max), shortCount(q.Count)))
+			name = ""
+		}
+	}
+}
+
+// namedQuantiles is one row of a latency table.
+type namedQuantiles struct {
+	Name string
+	Quantiles
+}
+
+// named lists the phases in the order of time. Without a fault there is one
+// phase only, and it is called so.
+func (p *Phases) named() []namedQuantiles {
+	if p.During.Count == 0 && p.After.Count == 0 {
+		return []namedQuantiles{{"whole", p.Whole}}
+	}
+	return []namedQuantiles{{"before", p.Before}, {"during", p.During}, {"after", p.After}, {"whole", p.Whole}}
+}
+
+func (t *terminal) unavailability(r *Result) {
+	list := slices.DeleteFunc(slices.Clone(r.Unavailability), func(u Unavailability) bool { return u.LongestSeconds <= 0 })
+	slices.SortStableFunc(list, func(a, b Unavailability) int { return cmp.Compare(b.LongestSeconds, a.LongestSeconds) })
+	facts := []string{"RTO " + eventually(r.RTOSeconds), "lag recovery " + eventually(r.LagRecoverySeconds),
+		"peak lag " + count(r.PeakLagRecords)}
+	if len(list) == 0 {
+		t.section("Recovery", glued(append(facts, "no partition unavailable")...))
+		return
+	}
+	t.section("Recovery", glued(facts...))
+	var worst []string
+	for _, u := range list[:min(len(list), textUnavailabilityMax)] {
+		worst = append(worst, fmt.Sprintf("%s %s at %s", clean(u.Partition), secondsText(u.LongestSeconds), clockText(u.FromSeconds)))
+	}
+	t.labelled("no produce", "longest gaps of "+plural(int64(len(list)), "partition", "partitions")+": "+glued(worst...))
+}
+
+func (t *terminal) churn(r *Result) {
+	t.section("Churn", glued(plural(int64(r.Elections), "leader election", "leader elections"),
+		plural(int64(r.ControllerElections), "controller election", "controller elections"),
+		plural(int64(r.Rebalances), "rebalance", "rebalances"),
+		fmt.Sprintf("ISR %s out, %s in", count(int64(r.ISRShrinks)), count(int64(r.ISRExpands))),
+		plural(r.ProduceRetries, "produce retry", "produce retries"),
+		plural(r.ProduceErrors, "error shown to applications", "errors shown to applications")))
+}
+
+func (t *terminal) zoneTraffic(r *Result) {
+	var total, across int64
+	var pairs []ZoneTraffic
+	for _, z := range r.ZoneTraffic {
+		total += z.Bytes
+		if z.From != z.To {
+			across += z.Bytes
+			pairs = append(pairs, z)
+		}
+	}
+	if total <= 0 {
+		return
+	}
+	t.section("Zone traffic", fmt.Sprintf("%s, %.0f%% of it across zones", bytesText(total), 100*float64(across)/float64(total)))
+	slices.SortStableFunc(pairs, func(a, b ZoneTraffic) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	var facts []string
+	for _, z := range pairs[:min(len(pairs), textTrafficMax)] {
+		facts = append(facts, fmt.Sprintf("%s→%s %s", clean(z.From), clean(z.To), bytesText(z.Bytes)))
+	}
+	if n := len(pairs) - textTrafficMax; n > 0 {
+		facts = append(facts, plural(int64(n), "smaller", "smaller"))
+	}
+	if len(facts) > 0 {
+		t.labelled("", glued(facts...))
+	}
+}
+
+func (t *terminal) anomalies(r *Result) {
+	total := max(r.AnomaliesTotal, len(r.Anomalies))
+	if total == 0 {
+		return
+	}
+	shown := min(len(r.Anomalies), textAnomaliesMax)
+	facts := count(int64(total))
+	if shown < total {
+		facts += fmt.Sprintf(", the first %d below; result.json has %d", shown, len(r.Anomalies))
+	}
+	t.section("Anomalies", facts)
+	for i := range r.Anomalies[:shown] {
+		a := &r.Anomalies[i]
+		kind, text := clean(a.Kind), clean(a.sentence())
+		t.anomaly(kind, text)
+	}
+}
+
+// anomaly colours the kind that the sentence opens with.
+func (t *terminal) anomaly(kind, text string) {
+	for i, l := range wrap(text, columnsMax-4) {
+		switch {
+		case i > 0:
+			t.line("    ", l)
+		case strings.HasPrefix(l, kind):
+			t.line("  ", t.paint(red, kind), l[len(kind):])
+		default:
+			t.line("  ", l)
+		}
+	}
+}
