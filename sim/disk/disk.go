@@ -109,16 +109,18 @@ type Disk struct {
 	backgroundUntil clock.Instant // and with write-back until then
 	flushPhase      time.Duration
 
-	faults      faults
-	packScratch []byte
-	unpacked    unpackedBlock
-	scratch     []extent
-	zero        *edge.Buffer
+	faults        faults
+	packScratch   []byte
+	packedBytes   int64 // of all files, before packing
+	plainBytesMax int64
+	unpacked      unpackedBlock
+	scratch       []extent
+	zero          *edge.Buffer
 }
 
 // New returns an empty disk. Everything it ever chooses follows from the seed.
 func New(cfg Config, seed uint64) *Disk {
-	d := &Disk{cfg: cfg, opFree: -1, zero: edge.NewBuffer(make([]byte, zeroBlock))}
+	d := &Disk{cfg: cfg, opFree: -1, plainBytesMax: plainBytesMax, zero: edge.NewBuffer(make([]byte, zeroBlock))}
 	d.rng.Seed(seed, 0x6469736b) // "disk"
 	d.handles.init()
 	d.queues.init()

@@ -81,6 +81,7 @@ func (d *Disk) drop(n *node) {
 	}
 	d.dirty.forget(n)
 	d.used -= n.size
+	d.packedBytes -= n.packedEnd()
 	releaseExtents(n.extents)
 	for i := range n.pending {
 		releaseExtents(n.pending[i].displaced)

@@ -13,6 +13,9 @@ const (
 	// packedAfter is how many bytes at the end of a file stay as they are, for
 	// readers near the end of a log.
 	packedAfter = 256 << 10
+	// plainBytesMax is how much a disk holds before anything is packed: small
+	// disks are not worth the time.
+	plainBytesMax = 32 << 20
 )
 
 // What was appended to a file a while ago is kept compressed, stable or not: a
@@ -29,7 +32,7 @@ func (n *node) packedEnd() int64 { return int64(len(n.packed)) * packedBlock }
 // pack compresses whole blocks of old appends. What would have to be put back
 // if a change were undone is not packed away with it.
 func (d *Disk) pack(n *node) {
-	if n.packedEnd()+packedBlock+packedAfter > n.size {
+	if n.packedEnd()+packedBlock+packedAfter > n.size || d.used-d.packedBytes < d.plainBytesMax {
 		return
 	}
 	for i := range n.pending {
@@ -44,6 +47,7 @@ func (d *Disk) pack(n *node) {
 		plain.Release()
 		d.discard(n, from, from+packedBlock)
 		n.packed = append(n.packed, append([]byte(nil), d.packScratch...))
+		d.packedBytes += packedBlock
 	}
 }
 
@@ -56,6 +60,7 @@ func (d *Disk) unpack(n *node, off int64) {
 	first := int(off / packedBlock)
 	blocks := n.packed[first:]
 	n.packed = n.packed[:first]
+	d.packedBytes -= int64(len(blocks)) * packedBlock
 	restored := make([]extent, 0, len(blocks)+len(n.extents))
 	for i, b := range blocks {
 		plain := d.pool.Get(packedBlock)

@@ -15,6 +15,7 @@ func TestPackingIsInvisible(t *testing.T) {
 	packed := 0
 	rapid.Check(t, func(t *rapid.T) {
 		r := newDriver(Defaults(), rapid.Uint64().Draw(t, "seed"))
+		r.d.plainBytesMax = 0
 		file := edge.FileID(1)
 		r.do(edge.DiskOp{Kind: edge.OpOpen, File: file, Path: "log"})
 		r.do(edge.DiskOp{Kind: edge.OpSyncDir, Path: ""})
