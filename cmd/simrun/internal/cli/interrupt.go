@@ -20,7 +20,11 @@ type interrupt struct {
 
 func watchInterrupt(stderr io.Writer) *interrupt {
 	i := &interrupt{first: make(chan struct{}), signals: make(chan os.Signal, 2)}
-	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // a shell's background job stays deaf to Ctrl-C
+			signal.Notify(i.signals, s)
+		}
+	}
 	go func() {
 		for s := range i.signals {
 			number, _ := s.(syscall.Signal)

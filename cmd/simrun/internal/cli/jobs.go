@@ -100,6 +100,7 @@ func (p *process) follow(answers *json.Decoder, progress func(childProgress)) (*
 // attempt is a run in a child, held until finish.
 type attempt struct {
 	*process
+	app     *App
 	answers *json.Decoder
 	done    *childDone
 	lost    bool  // the process ended without an answer; done stands for it
@@ -112,7 +113,7 @@ func (a *App) attemptIn(j *job, maxProcs int, progress func(childProgress)) *att
 	if err != nil {
 		return &attempt{err: err}
 	}
-	t := &attempt{process: p, answers: json.NewDecoder(p.stdout)}
+	t := &attempt{process: p, app: a, answers: json.NewDecoder(p.stdout)}
 	answered := make(chan struct{})
 	defer close(answered)
 	go func() {
@@ -136,7 +137,6 @@ func (a *App) attemptIn(j *job, maxProcs int, progress func(childProgress)) *att
 		t.err = errors.New(got.Error)
 	default:
 		t.done = got.Done
-		_, _ = a.Stderr.Write(p.stderr.kept) // for example the stack of a crash
 	}
 	return t
 }
@@ -146,21 +146,21 @@ func (t *attempt) finish(out string) error {
 	if t.process == nil {
 		return nil
 	}
-	if out == "" || t.done == nil {
-		_ = t.dismiss() // everything that it had to say was heard
-		return nil
+	var err error
+	if out != "" && t.done != nil {
+		r := t.done.Result
+		_ = t.order(order{Report: &reportOrder{out, r.Verdict, r.Reasons}}) // seen in the answer
+		got, gone := t.follow(t.answers, func(childProgress) {})
+		switch {
+		case gone != nil:
+			return fmt.Errorf("write the report into %s: the process ended: %w", out, gone)
+		case got.Error != "":
+			err = errors.New(got.Error)
+		}
 	}
-	r := t.done.Result
-	_ = t.order(order{Report: &reportOrder{out, r.Verdict, r.Reasons}}) // seen in the answer
-	got, err := t.follow(t.answers, func(childProgress) {})
-	if err != nil {
-		return fmt.Errorf("write the report into %s: the process ended: %w", out, err)
-	}
-	_ = t.dismiss()
-	if got.Error != "" {
-		return errors.New(got.Error)
-	}
-	return nil
+	_ = t.dismiss()                                  // everything that it had to say was heard
+	_, _ = t.app.Stderr.Write(t.process.stderr.kept) // for example the stack of a crash
+	return err
 }
 
 // runInChild is a job carried out once.
@@ -191,10 +191,12 @@ func (a *App) inOrder(jobs []job, parallel int, one func(index int) finished, ea
 	go func() {
 		defer close(next)
 		for i := range jobs {
-			select {
-			case <-a.stop.first:
-			case next <- i:
-				continue
+			if !a.stop.stopped() { // of two ready cases select takes any
+				select {
+				case <-a.stop.first:
+				case next <- i:
+					continue
+				}
 			}
 			for j := i; j < len(jobs); j++ {
 				close(done[j])
