@@ -23,6 +23,11 @@ var pageJS string
 //go:embed assets/uPlot.iife.min.js
 var uplotJS string
 
+// Every page is a copy of uPlot, so that every page carries its licence.
+//
+//go:embed assets/uPlot.LICENSE
+var uplotLicence string
+
 //go:embed assets/uPlot.min.css
 var uplotCSS string
 
@@ -118,7 +123,7 @@ func newPageView(r *Result) *pageView {
 	v := &pageView{
 		R: r, Verdict: strings.ToUpper(string(r.Verdict)), Seed: seedText(r.Seed),
 		CSS: template.CSS(pageCSS), UplotCSS: template.CSS(uplotCSS),
-		JS: template.JS(pageJS), UplotJS: template.JS(uplotJS), UplotVersion: uplotVersion,
+		JS: template.JS(pageJS), UplotJS: template.JS("/*\n" + uplotLicence + "*/\n" + uplotJS), UplotVersion: uplotVersion,
 	}
 	switch r.Verdict {
 	case Pass:
@@ -220,7 +225,10 @@ func (v *pageView) tiles(r *Result) {
 	}
 	p := &r.Latency.Produce
 	outside := tile{"produce p99", millisText(p.Whole.P99) + " ms", "over the whole run", false}
-	if p.During.Count > 0 {
+	switch {
+	case p.Whole.Count == 0:
+		outside.Value, outside.Note = "–", "nothing was acknowledged"
+	case p.During.Count > 0:
 		outside = tile{"produce p99", millisText(max(p.Before.P99, p.After.P99)) + " ms", millisText(p.During.P99) + " ms during faults", false}
 	}
 	v.Tiles = append(v.Tiles, outside,

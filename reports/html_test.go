@@ -39,7 +39,7 @@ func TestHTMLHasEverything(t *testing.T) {
 	s := mustHTML(t, failed())
 	for _, want := range []string{"FAIL", "zone-failure", "0xdeadbeefcafe", "--seed 0xdeadbeefcafe", "no_lost_acks", "violated",
 		"p99&lt;20ms", "31.2ms", "zone_outage", "power_loss", "orders-3@42", "12 observed, 12 predicted", "orders-20",
-		"b-controller", "2 boots", "2.17 GB", "9,842", "9f3c2a71e0b45d88", "uPlot " + uplotVersion, `id="data"`} {
+		"b-controller", "2 boots", "2.17 GB", "9,842", "9f3c2a71e0b45d88", "uPlot " + uplotVersion, "Permission is hereby granted", `id="data"`} {
 		if !strings.Contains(s, want) {
 			t.Errorf("the page lacks %q", want)
 		}

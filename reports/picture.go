@@ -43,7 +43,8 @@ type pictureNodeView struct {
 	Boots               string // empty if it started once
 	Title               string
 	TextX, TextY        int
-	FactsY, RightX      int
+	FactsY, BootsY      int
+	RightX              int
 }
 
 type pictureArc struct {
@@ -130,7 +131,7 @@ func newPictureNode(x, y int, n Node) pictureNodeView {
 	}
 	if n.Boots > 1 {
 		v.Boots = fmt.Sprintf("↻ %d boots", n.Boots)
-		v.Name = ellipsis(n.Name, 11)
+		v.BootsY = v.TextY
 	}
 	switch n.Role {
 	case "client":
@@ -141,6 +142,14 @@ func newPictureNode(x, y int, n Node) pictureNodeView {
 		v.Facts = n.Role
 	}
 	v.FactsY = y + 38
+	switch {
+	case n.Boots <= 1:
+	case n.Role == "broker" || n.Role == "client":
+		// The boots share the line with the name.
+		v.Name = ellipsis(n.Name, 11)
+	default:
+		v.BootsY = v.FactsY
+	}
 	v.Title = join(n.Name, n.Role, v.Facts, plural(int64(n.Boots), "boot", "boots"))
 	return v
 }

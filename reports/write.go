@@ -24,8 +24,8 @@ const (
 
 // Write puts everything about a run into a directory, which it creates. extra are
 // further files by name. Each file is complete or absent: it is written beside
-// its place, synced and renamed. result.json comes last, so that a directory that
-// has one has the rest. Errors name the path and what would help.
+// its place, synced and renamed. result.json comes last, so that a new directory
+// that has one has the rest. Errors name the path and what would help.
 func Write(dir string, r *Result, extra map[string][]byte) error {
 	files, err := render(r, extra)
 	if err != nil {
@@ -70,6 +70,9 @@ func render(r *Result, extra map[string][]byte) (files []file, err error) {
 	data, failed = HTML(r)
 	add(FilePage, "the page", data, failed)
 	for _, h := range r.Histograms {
+		if h.Hist == nil {
+			return nil, fmt.Errorf("histogram %q has no content", h.Name)
+		}
 		name := fileName(h.Name)
 		data, failed = Hgrm(h.Hist)
 		add(name+".hgrm", "histogram "+h.Name, data, failed)

@@ -63,7 +63,7 @@
             if (p > from) { next = Math.min(next, p); break; }
           }
           var text = f.number + " " + f.label;
-          while (text.length > 8 && from + c.measureText(text).width > next - 6 * r) text = text.slice(0, -2).replace(/…?$/, "") + "…";
+          while (text.length > 16 && from + c.measureText(text).width > next - 6 * r) text = text.slice(0, -2).replace(/…?$/, "") + "…";
           if (from + c.measureText(text).width > next - 6 * r) text = String(f.number);
           c.fillText(text, from + r, u.bbox.top - 3 * r);
           used = from + c.measureText(text).width + 5 * r;
@@ -182,7 +182,7 @@
   window.addEventListener("beforeprint", function () {
     printing = true;
     root.dataset.theme = "light";
-    charts.forEach(function (c) { draw(c, c.body.closest(".curves") ? 300 : 640); });
+    charts.forEach(function (c) { draw(c, c.body.closest(".curves") ? 370 : 780); });
   });
   window.addEventListener("afterprint", function () {
     printing = false;
