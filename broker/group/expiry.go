@@ -91,9 +91,12 @@ func (m *Manager) expireDecided(c *step.Context, index int32, g *group) {
 // topicsDeleted forgets what was committed for topics that are no more: a topic
 // of the same name is another one.
 func (m *Manager) topicsDeleted(c *step.Context, old, image *meta.Image) {
-	gone := make(map[string]bool)
+	var gone map[string]bool
 	for _, t := range old.Topics {
 		if now := image.Topic(t.Name); now == nil || now.ID != t.ID {
+			if gone == nil {
+				gone = make(map[string]bool)
+			}
 			gone[t.Name] = true
 		}
 	}

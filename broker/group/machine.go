@@ -1,6 +1,7 @@
 package group
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/coordinator"
@@ -56,11 +57,7 @@ func (m *Manager) Replay(c *step.Context, index int32, r coordinator.Record) {
 // session to be heard from.
 func (m *Manager) Loaded(c *step.Context, index int32) {
 	s := m.shards[index]
-	ids := make([]string, 0, len(s.store.groups))
-	for id := range s.store.groups {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
+	ids := slices.Sorted(maps.Keys(s.store.groups))
 	for _, id := range ids {
 		g := m.revive(c, s, id)
 		if int64(len(g.members)) > m.cfg.GroupMaxSize {

@@ -11,6 +11,8 @@
 package group
 
 import (
+	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -212,15 +214,5 @@ func (m *Manager) decode(c *step.Context, r *conn.Request, into kmsg.Request) bo
 
 // sorted returns the shard's groups by name.
 func (s *shard) sorted() []*group {
-	list := make([]*group, 0, len(s.groups))
-	for _, g := range s.groups {
-		list = append(list, g)
-	}
-	slices.SortFunc(list, func(a, b *group) int {
-		if a.id < b.id {
-			return -1
-		}
-		return 1
-	})
-	return list
+	return slices.SortedFunc(maps.Values(s.groups), func(a, b *group) int { return cmp.Compare(a.id, b.id) })
 }
