@@ -16,6 +16,7 @@ type Batch struct {
 	Epoch      int16
 	Sequence   int32
 	Attempts   int32           // sent so often, the present one included
+	Leader     int32           // the broker that the last attempt went to
 	Intended   []clock.Instant // when each record was due
 	Now        clock.Instant
 }

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -131,7 +130,6 @@ func TestProducerSmoke(t *testing.T) {
 	if s.Due != 2000 || s.Acked != 2000 || s.Dropped != 0 || s.BufferedBytes != 0 || s.InFlight != 0 {
 		t.Errorf("%+v", s)
 	}
-	fmt.Printf("%+v steps %d\n", s, w.steps)
 }
 
 func TestProducerKeepsRecords(t *testing.T) {
@@ -163,7 +161,8 @@ func TestProducerKeepsRecords(t *testing.T) {
 			s.MaxBlockMillis = rapid.SampledFrom([]int64{60_000, 50}).Draw(t, "block")
 			s.Compression = clientconfig.Compression(rapid.SampledFrom([]int{0, 0, 2, 3}).Draw(t, "codec"))
 		})
-		if !w.run(clock.Instant(10*time.Minute), p.Drained) {
+		// What was given up on the wire keeps its memory until the answer.
+		if !w.run(clock.Instant(10*time.Minute), func() bool { return p.Drained() && p.Stats().InFlight == 0 }) {
 			t.Fatalf("not drained at %v: %+v", w.now, p.Stats())
 		}
 		s := p.Stats()

@@ -184,7 +184,8 @@ func (p *Producer) board(q *partitionQueue, b *batch) {
 	b.flying = true
 	b.view.Attempts++
 	b.view.Now = p.net.now
-	b.leaderEpoch = p.meta.partition(0, b.view.Partition).epoch
+	leader := p.meta.partition(0, b.view.Partition)
+	b.leaderEpoch, b.view.Leader = leader.epoch, leader.leader
 	if !b.invoked {
 		b.invoked = true
 		p.stats.Sent += int64(b.view.Count)

@@ -77,6 +77,7 @@ type toyEvent struct {
 	conn    edge.ConnID
 	ev      edge.Event
 	request []byte
+	call    func()
 }
 
 type toyEvents []toyEvent
@@ -157,6 +158,10 @@ func (w *toy) run(until clock.Instant, done func() bool) bool {
 			continue
 		}
 		e := heap.Pop(&w.events).(toyEvent)
+		if e.call != nil {
+			e.call()
+			continue
+		}
 		if e.machine >= 0 {
 			if e.conn != 0 && !w.conns[e.conn-1].open && e.ev.Kind == edge.EventFrame {
 				continue
@@ -427,11 +432,4 @@ func (p *toyPartition) append(records []byte) (code int16, base int64) {
 	base = p.end
 	p.end += int64(b.Count())
 	return codeNone, base
-}
-
-type toyGroups struct{}
-
-func (w *toy) fetch(edge.ConnID, *toyConn, *wire.RequestHeader, []byte) { panic("later") }
-func (w *toy) serveConsumer(edge.ConnID, *toyConn, int32, kmsg.Request, kmsg.Response) bool {
-	return false
 }

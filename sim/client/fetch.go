@@ -1,0 +1,442 @@
+package client
+
+import (
+	"math"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
+	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func durationOf(n int) time.Duration { return time.Duration(n) }
+
+// fetchNode is a broker to fetch from, with the fetch session there (KIP-227).
+type fetchNode struct {
+	id       int32
+	inFlight bool
+	session  int32
+	epoch    int32 // of the next request; 0 opens a session
+	held     []heldPartition
+}
+
+// heldPartition is what the broker's side of the session knows of a partition.
+type heldPartition struct {
+	in     bool
+	wanted bool // by the request being built
+	offset int64
+	epoch  int32
+	last   int32
+}
+
+// completedFetch holds records that the application has not been given.
+type completedFetch struct {
+	partition int // place in partitions
+	frame     *edge.Buffer
+	records   []byte
+	offset    int64 // position that was asked for
+}
+
+// sessionsForget begins all sessions anew, since partitions have moved in their
+// table.
+func (c *Consumer) sessionsForget() {
+	for i := range c.nodes {
+		c.nodes[i].epoch = 0
+		c.nodes[i].held = nil
+	}
+	for i := range c.completed {
+		c.completed[i].frame.Release()
+	}
+	c.completed = c.completed[:0]
+	for i := range c.partitions {
+		c.partitions[i].buffered = false
+	}
+}
+
+// discard drops what was fetched of a partition.
+func (c *Consumer) discard(p *readPartition) {
+	at := c.first[p.topic] + int(p.number)
+	kept := c.completed[:0]
+	for _, f := range c.completed {
+		if f.partition == at {
+			f.frame.Release()
+			continue
+		}
+		kept = append(kept, f)
+	}
+	c.completed = kept
+	p.buffered = false
+}
+
+func (c *Consumer) node(id int32) *fetchNode {
+	for i := range c.nodes {
+		if c.nodes[i].id == id {
+			return &c.nodes[i]
+		}
+	}
+	c.nodes = append(c.nodes, fetchNode{id: id})
+	return &c.nodes[len(c.nodes)-1]
+}
+
+// readFrom is the broker to fetch a partition from: the preferred replica while
+// that holds (KIP-392), else the leader; -1 if unknown.
+func (c *Consumer) readFrom(p *readPartition) int32 {
+	if p.replica >= 0 {
+		if p.replicaUntil > c.net.now && c.meta.find(p.replica) >= 0 {
+			return p.replica
+		}
+		p.replica = -1
+	}
+	m := c.meta.partition(int(p.topic), p.number)
+	if m.leader < 0 {
+		c.meta.request()
+	}
+	return m.leader
+}
+
+// fetchable tells whether a partition takes part in the next fetch.
+func (c *Consumer) fetchable(p *readPartition) bool {
+	return p.assigned && p.state == positionValid && !p.buffered && p.retryAt <= c.net.now
+}
+
+// sendFetches sends one fetch to each broker that has none to answer.
+func (c *Consumer) sendFetches() {
+	for i := range c.partitions {
+		if p := &c.partitions[i]; c.fetchable(p) {
+			if id := c.readFrom(p); id >= 0 {
+				c.node(id)
+			}
+		}
+	}
+	for i := range c.nodes {
+		n := &c.nodes[i]
+		if n.inFlight {
+			continue
+		}
+		p := c.net.find(n.id)
+		if c.wanted(n) && p != nil && c.meta.find(n.id) >= 0 && c.net.ready(p, 1<<30) {
+			c.fetch(n, p)
+		}
+	}
+}
+
+// wanted marks what the node is to send, and tells whether that is anything.
+func (c *Consumer) wanted(n *fetchNode) bool {
+	for len(n.held) < len(c.partitions) {
+		n.held = append(n.held, heldPartition{})
+	}
+	any := false
+	for i := range c.partitions {
+		p := &c.partitions[i]
+		n.held[i].wanted = c.fetchable(p) && c.readFrom(p) == n.id
+		any = any || n.held[i].wanted
+	}
+	return any
+}
+
+// fetch sends what has changed in the session since the last request.
+func (c *Consumer) fetch(n *fetchNode, to *peer) {
+	r := &c.request
+	version := max(to.version(kmsg.Fetch), wire.FetchVersionMin)
+	for i := range c.meta.topics {
+		if c.meta.topics[i].id == ([16]byte{}) {
+			version = min(version, 12)
+		}
+	}
+	r.Reset(version)
+	r.ReplicaID = -1
+	r.MaxWaitMillis, r.MinBytes = int32(c.settings.FetchMaxWaitMillis), int32(c.settings.FetchMinBytes)
+	r.MaxBytes, r.IsolationLevel = int32(c.settings.FetchMaxBytes), int8(c.settings.Isolation)
+	if r.Rack = c.settings.ClientRack; r.Rack == "" {
+		r.Rack = c.cfg.Rack
+	}
+	r.SessionID, r.SessionEpoch = n.session, n.epoch
+	full := n.epoch == 0
+	total := len(c.partitions)
+	var topic *wire.FetchTopic
+	last := int32(-1)
+	for k := range total {
+		i := (c.turn + k) % total
+		p, h := &c.partitions[i], &n.held[i]
+		if full {
+			h.in = false
+		}
+		if !h.wanted {
+			continue
+		}
+		if h.in && h.offset == p.position && h.epoch == p.leaderEpoch && h.last == p.epoch {
+			continue
+		}
+		h.in, h.offset, h.epoch, h.last = true, p.position, p.leaderEpoch, p.epoch
+		if topic == nil || last != p.topic {
+			topic, last = r.AddTopic(c.meta.topics[p.topic].name, c.meta.topics[p.topic].id), p.topic
+		}
+		f := topic.AddPartition(p.number)
+		f.CurrentLeaderEpoch, f.FetchOffset, f.MaxBytes = p.leaderEpoch, p.position, int32(c.settings.MaxPartitionFetchBytes)
+		// Consumers leave last.fetched.epoch to OffsetForLeaderEpoch, as Java's do.
+	}
+	c.forgotten(n, r)
+	c.turn++
+	c.stats.Fetches++
+	n.inFlight = true
+	net := &c.net
+	net.correlation++
+	head := wire.RequestHeader{Key: wire.KeyFetch, Version: version, CorrelationID: net.correlation, ClientID: net.clientID, HasClientID: true}
+	b := append(net.scratch[:0], 0, 0, 0, 0)
+	b = r.AppendTo(wire.AppendRequestHeader(b, &head, r.IsFlexible()))
+	size := len(b) - wire.FrameLengthBytes
+	b[0], b[1], b[2], b[3] = byte(size>>24), byte(size>>16), byte(size>>8), byte(size)
+	net.scratch = b
+	net.out.Sends = append(net.out.Sends, edge.Send{Conn: to.conn, Head: append(net.head(len(b)), b...)})
+	net.flying(to, call{correlation: net.correlation, key: wire.KeyFetch, version: version, kind: callFetch, slot: uint32(n.id)}, net.requestTimeout())
+}
+
+// forgotten takes out of the session what is not wanted.
+func (c *Consumer) forgotten(n *fetchNode, r *wire.FetchRequest) {
+	var topic *wire.ForgottenTopic
+	last := int32(-1)
+	for i := range n.held {
+		h := &n.held[i]
+		if !h.in || h.wanted {
+			continue
+		}
+		h.in = false
+		p := &c.partitions[i]
+		if topic == nil || last != p.topic {
+			topic, last = r.AddForgotten(c.meta.topics[p.topic].name, c.meta.topics[p.topic].id), p.topic
+		}
+		topic.Partitions = append(topic.Partitions, p.number)
+	}
+}
+
+func (c *Consumer) fetchLost(from *peer) {
+	n := c.node(from.id)
+	// The session may live on: close it while opening another.
+	n.inFlight, n.epoch = false, 0
+}
+
+// fetched takes the answer to a fetch.
+func (c *Consumer) fetched(from *peer, r *call, body []byte, frame *edge.Buffer) bool {
+	n := c.node(from.id)
+	n.inFlight = false
+	resp := &c.response
+	resp.Reset(r.version)
+	if err := resp.ReadFrom(body); err != nil {
+		n.epoch = 0
+		return false
+	}
+	c.net.throttle(from, resp.ThrottleMillis)
+	for i := range resp.NodeEndpoints {
+		e := &resp.NodeEndpoints[i]
+		c.meta.endpoint(e.NodeID, e.Host, e.Port, e.Rack.String)
+	}
+	if resp.ErrorCode != codeNone {
+		n.epoch = 0
+		if resp.ErrorCode == codeFetchSessionNotFound {
+			n.session = 0
+		}
+		if resp.ErrorCode == codeFetchSessionTopicID || staleMetadata(resp.ErrorCode) {
+			c.meta.request()
+		}
+		return true
+	}
+	c.sessionAnswered(n, resp.SessionID)
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		topic := c.meta.topicByName(t.Topic)
+		if r.version >= 13 {
+			topic = c.meta.topicByID(t.TopicID)
+		}
+		if topic < 0 {
+			continue
+		}
+		for k := range t.Partitions {
+			if p := c.partition(topic, t.Partitions[k].Partition); p != nil && p.assigned {
+				c.fetchedPartition(n, p, &t.Partitions[k], frame)
+			}
+		}
+	}
+	return true
+}
+
+func (c *Consumer) sessionAnswered(n *fetchNode, id int32) {
+	switch {
+	case id == 0: // the broker has no room for a session
+		n.session, n.epoch = 0, 0
+	case n.epoch == 0:
+		n.session, n.epoch = id, 1
+	case n.epoch == math.MaxInt32:
+		n.epoch = 1
+	default:
+		n.epoch++
+	}
+}
+
+func (c *Consumer) fetchedPartition(n *fetchNode, p *readPartition, a *wire.FetchPartitionResponse, frame *edge.Buffer) {
+	at := c.first[p.topic] + int(p.number)
+	if at >= len(n.held) {
+		return
+	}
+	asked := n.held[at].offset
+	if p.state != positionValid || asked != p.position || p.buffered {
+		return // the position has moved since
+	}
+	if a.ErrorCode != codeNone {
+		c.fetchFailed(n, p, a)
+		return
+	}
+	p.end = max(a.HighWatermark, -1)
+	c.observer.HighWatermark(c.cfg.Index, c.public(p), a.HighWatermark, p.leaderEpoch)
+	if a.PreferredReadReplica >= 0 {
+		p.replica, p.replicaUntil = a.PreferredReadReplica, c.net.now.Add(millis(c.net.common.MetadataMaxAgeMillis))
+	}
+	if a.RecordsBytes() == 0 {
+		return
+	}
+	p.buffered = true
+	c.completed = append(c.completed, completedFetch{partition: at, frame: frame.Retain(), records: a.Records[0], offset: asked})
+}
+
+func (c *Consumer) fetchFailed(n *fetchNode, p *readPartition, a *wire.FetchPartitionResponse) {
+	n.held[c.first[p.topic]+int(p.number)].offset = -1 // sent again in the session
+	p.retryAt = c.net.now.Add(millis(c.net.common.RetryBackoffMillis))
+	switch a.ErrorCode {
+	case codeOffsetOutOfRange:
+		if p.replica >= 0 {
+			p.replica, p.retryAt = -1, 0 // a follower may lag: ask the leader
+			return
+		}
+		c.reset(p, PositionOutOfRange)
+	case codeUnknownLeaderEpoch, codeOffsetNotAvailable:
+		if a.ErrorCode == codeOffsetNotAvailable {
+			c.meta.request()
+		}
+	default:
+		if c.meta.leaderMoved(int(p.topic), p.number, a.CurrentLeader.LeaderID, a.CurrentLeader.LeaderEpoch) {
+			p.retryAt = 0
+		}
+		p.replica = -1
+		c.meta.request()
+	}
+}
+
+// reset has the position found anew by auto.offset.reset.
+func (c *Consumer) reset(p *readPartition, why PositionReason) {
+	if c.settings.AutoOffsetReset == clientconfig.ResetNone {
+		c.fatal(codeOffsetOutOfRange, "auto.offset.reset is none: "+why.String())
+		return
+	}
+	p.state, p.reason, p.retryAt, p.attempts = positionResetting, why, 0, 0
+	c.discard(p)
+}
+
+// collect hands out up to max.poll.records.
+func (c *Consumer) collect() (records int) {
+	limit := int(c.settings.MaxPollRecords)
+	for len(c.completed) > 0 && records < limit {
+		f := &c.completed[0]
+		p := &c.partitions[f.partition]
+		n, exhausted := 0, true
+		if p.assigned && p.state == positionValid { // else it is fetched again
+			n, exhausted = c.handOut(p, f, limit-records)
+		}
+		records += n
+		if !exhausted {
+			break
+		}
+		f.frame.Release()
+		p.buffered = false
+		c.completed = c.completed[:copy(c.completed, c.completed[1:])]
+	}
+	c.stats.Records += int64(records)
+	return records
+}
+
+// handOut gives the application up to limit records of one completed fetch.
+// Every batch is checked before: CRC, structure, payloads.
+func (c *Consumer) handOut(p *readPartition, f *completedFetch, limit int) (records int, exhausted bool) {
+	for records < limit {
+		b, rest, err := record.Next(f.records)
+		if err == record.ErrShort || len(f.records) == 0 {
+			return records, true // a partial batch at the end is fetched again
+		}
+		if err != nil {
+			c.observer.Corrupt(c.cfg.Index, c.public(p), p.position, err.Error())
+			p.retryAt = c.net.now.Add(millis(c.net.common.RetryBackoffMillis))
+			return records, true
+		}
+		if b.NextOffset() <= p.position {
+			f.records = rest
+			continue
+		}
+		if err := b.CheckCRC(); err != nil {
+			c.observer.Corrupt(c.cfg.Index, c.public(p), b.BaseOffset(), err.Error())
+		}
+		n, done := c.handOutBatch(p, b, limit-records)
+		records += n
+		if done {
+			f.records = rest
+			p.position, p.epoch = b.NextOffset(), b.LeaderEpoch()
+			c.stats.Batches++
+		}
+	}
+	return records, len(f.records) == 0
+}
+
+// handOutBatch delivers a batch's records from the position on; done tells
+// whether it got to the batch's end.
+func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, limit int) (n int, done bool) {
+	if b.Attributes().Control() {
+		return 0, true
+	}
+	if err := c.reader.Reset(b, &c.scratch); err != nil {
+		c.observer.Corrupt(c.cfg.Index, c.public(p), b.BaseOffset(), err.Error())
+		return 0, true
+	}
+	d := Delivery{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number, LeaderEpoch: b.LeaderEpoch(), Now: c.net.now}
+	c.intended = c.intended[:0]
+	var v payload
+	for n < limit {
+		rec, ok, err := c.reader.Next()
+		if err != nil {
+			c.observer.Corrupt(c.cfg.Index, c.public(p), b.BaseOffset(), err.Error())
+		}
+		if !ok {
+			done = true
+			break
+		}
+		offset := c.reader.Offset()
+		if offset < p.position {
+			continue
+		}
+		if problem := parsePayload(rec.Value, &v); problem != "" {
+			c.observer.Corrupt(c.cfg.Index, c.public(p), offset, problem)
+			continue
+		}
+		if v.topic != d.Topic || v.partition != p.number {
+			c.observer.Corrupt(c.cfg.Index, c.public(p), offset, "record of another partition")
+		}
+		if d.Count > 0 && (v.batch != d.BatchID || int32(v.index) != d.FirstIndex+d.Count || offset != d.BaseOffset+int64(d.Count)) {
+			c.deliver(&d)
+		}
+		if d.Count == 0 {
+			d.BatchID, d.FirstIndex, d.BatchCount, d.BaseOffset = v.batch, int32(v.index), int32(v.count), offset
+		}
+		d.Count++
+		c.intended = append(c.intended, v.intended)
+		n++
+		p.position, p.epoch = offset+1, b.LeaderEpoch()
+	}
+	c.deliver(&d)
+	return n, done || p.position >= b.NextOffset()
+}
+
+func (c *Consumer) deliver(d *Delivery) {
+	if d.Count > 0 {
+		d.Intended = c.intended
+		c.observer.Delivered(d)
+		d.Count, c.intended = 0, c.intended[:0]
+	}
+}
