@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
@@ -59,15 +60,16 @@ func compareReplay(want, got *reports.Result) (note string) {
 	if want.Partial {
 		got.Partial = true
 	}
+	why := ""
 	switch {
 	case got.TraceHash != want.TraceHash:
-		got.Reasons = append(got.Reasons, fmt.Sprintf("not the reported run: trace hash %s after %d events, the report has %s after %d; was it made by another version?",
-			got.TraceHash, got.Events, want.TraceHash, want.Events))
+		why = fmt.Sprintf("not the reported run: trace hash %s after %d events, the report has %s after %d; was it made by another version?",
+			got.TraceHash, got.Events, want.TraceHash, want.Events)
 	case got.Verdict != want.Verdict && !want.Partial: // an interrupt is itself a reason
-		got.Reasons = append(got.Reasons, fmt.Sprintf("the same happened as in the report, but its verdict is %s", want.Verdict))
+		why = fmt.Sprintf("the same happened as in the report, but its verdict is %s", want.Verdict)
 	default:
 		return "Replayed: the same happened as in the report: trace " + got.TraceHash
 	}
-	got.Verdict = reports.Fail
+	got.Verdict, got.Reasons = reports.Fail, slices.Insert(got.Reasons, 0, why)
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,12 +58,13 @@ func (a *App) runTwice(j *job, pair bool, progress func(childProgress)) finished
 			break
 		}
 		r.Verdict = reports.Fail
-		r.Reasons = append(r.Reasons, "not deterministic: "+difference)
+		why := []string{"not deterministic: " + difference}
 		if r.TraceHash != other.done.Result.TraceHash || r.Events != other.done.Result.Events {
 			found := a.bisect(j, procs, first.done, other.done)
-			r.Reasons = append(r.Reasons, found.summary)
+			why = append(why, found.summary)
 			note = found.text
 		}
+		r.Reasons = slices.Concat(why, r.Reasons) // first, as nothing else can be relied on
 	}
 	return finished{result: r, note: note, err: first.finish(j.out)}
 }
