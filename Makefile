@@ -7,7 +7,7 @@ SEEDS         ?= 100
 FUZZTIME      ?= 30s
 SOAK          ?= 1h
 
-.PHONY: build test race lint sim soak fuzz bench golden docs
+.PHONY: build test race lint lint-golangci sim soak fuzz bench golden docs
 
 build: ## both commands into bin/
 	$(GO) build -o bin/ ./cmd/...
@@ -18,9 +18,11 @@ test:
 race:
 	$(GO) test -race ./clock/... ./linearizability/... ./scenarios/... ./reports/... ./cmd/...
 
-lint: ## vet, determinism, golangci-lint
+lint: lint-golangci ## vet, determinism, golangci-lint
 	$(GO) vet ./...
 	$(GO) run ./cmd/detlint -test=false $(CORE)
+
+lint-golangci:
 	$(GOLANGCI_LINT) run ./...
 
 sim: build ## every shipped scenario, SEEDS seeds each

@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/group"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -56,26 +57,10 @@ func (s *Server) coordinator(c *step.Context, kind int8, key string) (*meta.Brok
 		s.createTopic(c, OffsetsTopic, int32(s.cfg.OffsetsTopicPartitions), int16(s.cfg.OffsetsTopicReplicationFactor))
 		return nil, kerr.CoordinatorNotAvailable.Code
 	}
-	p := topic.Partitions[GroupPartition(key, len(topic.Partitions))]
+	p := topic.Partitions[group.PartitionFor(key, len(topic.Partitions))]
 	b := s.image.Broker(p.Leader)
 	if b == nil || b.Fenced {
 		return nil, kerr.CoordinatorNotAvailable.Code
 	}
 	return b, 0
-}
-
-// GroupPartition returns the partition of __consumer_offsets that holds a
-// group: Java's String.hashCode, made non-negative as Kafka's Utils.abs does.
-func GroupPartition(group string, partitions int) int32 {
-	var h int32
-	for _, r := range group {
-		if r > 0xffff { // UTF-16 surrogates, as Java counts them
-			r -= 0x10000
-			h = 31*h + 0xd800 + r>>10
-			h = 31*h + 0xdc00 + r&0x3ff
-			continue
-		}
-		h = 31*h + r
-	}
-	return (h & 0x7fffffff) % int32(partitions)
 }

@@ -6,41 +6,37 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-604ea8f1/windtunnel/clock"
+	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
-	"github.com/seed-604ea8f1/windtunnel/sim"
 )
 
-func TestBoot(t *testing.T) {
-	data, _ := os.ReadFile("../zone-failure.yaml")
-	s, err := scenarios.Load(data, "zone-failure.yaml")
+func TestDev(t *testing.T) {
+	name := os.Getenv("SCENARIO")
+	if name == "" {
+		name = "smoke"
+	}
+	data, err := os.ReadFile("../" + name + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLayout(s)
-	l.hosts = l.hosts[:9]
-	cfg := sim.Config{Seed: 1, Topology: l.topology(s), Start: startOfTime}
-	if os.Getenv("TRACE") != "" {
-		cfg.TraceTo = os.Stdout
+	s, err := scenarios.Load(data, name+".yaml")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i := range l.hosts {
-		h, err := l.nodeHost(s, &l.hosts[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.Hosts = append(cfg.Hosts, h)
+	o := Options{Seed: 1}
+	if os.Getenv("SEED") != "" {
+		fmt.Sscan(os.Getenv("SEED"), &o.Seed)
 	}
-	w := sim.New(cfg)
-	v := &view{world: w, layout: l}
-	for range 20 {
-		w.Run(w.Now().Add(time.Second))
-		c, h := v.activeController()
-		fmt.Println(w.Now(), h, c != nil, w.Trace().Events())
-		for _, b := range l.brokers {
-			n := v.node(b)
-			fmt.Print(n.State(), " ", n.Image().Offset, "; ")
-		}
-		fmt.Println()
+	if f := os.Getenv("TRACE"); f != "" {
+		w, _ := os.Create(f)
+		defer w.Close()
+		o.TraceTo = w
 	}
-	_ = clock.Never
+	start := time.Now()
+	out, err := Run(s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(reports.Text(out.Result, false))
+	fmt.Println("wall", time.Since(start), out.Result.Events)
 }

@@ -4,7 +4,6 @@
 package runner
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -22,10 +21,7 @@ import (
 const (
 	clientPort     = 9092
 	controllerPort = 9093
-	// controllerIDs is where the node ids of controllers start; brokers count
-	// from 1.
-	controllerIDs = 1000
-	clusterID     = "windtunnel"
+	clusterID      = "windtunnel"
 	// startOfTime is the wall clock at virtual time zero: 2025-01-01T00:00:00Z.
 	startOfTime = clock.Wall(1735689600000)
 	// restartAfterExit is systemd's RestartSec of a Kafka unit: a process that
@@ -59,7 +55,7 @@ type hostInfo struct {
 	index  int   // within its group
 }
 
-// layout is every host of a scenario: controllers, brokers, then clients.
+// layout is every host of a scenario: brokers, controllers, then clients.
 // The index is the netsim.HostID.
 type layout struct {
 	hosts       []hostInfo
@@ -70,27 +66,27 @@ type layout struct {
 
 func newLayout(s *scenarios.Scenario) *layout {
 	l := &layout{}
-	for i, zone := range controllerZones(s) {
-		l.add(hostInfo{name: "controller-" + strconv.Itoa(i+1), zone: zone, role: roleController, nodeID: int32(controllerIDs + i + 1)})
+	for _, n := range s.Cluster.Nodes() {
+		h := hostInfo{name: n.Name, zone: n.Zone, role: roleBroker, nodeID: n.ID}
+		if n.Controller {
+			h.role = roleController
+		}
+		l.add(h)
 	}
-	for i, zone := range brokerZones(s) {
-		l.add(hostInfo{name: "broker-" + strconv.Itoa(i+1), zone: zone, role: roleBroker, nodeID: int32(i + 1)})
-	}
-	zones := s.Cluster.Zones
 	for g := range s.Workload.Producers {
 		p := &s.Workload.Producers[g]
 		for i := range int(p.Count) {
-			l.add(hostInfo{name: clientName(p.Name, i), zone: clientZone(p.Zone, zones, i), role: roleProducer, group: g, index: i})
+			l.add(hostInfo{name: p.Name + "-" + strconv.Itoa(i+1), zone: s.Cluster.ClientZone(p.Zone, i), role: roleProducer, group: g, index: i})
 		}
 	}
 	for g := range s.Workload.Consumers {
 		c := &s.Workload.Consumers[g]
 		for i := range int(c.Count) {
-			l.add(hostInfo{name: clientName(c.Name, i), zone: clientZone(c.Zone, zones, i), role: roleConsumer, group: g, index: i})
+			l.add(hostInfo{name: c.Name + "-" + strconv.Itoa(i+1), zone: s.Cluster.ClientZone(c.Zone, i), role: roleConsumer, group: g, index: i})
 		}
 	}
-	l.add(hostInfo{name: "auditor", zone: zones[0], role: roleAuditor})
-	l.add(hostInfo{name: "admin", zone: zones[0], role: roleAdmin})
+	l.add(hostInfo{name: "auditor", zone: s.Cluster.Zones[0], role: roleAuditor})
+	l.add(hostInfo{name: "admin", zone: s.Cluster.Zones[0], role: roleAdmin})
 	return l
 }
 
@@ -112,41 +108,6 @@ func (l *layout) broker(id int32) (netsim.HostID, bool) {
 		return 0, false
 	}
 	return l.brokers[id-1], true
-}
-
-func clientName(group string, i int) string { return group + "-" + strconv.Itoa(i+1) }
-
-func clientZone(fixed string, zones []string, i int) string {
-	if fixed != "" {
-		return fixed
-	}
-	return zones[i%len(zones)]
-}
-
-func controllerZones(s *scenarios.Scenario) (out []string) {
-	c := &s.Cluster.Controllers
-	if len(c.Nodes) > 0 {
-		return c.Nodes
-	}
-	return dealt(s.Cluster.Zones, int(c.PerZone), int(c.Count))
-}
-
-func brokerZones(s *scenarios.Scenario) []string {
-	return dealt(s.Cluster.Zones, int(s.Cluster.Brokers.PerZone), int(s.Cluster.Brokers.Count))
-}
-
-// dealt names a zone for each node: perZone in each, zone after zone, or count
-// in all, dealt in turn.
-func dealt(zones []string, perZone, count int) (out []string) {
-	for _, z := range zones {
-		for range perZone {
-			out = append(out, z)
-		}
-	}
-	for i := range count {
-		out = append(out, zones[i%len(zones)])
-	}
-	return out
 }
 
 // topology is the network of the scenario.
@@ -189,40 +150,21 @@ func diskConfig(d *scenarios.Disks) *disk.Config {
 	return &c
 }
 
-// brokerOverrides are the broker's properties as written, with the flush policy
-// of the scenario's disks as Kafka's own property.
-func brokerOverrides(s *scenarios.Scenario, zone string) []config.KV {
-	out := append([]config.KV(nil), s.Cluster.Brokers.Config...)
-	out = append(out, config.KV{Name: "broker.rack", Value: zone})
-	switch f := s.Cluster.Disks.Flush; f.Mode {
-	case scenarios.FlushBeforeAck:
-		out = append(out, config.KV{Name: "log.flush.interval.messages", Value: "1"})
-	case scenarios.FlushEvery:
-		out = append(out, config.KV{Name: "log.flush.interval.messages", Value: strconv.FormatInt(f.Every, 10)})
-	}
-	return out
-}
-
 // node makes the configuration of a controller or broker host.
-func (l *layout) node(s *scenarios.Scenario, h *hostInfo) (broker.Config, error) {
-	overrides := brokerOverrides(s, h.zone)
-	parsed, err := config.ParseBroker(overrides)
-	if err != nil {
-		return broker.Config{}, fmt.Errorf("%s: %w", h.name, err)
-	}
+func (l *layout) node(s *scenarios.Scenario, h *hostInfo) broker.Config {
+	settings := s.Cluster.Brokers.Settings
+	settings.BrokerRack = h.zone
 	return broker.Config{
 		NodeID: h.nodeID, ClusterID: clusterID, Host: h.name, Port: clientPort, Voters: l.voters,
-		IsBroker: h.role == roleBroker, IsController: h.role == roleController,
-		Broker: parsed, Overrides: overrides,
-	}, nil
+		IsBroker: h.role == roleBroker, IsController: h.role == roleController, Broker: settings,
+		Overrides: append(s.Cluster.Brokers.Config[:len(s.Cluster.Brokers.Config):len(s.Cluster.Brokers.Config)],
+			config.KV{Name: "broker.rack", Value: h.zone}),
+	}
 }
 
 // nodeHost is the simulated machine of a controller or broker.
-func (l *layout) nodeHost(s *scenarios.Scenario, h *hostInfo) (sim.HostConfig, error) {
-	cfg, err := l.node(s, h)
-	if err != nil {
-		return sim.HostConfig{}, err
-	}
+func (l *layout) nodeHost(s *scenarios.Scenario, h *hostInfo) sim.HostConfig {
+	cfg := l.node(s, h)
 	return sim.HostConfig{
 		Boot: func(info sim.BootInfo) edge.Machine {
 			boot := cfg
@@ -230,5 +172,5 @@ func (l *layout) nodeHost(s *scenarios.Scenario, h *hostInfo) (sim.HostConfig, e
 			return broker.New(boot)
 		},
 		Disk: diskConfig(&s.Cluster.Disks), Cost: sim.BrokerCost(), RestartAfterExit: restartAfterExit,
-	}, nil
+	}
 }

@@ -21,7 +21,8 @@ type faults struct {
 	view    *view
 	events  []scenarios.Event
 	random  *rand.PCG
-	actions []action // sorted by time, then order in the file, ends after begins
+	origin  clock.Instant // the scenario's time zero
+	actions []action      // sorted by time, then order in the file, ends after begins
 	next    int
 	roll    *rolling
 	done    []span // as carried out, in the order of their beginning
@@ -43,13 +44,13 @@ type span struct {
 	pairs    bool // the network ids of this event are in force
 }
 
-func newFaults(v *view, s *scenarios.Scenario, random *rand.PCG) *faults {
-	f := &faults{view: v, events: s.Timeline, random: random}
+func newFaults(v *view, s *scenarios.Scenario, random *rand.PCG, origin clock.Instant) *faults {
+	f := &faults{view: v, events: s.Timeline, random: random, origin: origin}
 	for i := range s.Timeline {
 		e := &s.Timeline[i]
-		f.actions = append(f.actions, action{at: clock.Instant(e.At), event: i})
+		f.actions = append(f.actions, action{at: origin.Add(e.At), event: i})
 		if e.End() > e.At {
-			f.actions = append(f.actions, action{at: clock.Instant(e.End()), event: i, end: true})
+			f.actions = append(f.actions, action{at: origin.Add(e.End()), event: i, end: true})
 		}
 	}
 	slices.SortStableFunc(f.actions, func(a, b action) int { return int(min(max(a.at-b.at, -1), 1)) })
@@ -100,13 +101,13 @@ func network(e *scenarios.Event) bool {
 func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.Event) {
 	hosts := f.resolve(&e.Target, network(e))
 	if len(hosts) == 0 && e.Target.Kind != scenarios.TargetNone {
-		f.missed = append(f.missed, "the target "+e.Target.Text+" of "+verbOf(e)+" was nobody at "+now.String())
+		f.missed = append(f.missed, "the target "+e.Target.Text+" of "+e.Verb()+" was nobody at "+now.String())
 		return
 	}
-	w.Note(verbOf(e) + " " + f.names(hosts))
+	w.Note(e.Verb() + " " + f.names(hosts))
 	s := span{event: index, from: now, to: now, hosts: hosts}
 	if e.End() > e.At {
-		s.to = clock.Instant(e.End())
+		s.to = f.origin.Add(e.End())
 	} else if e.Fault == "kill" || e.Fault == "power_loss" {
 		s.to = clock.Never
 	}
@@ -174,7 +175,7 @@ func (f *faults) end(now clock.Instant, w *sim.World, index int, e *scenarios.Ev
 		return // its target was nobody
 	}
 	hosts := f.done[at].hosts
-	w.Note("end of " + verbOf(e) + " " + f.names(hosts))
+	w.Note("end of " + e.Verb() + " " + f.names(hosts))
 	switch e.Fault {
 	case "zone_outage":
 		if e.Mode == "network" {
@@ -316,8 +317,8 @@ func (f *faults) report(end clock.Instant) (out []reports.Fault) {
 			target = f.names(s.hosts)
 		}
 		out = append(out, reports.Fault{
-			Name: verbOf(e), Target: target, Detail: detail(e),
-			FromSeconds: seconds(s.from), ToSeconds: seconds(min(s.to, end)),
+			Name: e.Verb(), Target: target, Detail: detail(e),
+			FromSeconds: seconds(s.from - f.origin), ToSeconds: seconds(min(s.to, end) - f.origin),
 		})
 	}
 	return out
@@ -328,13 +329,6 @@ func detail(e *scenarios.Event) string {
 		return e.Mode
 	}
 	return e.Shape
-}
-
-func verbOf(e *scenarios.Event) string {
-	if e.Operator != "" {
-		return e.Operator
-	}
-	return e.Fault
 }
 
 func apiKey(name string) int16 {

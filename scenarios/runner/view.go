@@ -3,6 +3,7 @@ package runner
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker"
 	"github.com/seed-604ea8f1/windtunnel/broker/controller"
+	"github.com/seed-604ea8f1/windtunnel/broker/group"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/sim"
@@ -72,7 +73,7 @@ func (v *view) coordinator(name string) int32 {
 	if t == nil {
 		return meta.NoLeader
 	}
-	return t.Partitions[0].Leader
+	return t.Partitions[group.PartitionFor(name, len(t.Partitions))].Leader
 }
 
 // replicaHealth counts the replicas of user topics and those in sync, and the
@@ -83,8 +84,12 @@ type replicaHealth struct {
 	underReplicated, underMinISR  int
 }
 
-func (v *view) health(minISR func(topic string) int) (h replicaHealth) {
-	for _, t := range v.image().Topics {
+func (v *view) health(minISR func(topic string) int) replicaHealth {
+	return v.healthOf(v.image(), minISR)
+}
+
+func (v *view) healthOf(image *meta.Image, minISR func(topic string) int) (h replicaHealth) {
+	for _, t := range image.Topics {
 		for _, p := range t.Partitions {
 			h.partitions++
 			h.replicas += len(p.Replicas)

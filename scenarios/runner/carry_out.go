@@ -1,0 +1,280 @@
+package runner
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/clock"
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
+	"github.com/seed-604ea8f1/windtunnel/netsim"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/sim"
+	"github.com/seed-604ea8f1/windtunnel/sim/client"
+)
+
+const (
+	// warmUp is the virtual time in which the cluster boots and the topics are
+	// created, before the scenario's own time zero.
+	warmUp = 15 * time.Second
+	// drainMax bounds the time after settling in which the last batches are
+	// decided (delivery.timeout.ms is 120 s) and the auditor reads to the end.
+	drainMax = 5 * time.Minute
+	// auditEvery is how often the auditor asks for the end of each partition.
+	auditEvery = time.Second
+)
+
+// run is one run of a scenario.
+type run struct {
+	scenario *scenarios.Scenario
+	options  Options
+	layout   *layout
+	world    *sim.World
+	view     *view
+	ledger   *ledger
+	watch    *watch
+	faults   *faults
+	sampler  *sampler
+	claims   lin.Claims
+	origin   clock.Instant // the scenario's time zero
+	auditor  int32         // its reader number
+	audited  [][]audit     // by topic, partition
+	admin    *client.Admin
+	producer []*client.Producer
+	windows  []*lin.Recorder
+	failures []string // reasons why the run proves nothing
+	partial  bool
+}
+
+// audit is how far the auditor has come with a partition.
+type audit struct {
+	end     int64         // of its last strict read
+	invoked clock.Instant // when that read was sent; -1 before the first
+}
+
+func newRun(s *scenarios.Scenario, o Options) (*run, error) {
+	r := &run{scenario: s, options: o, layout: newLayout(s), origin: clock.Instant(warmUp)}
+	r.claims = lin.ComputeClaims(configurationOf(s))
+	topology := r.layout.topology(s)
+	if err := topology.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: the network cannot be built: %w", s.File, err)
+	}
+	cfg := sim.Config{Seed: o.Seed, Topology: topology, Start: startOfTime, TraceTo: o.TraceTo}
+	r.view = &view{layout: r.layout}
+	r.faults = newFaults(r.view, s, sim.Streams(o.Seed).New("faults", 0), r.origin)
+	r.sampler = newSampler(r)
+	r.watch = &watch{}
+	cfg.Timelines = []sim.Timeline{r.faults, r.sampler}
+	cfg.Observers = []sim.Observer{r}
+	for i := range r.layout.hosts {
+		cfg.Hosts = append(cfg.Hosts, r.host(netsim.HostID(i)))
+	}
+	r.world = sim.New(cfg)
+	r.view.world = r.world
+	r.ledger = newLedger(s, r.world, r.claims)
+	minISR := make(map[string]int)
+	for i := range s.Topics {
+		minISR[s.Topics[i].Name] = int(s.Topics[i].Settings.MinInsyncReplicas)
+	}
+	r.watch = newWatch(r.view, r.ledger, minISR)
+	r.ledger.phaseOf = r.phaseOf
+	r.ledger.ackedAt = r.watch.acked
+	r.readers()
+	r.sampleWindows()
+	return r, nil
+}
+
+// Stepped implements sim.Observer.
+func (r *run) Stepped(now clock.Instant, h netsim.HostID, ev *edge.Event, e *edge.Effects) {
+	r.watch.Stepped(now, h, ev, e)
+}
+
+// Changed implements sim.Observer.
+func (r *run) Changed(now clock.Instant, h netsim.HostID, s sim.State, why string) {
+	r.watch.Changed(now, h, s, why)
+}
+
+// carryOut lets the scenario happen.
+func (r *run) carryOut() (*Outcome, error) {
+	s := r.scenario
+	if !r.until(r.origin) {
+		return r.outcome(), nil
+	}
+	if r.admin == nil || !r.admin.Ready() {
+		r.failures = append(r.failures, fmt.Sprintf("the topics were not ready %s after the cluster had been started", warmUp))
+		return r.outcome(), nil
+	}
+	end := r.origin.Add(s.Duration)
+	for r.world.Now() < end && !r.loadSpent() {
+		if !r.until(min(end, r.world.Now().Add(time.Second))) {
+			return r.outcome(), nil
+		}
+	}
+	settled := r.world.Now().Add(s.Settle)
+	for _, span := range r.faults.done {
+		if span.to != clock.Never {
+			settled = max(settled, span.to)
+		}
+	}
+	if !r.until(settled) {
+		return r.outcome(), nil
+	}
+	r.drain(settled)
+	return r.outcome(), nil
+}
+
+// until runs to an instant; false if the user has ended the run.
+func (r *run) until(at clock.Instant) bool {
+	for r.world.Now() < at {
+		next := r.world.Trace().Events() + ProgressEvents
+		for r.world.Next() <= at && r.world.Trace().Events() < next {
+			r.world.StepOne()
+			if r.options.StopAtEvent != 0 && r.world.Trace().Events() >= r.options.StopAtEvent {
+				r.partial = true
+				return false
+			}
+		}
+		if r.world.Next() > at {
+			r.world.Run(at)
+		}
+		if r.options.Progress != nil && !r.options.Progress(r.progress()) {
+			r.partial = true
+			return false
+		}
+	}
+	return true
+}
+
+func (r *run) progress() Progress {
+	return Progress{
+		Events: r.world.Trace().Events(), Virtual: time.Duration(r.world.Now()),
+		Total: warmUp + r.scenario.Duration + r.scenario.Settle, Acked: r.ledger.acked,
+	}
+}
+
+// loadSpent tells whether every producer has a bounded number of records and
+// all of them are decided.
+func (r *run) loadSpent() bool {
+	for i := range r.scenario.Workload.Producers {
+		if r.scenario.Workload.Producers[i].Executor != "shared-iterations" {
+			return false
+		}
+	}
+	return r.decided()
+}
+
+// decided tells whether no batch is under way.
+func (r *run) decided() bool {
+	for _, p := range r.producer {
+		if p == nil || !p.Drained() {
+			return false
+		}
+	}
+	return true
+}
+
+// drain waits until every batch is decided and the auditor has read everything
+// up to an end that it asked for afterwards.
+func (r *run) drain(from clock.Instant) {
+	give := from.Add(drainMax)
+	for !r.decided() && r.world.Now() < give {
+		if !r.until(r.world.Now().Add(time.Second)) {
+			return
+		}
+	}
+	if !r.decided() {
+		r.failures = append(r.failures, fmt.Sprintf("producers still had undecided batches %s after everything had settled", drainMax))
+	}
+	quiet := r.world.Now()
+	for !r.readAll(quiet) && r.world.Now() < give.Add(drainMax) {
+		if !r.until(r.world.Now().Add(time.Second)) {
+			return
+		}
+	}
+	for t := range r.audited {
+		for p := range r.audited[t] {
+			if a := &r.audited[t][p]; r.auditDone(t, p, quiet) {
+				r.ledger.checker.Drained(r.auditor, partitionOf(int32(t), int32(p)), a.end, r.ledger.event())
+			}
+		}
+	}
+}
+
+func (r *run) readAll(since clock.Instant) bool {
+	for t := range r.audited {
+		for p := range r.audited[t] {
+			if !r.auditDone(t, p, since) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (r *run) auditDone(t, p int, since clock.Instant) bool {
+	a := &r.audited[t][p]
+	return a.invoked > since && r.ledger.auditorEnd(t, p) >= a.end
+}
+
+// firstFault is when the first fault began, or Never.
+func (r *run) firstFault() clock.Instant {
+	if len(r.faults.actions) == 0 {
+		return clock.Never
+	}
+	return r.faults.actions[0].at
+}
+
+// lastHeal is when the last fault ended; the scenario's beginning without one.
+func (r *run) lastHeal() clock.Instant {
+	at := r.origin
+	for _, s := range r.faults.done {
+		if s.to == clock.Never {
+			at = max(at, s.from)
+			continue
+		}
+		at = max(at, s.to)
+	}
+	return at
+}
+
+// phaseOf places an intended send.
+func (r *run) phaseOf(at int64) phase {
+	t := clock.Instant(at)
+	if t < r.firstFault() {
+		return before
+	}
+	for i := range r.faults.done {
+		if s := &r.faults.done[i]; t >= s.from && t <= s.to {
+			return during
+		}
+	}
+	return after
+}
+
+// offeredPerSecond is the open models' load at the start, in records.
+func (r *run) offeredPerSecond() (n int64) {
+	for i := range r.scenario.Workload.Producers {
+		if rate := r.scenario.Workload.Producers[i].Rate; rate.Per > 0 {
+			n += rate.Count * int64(time.Second) / int64(rate.Per)
+		}
+	}
+	return n
+}
+
+// groupsStable tells whether every group has an owner for every partition that
+// it reads.
+func (r *run) groupsStable() bool {
+	for g := range r.ledger.groups {
+		for t, reads := range r.ledger.groups[g].topics {
+			if !reads {
+				continue
+			}
+			for p := range r.ledger.groups[g].commits[t] {
+				if r.ledger.groups[g].commits[t][p].owner < 0 {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,233 @@
+package runner
+
+import (
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/clock"
+	"github.com/seed-604ea8f1/windtunnel/netsim"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/sim"
+	"github.com/seed-604ea8f1/windtunnel/sim/client"
+	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
+)
+
+// host is the simulated machine of a host of the layout.
+func (r *run) host(id netsim.HostID) sim.HostConfig {
+	h := &r.layout.hosts[id]
+	if h.role <= roleBroker {
+		return r.layout.nodeHost(r.scenario, h)
+	}
+	return sim.HostConfig{Boot: func(info sim.BootInfo) edge.Machine { return r.client(h, info) }}
+}
+
+func (r *run) client(h *hostInfo, info sim.BootInfo) edge.Machine {
+	identity := client.Identity{Name: h.name, Rack: h.zone, Seed: info.Seed, Bootstrap: r.bootstrap(h)}
+	switch h.role {
+	case roleProducer:
+		p := client.NewProducer(r.producerConfig(h, identity))
+		r.producer = append(r.producer, p)
+		return p
+	case roleConsumer:
+		return client.NewConsumer(r.consumerConfig(h, identity))
+	case roleAuditor:
+		return client.NewConsumer(r.auditorConfig(identity))
+	default:
+		r.admin = client.NewAdmin(r.adminConfig(identity))
+		return r.admin
+	}
+}
+
+// bootstrap is every broker, those of the client's own zone first.
+func (r *run) bootstrap(h *hostInfo) (out []client.Address) {
+	for _, near := range []bool{true, false} {
+		for _, id := range r.layout.brokers {
+			if b := &r.layout.hosts[id]; (b.zone == h.zone) == near {
+				out = append(out, client.Address{Host: b.name, Port: clientPort})
+			}
+		}
+	}
+	return out
+}
+
+func (r *run) topic(name string) client.Topic {
+	for i := range r.scenario.Topics {
+		if r.scenario.Topics[i].Name == name {
+			return client.Topic{Name: name, Index: int32(i)}
+		}
+	}
+	panic("runner: the loader let the unknown topic " + name + " pass")
+}
+
+func (r *run) producerConfig(h *hostInfo, identity client.Identity) client.ProducerConfig {
+	p := &r.scenario.Workload.Producers[h.group]
+	load := client.Load{
+		Start: r.origin.Add(p.StartAt), End: r.origin.Add(r.scenario.Duration),
+		Rate: client.Rate{Count: p.Rate.Count, Per: p.Rate.Per}, VUs: p.VUs, ThinkTime: p.ThinkTime, Records: p.Records,
+		Instance: int64(h.index), Instances: p.Count, MessageSizeBytes: max(int(p.MessageSize), client.PayloadHeaderBytes),
+		BatchRecords: int32(p.BatchRecords), Keys: keysOf(&p.Keys),
+	}
+	if p.For > 0 {
+		load.End = min(load.End, load.Start.Add(p.For))
+	}
+	switch p.Executor {
+	case "constant-arrival-rate":
+		load.Kind = client.ConstantRate
+	case "ramping-arrival-rate":
+		load.Kind = client.RampingRate
+		for _, stage := range p.Stages {
+			load.Stages = append(load.Stages, client.Stage{
+				Duration: stage.Duration, Target: client.Rate{Count: stage.Target.Count, Per: stage.Target.Per},
+			})
+		}
+	case "constant-vus":
+		load.Kind = client.ConstantVUs
+	case "shared-iterations":
+		load.Kind, load.End = client.SharedIterations, clock.Never
+	}
+	return client.ProducerConfig{
+		Identity: identity, Index: r.producerIndex(h), Settings: p.Settings, Topic: r.topic(p.Topic), Load: load, Observer: r.ledger,
+	}
+}
+
+// producerIndex numbers the producers of all groups.
+func (r *run) producerIndex(h *hostInfo) int32 {
+	n := h.index
+	for g := range h.group {
+		n += int(r.scenario.Workload.Producers[g].Count)
+	}
+	return int32(n)
+}
+
+func keysOf(k *scenarios.Keys) client.Keys {
+	return client.Keys{
+		Distribution: map[string]client.KeyDistribution{
+			"none": client.NoKeys, "uniform": client.UniformKeys, "zipf": client.ZipfKeys, "sequential": client.SequentialKeys, "hot": client.HotKey,
+		}[k.Distribution],
+		Cardinality: k.Cardinality, Exponent: int64(k.Exponent), SharePPM: int64(k.Share),
+	}
+}
+
+func (r *run) consumerConfig(h *hostInfo, identity client.Identity) client.ConsumerConfig {
+	c := &r.scenario.Workload.Consumers[h.group]
+	settings := c.Settings
+	settings.GroupID = c.Group
+	if c.InstanceIDs {
+		settings.GroupInstanceID = h.name
+	}
+	out := client.ConsumerConfig{
+		Identity: identity, Index: r.readerIndex(h), Settings: settings, CommitAfterPoll: true, ProcessingTime: c.ProcessingTime,
+		Start: r.origin.Add(c.StartAt), Stop: clock.Never, Observer: r.ledger,
+	}
+	for _, name := range c.Topics {
+		out.Topics = append(out.Topics, r.topic(name))
+	}
+	if c.StopAt > 0 {
+		out.Stop = r.origin.Add(c.StopAt)
+	}
+	for _, p := range c.Pauses {
+		out.Pauses = append(out.Pauses, client.Window{From: r.origin.Add(p.At), To: r.origin.Add(p.At + p.For)})
+	}
+	return out
+}
+
+// readerIndex numbers the consumers of all groups; the auditor comes last.
+func (r *run) readerIndex(h *hostInfo) int32 {
+	n := h.index
+	for g := range h.group {
+		n += int(r.scenario.Workload.Consumers[g].Count)
+	}
+	return int32(n)
+}
+
+// readers registers every reader with the ledger, in the order of their numbers.
+func (r *run) readers() {
+	for g := range r.scenario.Workload.Consumers {
+		c := &r.scenario.Workload.Consumers[g]
+		var topics []int
+		for _, name := range c.Topics {
+			topics = append(topics, int(r.topic(name).Index))
+		}
+		for range c.Count {
+			r.ledger.addReader(c.Group, topics)
+		}
+	}
+	r.auditor = r.ledger.addReader("", nil)
+	r.ledger.auditor = r.auditor
+	for i := range r.scenario.Topics {
+		parts := make([]audit, r.scenario.Topics[i].Partitions)
+		for p := range parts {
+			parts[p].invoked = -1
+		}
+		r.audited = append(r.audited, parts)
+		r.ledger.auditedEnd = append(r.ledger.auditedEnd, make([]int64, len(parts)))
+	}
+}
+
+// auditorConfig is a reader of everything, from the first record on. Where loss
+// is permitted it starts after everything has settled: what was truncated
+// meanwhile is then not in what it reads.
+func (r *run) auditorConfig(identity client.Identity) client.ConsumerConfig {
+	settings := clientconfig.DefaultConsumer()
+	settings.AutoOffsetReset, settings.EnableAutoCommit = clientconfig.ResetEarliest, false
+	out := client.ConsumerConfig{
+		Identity: identity, Index: r.auditor, Settings: settings, Assign: true, Start: r.origin, Stop: clock.Never,
+		Ends: auditEvery, Observer: (*auditObserver)(r),
+	}
+	if !r.claims.Made("no_lost_acks") {
+		out.Start = r.origin.Add(r.scenario.Duration + r.scenario.Settle)
+	}
+	for i := range r.scenario.Topics {
+		out.Topics = append(out.Topics, r.topic(r.scenario.Topics[i].Name))
+	}
+	return out
+}
+
+// auditObserver is the ledger with an eye on how far the auditor has come.
+type auditObserver run
+
+func (a *auditObserver) ListInvoked(reader int32, p client.TopicPartition, now clock.Instant) {
+	a.ledger.ListInvoked(reader, p, now)
+}
+
+func (a *auditObserver) ListedEnd(e *client.ListedEnd) {
+	a.ledger.ListedEnd(e)
+	a.audited[e.Topic][e.Partition] = audit{end: e.Offset, invoked: e.Invoked}
+}
+
+func (a *auditObserver) Delivered(d *client.Delivery) {
+	a.ledger.Delivered(d)
+	a.ledger.auditedEnd[d.Topic][d.Partition] = d.BaseOffset + int64(d.Count)
+}
+
+func (a *auditObserver) HighWatermark(reader int32, p client.TopicPartition, hw int64, epoch int32) {
+	a.ledger.HighWatermark(reader, p, hw, epoch)
+}
+
+func (a *auditObserver) Position(reader int32, p client.TopicPartition, offset int64, reason client.PositionReason) {
+	a.ledger.Position(reader, p, offset, reason)
+	a.ledger.auditedEnd[p.Topic][p.Partition] = offset
+}
+
+func (a *auditObserver) CommitInvoked(*client.Commit)                           {}
+func (a *auditObserver) Committed(*client.Commit, bool, int16)                  {}
+func (a *auditObserver) Assigned(int32, int32, string, []client.TopicPartition) {}
+func (a *auditObserver) Revoked(int32, int32, string, []client.TopicPartition)  {}
+func (a *auditObserver) Lost(int32, int32, string, []client.TopicPartition)     {}
+func (a *auditObserver) Corrupt(r int32, p client.TopicPartition, o int64, w string) {
+	a.ledger.Corrupt(r, p, o, w)
+}
+func (a *auditObserver) Stopped(r int32, code int16, reason string) {
+	a.ledger.Stopped(r, code, reason)
+}
+
+func (r *run) adminConfig(identity client.Identity) client.AdminConfig {
+	out := client.AdminConfig{Identity: identity, Common: client.DefaultCommon()}
+	for i := range r.scenario.Topics {
+		t := &r.scenario.Topics[i]
+		topic := client.NewTopic{Name: t.Name, Partitions: int32(t.Partitions), ReplicationFactor: int16(t.ReplicationFactor)}
+		for _, kv := range t.Config {
+			topic.Configs = append(topic.Configs, clientconfig.KV(kv))
+		}
+		out.Topics = append(out.Topics, topic)
+	}
+	return out
+}

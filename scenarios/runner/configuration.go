@@ -1,0 +1,102 @@
+package runner
+
+import (
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
+)
+
+// configurationOf is what the claims are a function of, the weakest topic and
+// client deciding.
+func configurationOf(s *scenarios.Scenario) *lin.Configuration {
+	c := &lin.Configuration{EligibleLeaders: true, EpochValidation: true}
+	for i := range s.Topics {
+		t := &s.Topics[i]
+		if i == 0 || int(t.ReplicationFactor) < c.ReplicationFactor {
+			c.ReplicationFactor = int(t.ReplicationFactor)
+		}
+		if i == 0 || int(t.Settings.MinInsyncReplicas) < c.MinInsyncReplicas {
+			c.MinInsyncReplicas = int(t.Settings.MinInsyncReplicas)
+		}
+		c.UncleanElection = c.UncleanElection || t.Settings.UncleanLeaderElection
+	}
+	if s.Cluster.Disks.Flush.Mode == scenarios.FlushBeforeAck {
+		c.Flush = lin.FlushBeforeAck
+	}
+	for i := range s.Workload.Producers {
+		p := &s.Workload.Producers[i].Settings
+		c.Producers = append(c.Producers, lin.ProducerTraits{
+			Acks: int(p.Acks), Idempotent: p.EnableIdempotence, MaxInFlight: int(p.MaxInFlight),
+		})
+	}
+	for i := range s.Workload.Consumers {
+		cc := &s.Workload.Consumers[i].Settings
+		c.Consumers = append(c.Consumers, lin.ConsumerTraits{
+			ReadCommitted: cc.Isolation != clientconfig.ReadUncommitted, AutoCommit: cc.EnableAutoCommit,
+		})
+	}
+	c.Faults = faultTraits(s, c.ReplicationFactor)
+	return c
+}
+
+// faultTraits finds the largest number of replicas of one partition that the
+// timeline lets lose acknowledged bytes at the same time. A partition has one
+// replica in each zone as far as there are enough zones; where nodes are hit
+// one by one, each may hold one.
+func faultTraits(s *scenarios.Scenario, replicationFactor int) (f lin.FaultTraits) {
+	for i := range s.Timeline {
+		e := &s.Timeline[i]
+		losing, wiped := 0, 0
+		for j := range s.Timeline {
+			o := &s.Timeline[j]
+			// Together: begun before e's nodes are back and in sync again, for
+			// which an hour is more than enough and a moment too little.
+			if o.At < e.At || o.At > e.End()+rejoinTime {
+				continue
+			}
+			n := nodesHit(s, o, replicationFactor)
+			switch {
+			case o.Fault == "power_loss", o.Fault == "zone_outage" && o.Mode == "power_loss":
+				losing += n
+			case o.Fault == "disk" && (o.Lose || o.BitFlip > 0 || o.Truncate > 0):
+				losing += n
+				wiped += n
+			}
+		}
+		f.DiskLosingReplicas = max(f.DiskLosingReplicas, min(losing, replicationFactor))
+		f.DisksLost = max(f.DisksLost, min(wiped, replicationFactor))
+	}
+	return f
+}
+
+// nodesHit bounds how many replicas of one partition an event can hit.
+func nodesHit(s *scenarios.Scenario, e *scenarios.Event, replicationFactor int) int {
+	brokers := len(s.Cluster.Nodes()) - controllers(s)
+	switch e.Target.Kind {
+	case scenarios.TargetZone:
+		zones := len(s.Cluster.Zones)
+		return (replicationFactor + zones - 1) / zones
+	case scenarios.TargetNodes:
+		return len(e.Target.Nodes)
+	case scenarios.TargetRandom:
+		return int(e.Target.Count)
+	case scenarios.TargetMinority:
+		return (brokers - 1) / 2
+	case scenarios.TargetMajority:
+		return brokers/2 + 1
+	case scenarios.TargetPrimaries, scenarios.TargetAll, scenarios.TargetBrokers:
+		return brokers
+	case scenarios.TargetControllers, scenarios.TargetActiveController:
+		return 0
+	}
+	return 1
+}
+
+func controllers(s *scenarios.Scenario) (n int) {
+	for _, node := range s.Cluster.Nodes() {
+		if node.Controller {
+			n++
+		}
+	}
+	return n
+}

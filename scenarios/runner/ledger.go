@@ -1,0 +1,339 @@
+package runner
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/seed-604ea8f1/windtunnel/clock"
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/sim"
+	"github.com/seed-604ea8f1/windtunnel/sim/client"
+)
+
+// ledger is what the clients have seen. It hands all of it to the checkers, and
+// measures latency and unavailability on the way. It is every client's observer.
+type ledger struct {
+	world    *sim.World
+	topics   []topicLedger // by topic index
+	groups   []groupLedger // by consumer group's position in groupNames
+	readers  []int         // reader -> group, or auditorGroup
+	checker  *lin.Checker
+	owners   *lin.OwnershipChecker
+	ids      *lin.ProducerIDChecker
+	produce  *latency
+	e2e      *latency
+	sessions []session // by producer index
+	auditor  int32
+	// auditedEnd is how far the auditor has read, by topic and partition.
+	auditedEnd [][]int64
+
+	phaseOf func(at int64) phase
+	ackedAt func(b *client.Batch, base int64)
+
+	offered, failed, unknown, dropped int64
+	acked, delivered, redelivered     int64
+	ackedBytes                        int64
+	retries                           int64
+	second                            struct{ acked, delivered, errors int64 }
+	rebalances                        int
+	findings                          []finding
+	findingsTotal                     int
+}
+
+// auditorGroup marks the reader that belongs to no group.
+const auditorGroup = -1
+
+// findingsMax bounds the findings that are kept; the rest is counted.
+const findingsMax = 100
+
+// finding is something that the ledger itself has found.
+type finding struct {
+	kind, claim, partition, text string
+	offset                       int64
+	at                           float64
+	event                        uint64
+}
+
+// session is the producer id and epoch that a producer was last seen with.
+type session struct {
+	id    int64
+	epoch int16
+}
+
+type topicLedger struct {
+	name       string
+	partitions []partitionLedger
+}
+
+type partitionLedger struct {
+	ackedEnd int64 // end of the acknowledged records known by offset
+	seenEnd  int64 // end of what any reader was given
+	produce  stall
+	open     int   // batches sent and not decided
+	oldest   int64 // intended send of the oldest undecided record, roughly
+	fetch    stall
+	byPart   histogram // produce latency, when a threshold asks for it
+}
+
+// groupLedger is what is known of one consumer group.
+type groupLedger struct {
+	name     string
+	topics   []bool           // by topic index: subscribed
+	frontier [][]int64        // by topic, partition: end of what was delivered at least once
+	commits  [][]commitLedger // by topic, partition
+}
+
+// commitLedger follows one committed offset. A fetch must not return less than
+// floor: the newest acknowledged commit, or what a later one set it back to.
+type commitLedger struct {
+	floor    int64
+	invoked  uint64 // number of the newest commit that was acknowledged
+	next     uint64
+	inFlight []inFlightCommit
+	owner    int32 // reader that owns the partition, -1 for none
+	gen      int32
+	atAssign int64 // floor when the owner was assigned
+}
+
+type inFlightCommit struct {
+	number uint64
+	reader int32
+	offset int64
+}
+
+func newLedger(s *scenarios.Scenario, w *sim.World, claims lin.Claims) *ledger {
+	l := &ledger{
+		world: w, produce: newLatency(), e2e: newLatency(),
+		checker: lin.NewChecker(lin.Config{Asserted: claims.Asserted()}),
+		owners:  lin.NewOwnershipChecker(), ids: lin.NewProducerIDChecker(),
+	}
+	for i := range s.Topics {
+		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, partitions: make([]partitionLedger, s.Topics[i].Partitions)})
+	}
+	return l
+}
+
+// addReader registers a reader and returns its number.
+func (l *ledger) addReader(group string, topics []int) int32 {
+	index := auditorGroup
+	if group != "" {
+		index = l.group(group)
+		for _, t := range topics {
+			l.groups[index].topics[t] = true
+		}
+	}
+	l.readers = append(l.readers, index)
+	return int32(len(l.readers) - 1)
+}
+
+func (l *ledger) group(name string) int {
+	for i := range l.groups {
+		if l.groups[i].name == name {
+			return i
+		}
+	}
+	g := groupLedger{name: name, topics: make([]bool, len(l.topics))}
+	for i := range l.topics {
+		n := len(l.topics[i].partitions)
+		g.frontier = append(g.frontier, make([]int64, n))
+		commits := make([]commitLedger, n)
+		for p := range commits {
+			commits[p].owner = -1
+		}
+		g.commits = append(g.commits, commits)
+	}
+	l.groups = append(l.groups, g)
+	return len(l.groups) - 1
+}
+
+func (l *ledger) event() uint64 { return l.world.Trace().Events() }
+
+func (l *ledger) part(topic, index int32) *partitionLedger {
+	return &l.topics[topic].partitions[index]
+}
+
+func partitionOf(topic, index int32) lin.Partition { return lin.Partition{Topic: topic, Index: index} }
+
+// name is the partition as users call it.
+func (l *ledger) name(p lin.Partition) string {
+	return l.topics[p.Topic].name + "-" + strconv.Itoa(int(p.Index))
+}
+
+func (l *ledger) found(kind, claim string, p lin.Partition, offset int64, format string, args ...any) {
+	l.findingsTotal++
+	if len(l.findings) < findingsMax {
+		l.findings = append(l.findings, finding{
+			kind: kind, claim: claim, partition: l.name(p), offset: offset, text: fmt.Sprintf(format, args...),
+			at: seconds(l.world.Now()), event: l.event(),
+		})
+	}
+}
+
+// Invoked implements client.ProducerObserver.
+func (l *ledger) Invoked(b *client.Batch) {
+	p := partitionOf(b.Topic, b.Partition)
+	l.checker.Invoke(p, lin.BatchID(b.ID), b.Count, b.Acks == -1, l.event())
+	l.offered += int64(b.Count)
+	if b.ProducerID < 0 {
+		return
+	}
+	for int(b.Producer) >= len(l.sessions) {
+		l.sessions = append(l.sessions, session{-1, -1})
+	}
+	if s := (session{b.ProducerID, b.Epoch}); l.sessions[b.Producer] != s {
+		l.sessions[b.Producer] = s
+		l.ids.Granted(-1, b.ProducerID, b.Epoch, l.event(), l.event())
+	}
+}
+
+// Acked implements client.ProducerObserver.
+func (l *ledger) Acked(b *client.Batch, base int64) {
+	p := l.part(b.Topic, b.Partition)
+	l.checker.Acked(partitionOf(b.Topic, b.Partition), lin.BatchID(b.ID), base, l.event())
+	if base >= 0 {
+		p.ackedEnd = max(p.ackedEnd, base+int64(b.Count))
+	}
+	l.acked += int64(b.Count)
+	l.ackedBytes += int64(b.Bytes)
+	l.second.acked += int64(b.Count)
+	oldest := b.Intended[0]
+	for _, at := range b.Intended {
+		d := b.Now.Sub(at)
+		l.produce.record(l.phaseOf(int64(at)), d)
+		if p.byPart.Histogram != nil {
+			p.byPart.record(d)
+		}
+		oldest = min(oldest, at)
+	}
+	p.produce.done(b.Now, oldest, l.phaseOf(int64(oldest)))
+	l.ackedAt(b, base)
+}
+
+// Failed implements client.ProducerObserver.
+func (l *ledger) Failed(b *client.Batch, _ int16, _ string, definite bool) {
+	l.second.errors += int64(b.Count)
+	l.gaveUp(b, definite)
+}
+
+func (l *ledger) gaveUp(b *client.Batch, definite bool) {
+	p := partitionOf(b.Topic, b.Partition)
+	if definite {
+		l.failed += int64(b.Count)
+		l.checker.Failed(p, lin.BatchID(b.ID), l.event())
+		return
+	}
+	l.unknown += int64(b.Count)
+	l.checker.Unknown(p, lin.BatchID(b.ID), l.event())
+}
+
+// Dropped implements client.ProducerObserver.
+func (l *ledger) Dropped(count int, _ string) {
+	l.dropped += int64(count)
+	l.second.errors += int64(count)
+}
+
+// Retried implements client.ProducerObserver.
+func (l *ledger) Retried(b *client.Batch, _ int16) { l.retries++ }
+
+// Split implements client.ProducerObserver.
+func (l *ledger) Split(b *client.Batch, definite bool) { l.gaveUp(b, definite) }
+
+// Delivered implements client.ConsumerObserver.
+func (l *ledger) Delivered(d *client.Delivery) {
+	l.checker.ReadBatch(d.Reader, partitionOf(d.Topic, d.Partition), d.BaseOffset, d.Count, lin.BatchID(d.BatchID), d.FirstIndex, l.event())
+	p := l.part(d.Topic, d.Partition)
+	end := d.BaseOffset + int64(d.Count)
+	p.seenEnd = max(p.seenEnd, end)
+	g := l.readers[d.Reader]
+	if g == auditorGroup {
+		return
+	}
+	frontier := &l.groups[g].frontier[d.Topic][d.Partition]
+	l.delivered += int64(d.Count)
+	l.second.delivered += int64(d.Count)
+	l.redelivered += min(max(*frontier-d.BaseOffset, 0), int64(d.Count))
+	if end <= *frontier {
+		return
+	}
+	for i := max(*frontier-d.BaseOffset, 0); i < int64(d.Count); i++ {
+		at := d.Intended[i]
+		l.e2e.record(l.phaseOf(int64(at)), d.Now.Sub(at))
+	}
+	*frontier = end
+	at := d.Intended[d.Count-1]
+	p.fetch.done(d.Now, at, l.phaseOf(int64(at)))
+}
+
+// HighWatermark implements client.ConsumerObserver.
+func (l *ledger) HighWatermark(reader int32, p client.TopicPartition, highWatermark int64, leaderEpoch int32) {
+	if highWatermark >= 0 {
+		l.checker.HighWatermark(reader, partitionOf(p.Topic, p.Partition), highWatermark, leaderEpoch, false, l.event())
+	}
+}
+
+// ListInvoked implements client.ConsumerObserver.
+func (l *ledger) ListInvoked(reader int32, p client.TopicPartition, _ clock.Instant) {
+	l.checker.InvokeRead(reader, partitionOf(p.Topic, p.Partition), l.event())
+}
+
+// ListedEnd implements client.ConsumerObserver.
+func (l *ledger) ListedEnd(e *client.ListedEnd) {
+	l.checker.HighWatermark(e.Reader, partitionOf(e.Topic, e.Partition), e.Offset, -1, true, l.event())
+}
+
+// Position implements client.ConsumerObserver.
+func (l *ledger) Position(reader int32, tp client.TopicPartition, offset int64, reason client.PositionReason) {
+	p := partitionOf(tp.Topic, tp.Partition)
+	l.checker.ReaderReset(reader, p, offset, l.event())
+	g := l.readers[reader]
+	if g == auditorGroup {
+		return
+	}
+	if c := &l.groups[g].commits[tp.Topic][tp.Partition]; c.owner == reader && offset < c.atAssign {
+		switch reason {
+		case client.PositionCommitted:
+			l.found("offset-rewind", lin.ClaimNoOffsetRewind, p, offset,
+				"group %s fetched the committed offset %d although %d had been committed before", l.groups[g].name, offset, c.atAssign)
+		case client.PositionReset:
+			l.found("offset-rewind", lin.ClaimNoOffsetRewind, p, offset,
+				"group %s was told that nothing is committed although %d had been committed before", l.groups[g].name, c.atAssign)
+		}
+	}
+}
+
+// Corrupt implements client.ConsumerObserver.
+func (l *ledger) Corrupt(reader int32, tp client.TopicPartition, offset int64, what string) {
+	l.found("corrupt-record", "", partitionOf(tp.Topic, tp.Partition), offset, "reader %d got %s", reader, what)
+}
+
+// Stopped implements client.ConsumerObserver.
+func (l *ledger) Stopped(reader int32, code int16, reason string) {
+	l.found("consumer-stopped", "", lin.Partition{}, -1, "reader %d gave up with error %d: %s", reader, code, reason)
+}
+
+// lag is what a group has still to read of what is known to be there.
+func (l *ledger) lag() (records int64) {
+	for g := range l.groups {
+		for t := range l.topics {
+			if !l.groups[g].topics[t] {
+				continue
+			}
+			for p := range l.topics[t].partitions {
+				records += max(0, l.topics[t].partitions[p].ackedEnd-l.groups[g].frontier[t][p])
+			}
+		}
+	}
+	return records
+}
+
+// truncated says that records from offset on are gone: lag counts from there.
+func (l *ledger) truncated(topic, index int32, offset int64) {
+	for g := range l.groups {
+		f := &l.groups[g].frontier[topic][index]
+		*f = min(*f, offset)
+	}
+}
+
+// auditorEnd is the auditor's position.
+func (l *ledger) auditorEnd(topic, partition int) int64 { return l.auditedEnd[topic][partition] }

@@ -1,0 +1,240 @@
+package runner
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
+	"github.com/seed-604ea8f1/windtunnel/netsim"
+	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/sim/client"
+)
+
+// rejoinTime is how long a replica that came back may need to be in sync again;
+// faults closer to each other count as simultaneous.
+const rejoinTime = 2 * time.Minute
+
+// acked is told of every acknowledgement, for the prediction of loss.
+func (w *watch) acked(b *client.Batch, base int64) {
+	if base < 0 {
+		return
+	}
+	w.predictor.ackedBy(b, base, w.predictor.epochOf(b))
+}
+
+// outcome asks the checkers and states the verdict.
+func (r *run) outcome() *Outcome {
+	report := r.ledger.checker.Finish()
+	res := &reports.Result{
+		Scenario: r.scenario.Name, Description: r.scenario.Description, File: r.scenario.File, Seed: r.options.Seed,
+		Partial: r.partial, TraceHash: fmt.Sprintf("%016x", r.world.Trace().Hash()), Events: r.world.Trace().Events(),
+		VirtualSeconds: seconds(r.world.Now()), Replay: "simrun " + r.scenario.File + " --seed " + fmt.Sprintf("0x%x", r.options.Seed),
+		Faults: r.faults.report(r.world.Now()), FaultsInjected: len(r.faults.done),
+		Elections: r.watch.leaders, ControllerElections: max(0, r.watch.elected-1),
+		ISRShrinks: r.watch.shrinks, ISRExpands: r.watch.expands, Rebalances: r.ledger.rebalances,
+		ProduceRetries: r.ledger.retries, ProduceErrors: r.ledger.failed + r.ledger.unknown + r.ledger.dropped,
+		Latency: reports.Latency{Produce: r.ledger.produce.report(), E2E: r.ledger.e2e.report()},
+		Series:  r.sampler.series, PeakLagRecords: r.sampler.peakLag,
+	}
+	r.watch.under.set(r.world.Now(), false)
+	r.watch.underMin.set(r.world.Now(), false)
+	r.records(res, report)
+	r.anomalies(res, report)
+	r.loss(res, report)
+	r.unavailability(res)
+	r.clusterPicture(res)
+	files := r.checkWindows(res)
+	r.judgeClaims(res)
+	r.judgeThresholds(res)
+	r.judgeMinimums(res, report)
+	r.verdict(res, report)
+	res.Histograms = append(r.ledger.produce.histograms("produce"), r.ledger.e2e.histograms("e2e")...)
+	return &Outcome{Result: res, Files: files, Checkpoints: r.world.Trace().Checkpoints()}
+}
+
+func (r *run) records(res *reports.Result, report *lin.Report) {
+	l := r.ledger
+	res.Records = reports.Records{
+		Offered: l.offered + l.dropped, Acked: l.acked, Delivered: l.delivered, Lost: report.Lost, Duplicated: report.Duplicated,
+		Redelivered: l.redelivered, Reordered: report.Reordered, Unverified: report.Unverified, Unknown: l.unknown, Failed: l.failed + l.dropped,
+	}
+}
+
+// anomalies lists the findings against claims that were made, from every checker.
+func (r *run) anomalies(res *reports.Result, report *lin.Report) {
+	add := func(list lin.Findings) {
+		for _, f := range list.List {
+			res.Anomalies = append(res.Anomalies, reports.Anomaly{
+				Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: r.ledger.name(f.Partition), Offset: f.Offset,
+				Text: f.Describe(r.ledger.name(f.Partition), nil), Event: f.Second.Event,
+			})
+		}
+		res.AnomaliesTotal += int(list.Total)
+	}
+	add(report.Findings)
+	add(r.ledger.owners.Finish().Findings)
+	add(r.ledger.ids.Finish().Findings)
+	add(r.watch.versions.Finish().Findings)
+	for _, f := range r.ledger.findings {
+		res.Anomalies = append(res.Anomalies, reports.Anomaly{
+			Kind: f.kind, Claim: f.claim, Partition: f.partition, Offset: f.offset, Text: f.text, AtSeconds: f.at, Event: f.event,
+		})
+	}
+	res.AnomaliesTotal += r.ledger.findingsTotal
+}
+
+// loss compares what must be lost with what is.
+func (r *run) loss(res *reports.Result, report *lin.Report) {
+	predicted := r.watch.predictor.lost
+	if r.claims.Made(lin.ClaimNoLostAcks) && predicted == 0 && report.Lost == 0 {
+		return
+	}
+	why := "no loss is permitted"
+	for _, c := range r.claims {
+		if c.Name == lin.ClaimNoLostAcks && !c.Made {
+			why = c.Why
+		}
+	}
+	res.PermittedLoss = &reports.PermittedLoss{Predicted: predicted, Observed: report.Lost, Why: why}
+	if predicted != report.Lost && !r.partial {
+		res.Reasons = append(res.Reasons, fmt.Sprintf("%d acknowledged records must have been lost by the elections, and %d were", predicted, report.Lost))
+	}
+	if report.Lost > 0 {
+		res.RPO = reports.RPO{Records: report.Lost, Bytes: report.Lost * r.ledger.ackedBytes / max(1, r.ledger.acked)}
+	}
+}
+
+func (r *run) unavailability(res *reports.Result) {
+	for t := range r.ledger.topics {
+		topic := &r.ledger.topics[t]
+		for p := range topic.partitions {
+			s := &topic.partitions[p].produce
+			res.Unavailability = append(res.Unavailability, reports.Unavailability{
+				Partition: topic.name + "-" + strconv.Itoa(p), LongestSeconds: s.longest.Seconds(), FromSeconds: seconds(s.from) - warmUp.Seconds(),
+			})
+			if end := s.from.Add(s.longest); len(r.faults.done) > 0 && s.inFault > time.Second && end > r.faults.done[0].from {
+				res.RTOSeconds = max(res.RTOSeconds, end.Sub(r.faults.done[0].from).Seconds())
+			}
+		}
+	}
+	for i := range r.sampler.recoveries {
+		if rec := &r.sampler.recoveries[i]; rec.want.Name == "consumer_lag" {
+			res.LagRecoverySeconds = r.recoveredAfter(rec).Seconds()
+		}
+	}
+}
+
+// clusterPicture is the state of the nodes at the end.
+func (r *run) clusterPicture(res *reports.Result) {
+	leaders, replicas := map[int32]int{}, map[int32]int{}
+	for _, t := range r.watch.image.Topics {
+		for _, p := range t.Partitions {
+			if p.Leader != meta.NoLeader {
+				leaders[p.Leader]++
+			}
+			for _, id := range p.Replicas {
+				replicas[id]++
+			}
+		}
+	}
+	for i := range r.layout.hosts {
+		h := &r.layout.hosts[i]
+		if h.role > roleConsumer {
+			continue
+		}
+		node := reports.Node{Name: h.name, Zone: h.zone, Role: h.role.String(), Boots: r.world.Boots(netsim.HostID(i))}
+		if h.role == roleBroker {
+			node.Leaders, node.Replicas = leaders[h.nodeID], replicas[h.nodeID]
+		}
+		res.Nodes = append(res.Nodes, node)
+	}
+	stats := r.world.Network().Stats()
+	for i, from := range stats.Zones {
+		for j, to := range stats.Zones {
+			res.ZoneTraffic = append(res.ZoneTraffic, reports.ZoneTraffic{From: from, To: to, Bytes: stats.BytesByZonePair[i*len(stats.Zones)+j]})
+		}
+	}
+}
+
+// sampleWindows picks the partitions whose whole history porcupine sees as well.
+func (r *run) sampleWindows() {
+	share := int64(r.scenario.Checks.Porcupine)
+	if share == 0 {
+		return
+	}
+	n := int64(0)
+	for t := range r.ledger.topics {
+		for p := range r.ledger.topics[t].partitions {
+			if n*share/1_000_000 != (n+1)*share/1_000_000 || n == 0 {
+				r.windows = append(r.windows, r.ledger.checker.Sample(partitionOf(int32(t), int32(p)), lin.WindowConfig{
+					Asserted: r.claims.Asserted(), WindowOperations: int(r.scenario.Checks.Window),
+				}))
+			}
+			n++
+		}
+	}
+}
+
+// checkWindows lets porcupine judge what was recorded.
+func (r *run) checkWindows(res *reports.Result) map[string][]byte {
+	files := map[string][]byte{}
+	for i, w := range r.windows {
+		got := w.Check()
+		switch got.Verdict {
+		case lin.Violation:
+			for _, f := range got.Findings {
+				res.Anomalies = append(res.Anomalies, reports.Anomaly{
+					Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: r.ledger.name(f.Partition), Offset: f.Offset,
+					Text: "porcupine: " + f.Describe(r.ledger.name(f.Partition), nil), Event: f.Second.Event,
+				})
+			}
+			res.AnomaliesTotal += max(1, len(got.Findings))
+			if got.HTML != nil {
+				files[fmt.Sprintf("porcupine-%d.html", i)] = got.HTML
+			}
+		case lin.Inconclusive:
+			if !r.partial {
+				r.failures = append(r.failures, "porcupine could not decide: "+strings.Join(got.Notes, "; "))
+			}
+		}
+	}
+	return files
+}
+
+// verdict: a violation or a missed threshold fails; what could not be decided,
+// or proves nothing, is inconclusive.
+func (r *run) verdict(res *reports.Result, report *lin.Report) {
+	res.Verdict = reports.Pass
+	if len(r.failures) > 0 || len(report.Inconclusive) > 0 || len(r.faults.missed) > 0 || r.partial {
+		res.Verdict = reports.Inconclusive
+	}
+	if len(res.Reasons) > 0 || res.AnomaliesTotal > 0 {
+		res.Verdict = reports.Fail
+	}
+	for _, c := range res.Claims {
+		if c.Made && !c.Held {
+			res.Verdict = reports.Fail
+			res.Reasons = append(res.Reasons, "the claim "+c.Name+" was violated")
+		}
+	}
+	for _, t := range res.Thresholds {
+		if !t.Held && !r.partial {
+			res.Verdict = reports.Fail
+			res.Reasons = append(res.Reasons, fmt.Sprintf("%s (%s) was %s", t.Name, t.Phase, t.Measured))
+		}
+	}
+	res.Reasons = append(res.Reasons, r.failures...)
+	res.Reasons = append(res.Reasons, r.faults.missed...)
+	if !r.partial {
+		res.Reasons = append(res.Reasons, report.Inconclusive...)
+	}
+	if r.partial {
+		res.Reasons = append(res.Reasons, "the run was interrupted: its figures cover the time up to then")
+	}
+}
+
+var _ = scenarios.Less

@@ -1,0 +1,102 @@
+package runner
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/clock"
+	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/sim"
+)
+
+// sampler looks at the run once a virtual second: the time series, and when the
+// states were reached that after_heal waits for.
+type sampler struct {
+	run    *run
+	next   clock.Instant
+	series []reports.SeriesPoint
+	// lags before the first fault, for the baseline.
+	lags       []int64
+	peakLag    int64
+	recoveries []recovery
+}
+
+// recovery is one state that must be reached again.
+type recovery struct {
+	want    scenarios.Recovery
+	reached clock.Instant // and held since; Never while it is not
+}
+
+func newSampler(r *run) *sampler {
+	s := &sampler{run: r, next: r.origin}
+	for _, want := range r.scenario.Expect.AfterHeal {
+		s.recoveries = append(s.recoveries, recovery{want: want, reached: clock.Never})
+	}
+	return s
+}
+
+// Next implements sim.Timeline.
+func (s *sampler) Next() clock.Instant { return s.next }
+
+// Act implements sim.Timeline.
+func (s *sampler) Act(now clock.Instant, _ *sim.World) {
+	s.next = now.Add(time.Second)
+	r, l := s.run, s.run.ledger
+	health := r.view.healthOf(r.watch.image, r.watch.minISROf)
+	p := reports.SeriesPoint{
+		Second: int64(now.Sub(r.origin) / time.Second), Acked: l.second.acked, Delivered: l.second.delivered,
+		Errors: l.second.errors, Lag: l.lag(), UnderReplicated: health.underReplicated,
+	}
+	p.ProduceP50, p.ProduceP99, p.ProduceMax = l.produce.endSecond()
+	_, p.E2EP99, _ = l.e2e.endSecond()
+	l.second.acked, l.second.delivered, l.second.errors = 0, 0, 0
+	if len(s.series) < secondsMax {
+		s.series = append(s.series, p)
+	}
+	s.peakLag = max(s.peakLag, p.Lag)
+	if now <= r.firstFault() {
+		s.lags = append(s.lags, p.Lag)
+	}
+	for i := range s.recoveries {
+		rec := &s.recoveries[i]
+		switch holds := s.holds(&rec.want, &health, &p); {
+		case !holds:
+			rec.reached = clock.Never
+		case rec.reached == clock.Never:
+			rec.reached = now
+		}
+	}
+}
+
+// baselineLag is the 99th percentile of the lag before the first fault. A lag
+// below what arrives in a tenth of a second is none: a sample falls between a
+// produce and the poll that follows.
+func (s *sampler) baselineLag() int64 {
+	if len(s.lags) == 0 {
+		return 0
+	}
+	sorted := slices.Clone(s.lags)
+	slices.Sort(sorted)
+	return max(sorted[len(sorted)*99/100], s.run.offeredPerSecond()/10)
+}
+
+func (s *sampler) holds(want *scenarios.Recovery, h *replicaHealth, p *reports.SeriesPoint) bool {
+	reach := func(have, all int) bool { return int64(have)*1_000_000 >= int64(want.Reach)*int64(all) }
+	switch want.Name {
+	case "in_sync_replicas":
+		return reach(h.inSync, h.replicas)
+	case "preferred_leaders":
+		return reach(h.preferred, h.partitions)
+	case "online_partitions":
+		return reach(h.online, h.partitions)
+	case "consumer_lag":
+		return p.Lag <= s.baselineLag()
+	case "produce_latency":
+		before := s.run.ledger.produce.byPhase[before].quantiles().P99
+		return p.Acked > 0 && p.ProduceP99 <= 2*before
+	case "stable_groups":
+		return s.run.groupsStable()
+	}
+	return false
+}

@@ -1,0 +1,286 @@
+package runner
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	"github.com/seed-604ea8f1/windtunnel/clock"
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
+	"github.com/seed-604ea8f1/windtunnel/netsim"
+	"github.com/seed-604ea8f1/windtunnel/sim"
+	"github.com/seed-604ea8f1/windtunnel/sim/client"
+)
+
+// watch observes the cluster from inside: elections, changes of in-sync sets,
+// and from both the loss that must follow where the configuration permits it.
+type watch struct {
+	view   *view
+	ledger *ledger
+	minISR map[string]int // by topic
+
+	image    *meta.Image // of the active controller, last seen
+	term     int32
+	elected  int // controllers that became active
+	leaders  int // partition leaders elected after the first
+	unclean  int
+	shrinks  int
+	expands  int
+	under    duration // any partition short of in-sync replicas
+	underMin duration // any partition below min.insync.replicas
+
+	predictor predictor
+	versions  *lin.MetadataChecker
+	seen      []*meta.Image // by host: the broker's image last looked at
+	touched   []*partition.Partition
+}
+
+// duration adds up the time in which something holds.
+type duration struct {
+	holds   bool
+	since   clock.Instant
+	total   time.Duration
+	longest time.Duration
+}
+
+func (d *duration) set(now clock.Instant, holds bool) {
+	if d.holds {
+		d.total += now.Sub(d.since)
+		d.longest = max(d.longest, now.Sub(d.since))
+	}
+	d.holds, d.since = holds, now
+}
+
+func newWatch(v *view, l *ledger, minISR map[string]int) *watch {
+	return &watch{
+		view: v, ledger: l, minISR: minISR, image: meta.Empty(), term: -1,
+		predictor: newPredictor(l), versions: lin.NewMetadataChecker(), seen: make([]*meta.Image, len(v.layout.hosts)),
+	}
+}
+
+// Stepped implements sim.Observer.
+func (w *watch) Stepped(now clock.Instant, h netsim.HostID, _ *edge.Event, _ *edge.Effects) {
+	info := &w.view.layout.hosts[h]
+	switch info.role {
+	case roleController:
+		w.controller(now, h)
+	case roleBroker:
+		n := w.view.node(h)
+		if n == nil {
+			return
+		}
+		if image := n.Image(); image != w.seen[h] {
+			w.seen[h] = image
+			w.observe(h, image)
+		}
+		w.touched = n.Partitions().TakeTouched(w.touched[:0])
+		for _, p := range w.touched {
+			if p.Role() == partition.Leader {
+				w.predictor.leads(w, p)
+			}
+		}
+	}
+}
+
+// Changed implements sim.Observer.
+func (w *watch) Changed(clock.Instant, netsim.HostID, sim.State, string) {}
+
+func (w *watch) controller(now clock.Instant, h netsim.HostID) {
+	n := w.view.node(h)
+	if n == nil || !n.Controller().IsActive() {
+		return
+	}
+	k := n.Controller()
+	if k.Term() > w.term {
+		w.term = k.Term()
+		w.elected++
+	}
+	image := k.Image()
+	if image == w.image || image.Offset <= w.image.Offset {
+		return
+	}
+	for _, t := range image.Topics {
+		if old := w.image.Topic(t.Name); old != nil && old.ID == t.ID {
+			w.compare(old, t)
+		}
+	}
+	w.image, w.view.last = image, image
+	health := w.view.healthOf(image, w.minISROf)
+	w.under.set(now, health.underReplicated > 0)
+	w.underMin.set(now, health.underMinISR > 0)
+}
+
+func (w *watch) minISROf(topic string) int { return w.minISR[topic] }
+
+func (w *watch) compare(old, t *meta.Topic) {
+	for i, p := range t.Partitions {
+		if i >= len(old.Partitions) || old.Partitions[i] == p {
+			continue
+		}
+		q := old.Partitions[i]
+		if p.Leader != q.Leader && p.Leader != meta.NoLeader {
+			w.leaders++
+			if !slices.Contains(q.ISR, p.Leader) && !slices.Contains(q.ELR, p.Leader) {
+				w.unclean++
+			}
+		}
+		for _, id := range q.ISR {
+			if !slices.Contains(p.ISR, id) {
+				w.shrinks++
+			}
+		}
+		for _, id := range p.ISR {
+			if !slices.Contains(q.ISR, id) {
+				w.expands++
+			}
+		}
+	}
+}
+
+// observe gives a broker's new image to the metadata register: a broker never
+// goes back, and a version has one value.
+func (w *watch) observe(h netsim.HostID, image *meta.Image) {
+	observer := int32(h)<<12 | int32(w.view.world.Boots(h)&0xfff)
+	for t := range w.ledger.topics {
+		topic := image.Topic(w.ledger.topics[t].name)
+		if topic == nil {
+			continue
+		}
+		for i, p := range topic.Partitions {
+			w.versions.Observed(observer, partitionOf(int32(t), int32(i)),
+				lin.MetadataVersion{LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch}, valueOf(p), w.ledger.event())
+		}
+	}
+}
+
+// valueOf is a hash of what a version of a partition's metadata says.
+func valueOf(p *meta.Partition) uint64 {
+	h := uint64(14695981039346656037)
+	mix := func(v uint64) { h = (h ^ v) * 1099511628211 }
+	mix(uint64(uint32(p.Leader)))
+	for _, list := range [][]int32{p.Replicas, p.ISR} {
+		mix(uint64(len(list)))
+		for _, id := range list {
+			mix(uint64(uint32(id)))
+		}
+	}
+	return h
+}
+
+// predictor says which acknowledged records must be lost: those that a leader
+// of an older epoch acknowledged at or above the offset at which a newer epoch
+// begins. It looks at elections only, never at what is read afterwards.
+type predictor struct {
+	ledger *ledger
+	parts  [][]predicted // by topic, partition
+	lost   int64
+	// led is the newest epoch that each broker has led, by topic, partition and
+	// broker id.
+	led [][]map[int32]int32
+}
+
+// epochOf is the leader epoch under which a batch was acknowledged: the newest
+// that the broker has led to which it went. A broker answers within the epoch
+// in which it appended, or with an error.
+func (p *predictor) epochOf(b *client.Batch) int32 {
+	if epoch, ok := p.led[b.Topic][b.Partition][b.Leader]; ok {
+		return epoch
+	}
+	return -1
+}
+
+type predicted struct {
+	epochs []epochStart // of leaders that have begun, rising
+	acked  []ackedBatch // still above the last epoch that all replicas have passed
+}
+
+type epochStart struct {
+	epoch int32
+	start int64
+}
+
+type ackedBatch struct {
+	base  int64
+	count int32
+	epoch int32
+}
+
+// ackedMax bounds the acknowledged batches that are remembered per partition:
+// those behind can only be lost by an election that goes back further, which the
+// checker then reports as unexplained.
+const ackedMax = 1 << 16
+
+func newPredictor(l *ledger) predictor {
+	p := predictor{ledger: l}
+	for i := range l.topics {
+		n := len(l.topics[i].partitions)
+		p.parts = append(p.parts, make([]predicted, n))
+		led := make([]map[int32]int32, n)
+		for j := range led {
+			led[j] = make(map[int32]int32)
+		}
+		p.led = append(p.led, led)
+	}
+	return p
+}
+
+func (p *predictor) at(topic string, index int32) (*predicted, int32) {
+	for t := range p.ledger.topics {
+		if p.ledger.topics[t].name == topic && int(index) < len(p.parts[t]) {
+			return &p.parts[t][index], int32(t)
+		}
+	}
+	return nil, -1
+}
+
+// leads looks at a replica that leads: if its epoch is new, everything
+// acknowledged by older ones at or above its start is gone.
+func (p *predictor) leads(w *watch, r *partition.Partition) {
+	part, topic := p.at(r.Key().Topic, r.Key().Index)
+	if part == nil {
+		return
+	}
+	epoch := r.LeaderEpoch()
+	p.led[topic][r.Key().Index][r.LeaderID()] = epoch
+	if n := len(part.epochs); n > 0 && part.epochs[n-1].epoch >= epoch {
+		return
+	}
+	start := r.EpochStart()
+	part.epochs = append(part.epochs, epochStart{epoch, start})
+	name := partitionOf(topic, r.Key().Index)
+	pl := p.ledger.part(topic, r.Key().Index)
+	if start < max(pl.ackedEnd, pl.seenEnd) {
+		p.ledger.checker.Truncated(name, start, 0, p.ledger.event())
+		pl.seenEnd = min(pl.seenEnd, start)
+		pl.ackedEnd = min(pl.ackedEnd, start)
+		p.ledger.truncated(topic, r.Key().Index, start)
+	}
+	kept := part.acked[:0]
+	for _, b := range part.acked {
+		if b.base+int64(b.count) > start && b.epoch < epoch {
+			p.lost += b.base + int64(b.count) - max(start, b.base)
+			continue
+		}
+		kept = append(kept, b)
+	}
+	part.acked = kept
+}
+
+// ackedBy notes an acknowledgement by the leader that gave it. An isolated old
+// leader may acknowledge what a newer epoch has already overruled.
+func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) {
+	part := &p.parts[b.Topic][b.Partition]
+	end := base + int64(b.Count)
+	for _, e := range part.epochs {
+		if e.epoch > epoch && end > e.start {
+			p.lost += end - max(e.start, base)
+			return
+		}
+	}
+	if len(part.acked) >= ackedMax {
+		part.acked = append(part.acked[:0], part.acked[ackedMax/2:]...)
+	}
+	part.acked = append(part.acked, ackedBatch{base, b.Count, epoch})
+}
