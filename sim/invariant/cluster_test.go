@@ -137,6 +137,8 @@ type producer struct {
 	count    int32
 	last     int32 // correlation id
 	flying   [testPartitions]flight
+	epochs   [testPartitions]int16 // each partition has a producer id of its own
+	next     [testPartitions]int32 // sequence
 	acked    int64
 	failures int64
 }
@@ -145,6 +147,7 @@ type flight struct {
 	correlation int32
 	broker      int
 	records     int32
+	sequence    int32         // of the next batch, when this one is acked
 	until       clock.Instant // answer or retry
 }
 
@@ -240,7 +243,10 @@ func (c *producer) produce(p int, e *edge.Effects) {
 	c.count++
 	f.records = 1 + c.count%5
 	var b record.Builder
-	b.Reset(nil, record.NoProducer(0))
+	b.Reset(nil, record.Options{LeaderEpoch: record.NoLeaderEpoch, ProducerID: int64(1000 + p), ProducerEpoch: c.epochs[p], BaseSequence: c.next[p]})
+	// Unless the answer says otherwise, the outcome is unknown and a new epoch begins.
+	f.sequence, c.next[p] = c.next[p]+f.records, 0
+	c.epochs[p]++
 	for range f.records {
 		b.Append(1_735_689_600_000+int64(c.now)/1e6, nil, fmt.Appendf(nil, "%d of %d, and some more to fill segments", c.count, p), nil)
 	}
@@ -276,6 +282,8 @@ func (c *producer) answered(ev *edge.Event) {
 		}
 		c.acked += int64(f.records)
 		c.k.checker.Acked(testTopic, int32(p), r.BaseOffset, f.records, true, c.now)
+		c.next[p] = f.sequence
+		c.epochs[p]--
 		*f = flight{until: c.now.Add(testPause)}
 	}
 }

@@ -50,6 +50,8 @@ type Config struct {
 	// FlushBeforeAck says that flush.messages is 1: then all that counts towards
 	// the high watermark must be on stable storage.
 	FlushBeforeAck bool
+	// ProducersExpire says that the run is longer than producer.id.expiration.ms.
+	ProducersExpire bool
 	// SweepEvery is after how many events all partitions are looked at instead
 	// of the touched ones; 0 is SweepEveryDefault.
 	SweepEvery uint64

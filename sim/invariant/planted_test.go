@@ -1,6 +1,8 @@
 package invariant
 
 import (
+	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -324,6 +326,59 @@ func TestOneContent(t *testing.T) {
 	s.oneContent(n, s.l, seenBatch{base: 10, epoch: 6, delta: 3, crc: 78, used: true})
 	s.wroteBatches(n, s.l, make([]byte, 70))
 	s.expect(t, ruleOneContent, ruleOneContent, ruleOneContent)
+}
+
+func TestSequences(t *testing.T) {
+	batch := func(producer int64, epoch int16, from, to int32) storedBatch {
+		return storedBatch{producer: producer, producerEpoch: epoch, sequence: from, lastSequence: to}
+	}
+	tests := []struct {
+		name   string
+		stored []storedBatch
+		want   []rule
+	}{
+		{"contiguous", []storedBatch{batch(1, 0, 7, 9), batch(2, 0, 0, 0), batch(1, 0, 10, 10), batch(1, 1, 0, 3)}, nil},
+		{"wraps", []storedBatch{batch(1, 0, 7, math.MaxInt32), batch(1, 0, 0, 3)}, nil},
+		{"plain producers and markers", []storedBatch{batch(-1, -1, -1, -1), batch(1, 0, 0, 3), batch(1, 3, -1, -1), batch(1, 0, 4, 4)}, nil},
+		{"twice", []storedBatch{batch(1, 0, 0, 3), batch(1, 0, 0, 3)}, []rule{ruleSequences}},
+		{"a gap", []storedBatch{batch(1, 0, 0, 3), batch(1, 0, 5, 6)}, []rule{ruleSequences}},
+		{"a fenced epoch", []storedBatch{batch(1, 1, 0, 3), batch(1, 0, 4, 6)}, []rule{ruleSequences}},
+		{"a new epoch that does not begin at 0", []storedBatch{batch(1, 0, 0, 3), batch(1, 1, 4, 6)}, []rule{ruleSequences}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(nil)
+			s.sequences(s.l, &contentSide{name: "b1", stored: tt.stored})
+			s.expect(t, tt.want...)
+		})
+	}
+}
+
+func TestSameContents(t *testing.T) {
+	batch := func(base, next int64, crc uint32) storedBatch {
+		return storedBatch{base: base, next: next, crc: crc, producer: -1}
+	}
+	whole := []storedBatch{batch(0, 4, 1), batch(4, 6, 2), batch(6, 9, 3)}
+	tests := []struct {
+		name string
+		b    contentSide
+		want []rule
+	}{
+		{"equal", contentSide{mark: 9, stored: whole}, nil},
+		{"differs above its high watermark", contentSide{mark: 6, stored: []storedBatch{whole[0], whole[1], batch(6, 9, 4)}}, nil},
+		{"starts later", contentSide{start: 4, mark: 9, stored: whole[1:]}, nil},
+		{"another batch", contentSide{mark: 9, stored: []storedBatch{whole[0], batch(4, 6, 5), whole[2]}}, []rule{ruleSameContents}},
+		{"a wrong CRC", contentSide{mark: 4, stored: []storedBatch{{base: 0, next: 4, crc: 1, producer: -1, bad: true}}}, []rule{ruleSameContents, ruleSameContents}},
+		{"a hole", contentSide{mark: 9, stored: whole[:2], flaw: "the files end"}, []rule{ruleSameContents, ruleSameContents}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(nil)
+			tt.b.stored = slices.Clone(tt.b.stored)
+			s.sameContents(s.l, []contentSide{{mark: 9, stored: slices.Clone(whole)}, tt.b})
+			s.expect(t, tt.want...)
+		})
+	}
 }
 
 func TestViolationsAreBounded(t *testing.T) {

@@ -22,6 +22,7 @@ const (
 	ruleOneContent
 	ruleEpochCaches
 	ruleSameContents
+	ruleSequences
 	ruleAckCommitted
 	ruleAckReplicated
 	ruleGroupOffset
@@ -50,6 +51,7 @@ var ruleNames = [ruleCount]string{
 	ruleOneContent:         "one content per offset and leader epoch",
 	ruleEpochCaches:        "replicas agree on leader epochs below the high watermark",
 	ruleSameContents:       "replicas are identical below the high watermark",
+	ruleSequences:          "producers' epochs and sequences are contiguous in the log",
 	ruleAckCommitted:       "what was acked with acks=all is committed",
 	ruleAckReplicated:      "what was acked is on enough replicas",
 	ruleGroupOffset:        "a committed group offset is below the committed end",
