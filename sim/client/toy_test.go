@@ -36,6 +36,7 @@ type toy struct {
 	// Faults, in parts per thousand of produce and other requests.
 	dropBefore, dropAfter, errorsPer int
 	move                             int // leaders moved
+	batchMax                         int // larger batches are refused; 0 is none
 	down                             map[int]bool
 	steps                            int
 }
@@ -367,6 +368,8 @@ func (w *toy) produce(id edge.ConnID, c *toyConn, h *wire.RequestHeader, body []
 				if w.rng.IntN(2) == 0 {
 					a.CurrentLeader.LeaderID, a.CurrentLeader.LeaderEpoch = p.leader, p.epoch
 				}
+			case w.batchMax > 0 && len(t.Partitions[k].Records) > w.batchMax:
+				a.ErrorCode = codeMessageTooLarge
 			case w.chance(w.errorsPer):
 				a.ErrorCode = []int16{codeRequestTimedOut, 19, codeNotEnoughReplicasAfter}[w.rng.IntN(3)]
 				if a.ErrorCode != 19 && w.rng.IntN(2) == 0 {
