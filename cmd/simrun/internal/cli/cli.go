@@ -42,6 +42,7 @@ type App struct {
 
 	color  bool // of stdout
 	status int
+	unsaid error // the first failure to write to stdout
 	stop   *interrupt
 }
 
@@ -57,7 +58,24 @@ func (a *App) Main(args []string) int {
 		a.complain(err)
 		return exitInput
 	}
+	if a.unsaid != nil {
+		a.complain(fmt.Errorf("print to stdout: %w", a.unsaid))
+		return exitInput
+	}
 	return a.status
+}
+
+// print writes to stdout. A result that nobody could read is an error, which
+// Main reports.
+func (a *App) print(format string, args ...any) {
+	if _, err := fmt.Fprintf(a.Stdout, format, args...); err != nil && a.unsaid == nil {
+		a.unsaid = err
+	}
+}
+
+// warn writes to stderr; if that fails there is nobody left to be told.
+func (a *App) warn(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.Stderr, format, args...)
 }
 
 // errComplained says that everything about an error has been printed.
@@ -70,9 +88,9 @@ func (a *App) complain(err error) {
 	switch {
 	case errors.Is(err, errComplained):
 	case errors.As(err, &inFile):
-		fmt.Fprintln(a.Stderr, err)
+		a.warn("%v\n", err)
 	default:
-		fmt.Fprintf(a.Stderr, "simrun: %v\n", err)
+		a.warn("simrun: %v\n", err)
 	}
 }
 

@@ -33,7 +33,7 @@ func watchInterrupt(stderr io.Writer) *interrupt {
 			}
 			i.number.Store(int32(number))
 			close(i.first)
-			fmt.Fprintln(stderr, "\nsimrun: stopping; once more to end at once")
+			_, _ = fmt.Fprintln(stderr, "\nsimrun: stopping; once more to end at once")
 		}
 	}()
 	return i

@@ -112,7 +112,7 @@ func (a *App) execute(j *job, w watcher) (out *Outcome, err error) {
 	if c, ok := err.(*crash); ok {
 		r := failedResult(j, reports.Fail, fmt.Sprintf("%v; this is a bug of the simulator, please report it with the command below", c))
 		r.Scenario = s.Name
-		fmt.Fprintf(a.Stderr, "simrun: %v (%s)\n%s", c, j.Replay, c.stack)
+		a.warn("simrun: %v (%s)\n%s", c, j.Replay, c.stack)
 		out, err = &Outcome{Result: r}, nil
 	}
 	if err != nil {

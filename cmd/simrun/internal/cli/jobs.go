@@ -129,7 +129,7 @@ func (a *App) attemptIn(j *job, maxProcs int, progress func(childProgress)) *att
 		why := fmt.Sprintf("the process of this run ended without a result (%v); was it killed, or out of memory?", p.cmd.ProcessState)
 		if text := bytes.TrimSpace(p.stderr.kept); len(text) > 0 {
 			why += " It said: " + firstLine(string(text))
-			fmt.Fprintf(a.Stderr, "%s\n", text)
+			a.warn("%s\n", text)
 		}
 		t.done = &childDone{Result: failedResult(j, reports.Inconclusive, why)}
 		t.process, t.lost = nil, true

@@ -20,7 +20,7 @@ func (a *App) validateCommand() *cobra.Command {
 					a.complain(err)
 					a.status = exitInput
 				} else if !quiet {
-					fmt.Fprintf(a.Stdout, "%s: valid\n", name)
+					a.print("%s: valid\n", name)
 				}
 			}
 			return nil
@@ -46,7 +46,9 @@ func (a *App) listCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(table, "%s\t%s\n", name, s.Description)
+				if _, err := fmt.Fprintf(table, "%s\t%s\n", name, s.Description); err != nil {
+					return err
+				}
 			}
 			return table.Flush()
 		},

@@ -31,9 +31,7 @@ func (p *printer) add(j *job, f finished) {
 		p.judged++
 		p.summary.Add(r)
 		p.partial = p.partial || r.Partial
-		if err := p.print(j, f); err != nil {
-			f.err = errors.Join(f.err, fmt.Errorf("print the result: %w", err))
-		}
+		f.err = errors.Join(f.err, p.print(j, f))
 		if p.runs > 1 && p.flags.out != "" {
 			p.all = append(p.all, r)
 		}
@@ -52,8 +50,8 @@ func (p *printer) print(j *job, f finished) error {
 		if err != nil {
 			return err
 		}
-		_, err = p.app.Stdout.Write(line)
-		return err
+		p.app.print("%s", line)
+		return nil
 	case r.Verdict == reports.Pass && !r.Partial && (p.flags.quiet || p.runs > 1):
 		text = reports.Line(r, p.app.color)
 	default:
@@ -62,8 +60,8 @@ func (p *printer) print(j *job, f finished) error {
 	if f.note != "" {
 		text += f.note + "\n"
 	}
-	_, err := fmt.Fprint(p.app.Stdout, text)
-	return err
+	p.app.print("%s", text)
+	return nil
 }
 
 // whereabouts says where the report is, or how to get it.
@@ -81,10 +79,10 @@ func (p *printer) whereabouts(j *job, f finished) string {
 // how many runs were never begun.
 func (p *printer) close(left int) int {
 	if p.flags.format != "json" && p.runs > 1 {
-		fmt.Fprintf(p.app.Stdout, "\n%s", p.summary.Text(p.app.color))
+		p.app.print("\n%s", p.summary.Text(p.app.color))
 	}
 	if left > 0 {
-		fmt.Fprintf(p.app.Stderr, "simrun: interrupted: %d of %d runs were never begun\n", left, p.runs)
+		p.app.warn("simrun: interrupted: %d of %d runs were never begun\n", left, p.runs)
 	}
 	if len(p.all) > 0 {
 		if err := p.writeJUnit(); err != nil {

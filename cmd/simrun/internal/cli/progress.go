@@ -52,11 +52,11 @@ func (d *display) watch(index int) func(childProgress) {
 			VirtualSeconds: p.Virtual.Seconds(), TotalSeconds: p.Total.Seconds(), CPUSeconds: p.CPUSeconds, Acked: p.Acked,
 		})
 		if d.inPlace {
-			fmt.Fprintf(d.w, "\r%s\x1b[K", line)
+			_, _ = fmt.Fprintf(d.w, "\r%s\x1b[K", line) // as warn
 			d.shown = true
 			return
 		}
-		fmt.Fprintln(d.w, line)
+		_, _ = fmt.Fprintln(d.w, line)
 	}
 }
 
@@ -65,7 +65,7 @@ func (d *display) clear() {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if d.shown {
-		fmt.Fprint(d.w, "\r\x1b[K")
+		_, _ = fmt.Fprint(d.w, "\r\x1b[K")
 		d.shown = false
 	}
 }
