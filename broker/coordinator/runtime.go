@@ -66,7 +66,7 @@ type Machine[W any] interface {
 	Decided(c *step.Context, shard int32, w *W, code int16, unknown bool)
 	// Landed says, just before a shard's Decided or long after it if that was a
 	// timeout, that the write is not in flight any more. Unloading spares it.
-	Landed(shard int32, w *W)
+	Landed(c *step.Context, shard int32, w *W)
 }
 
 // State is where a shard stands. Legal transitions:

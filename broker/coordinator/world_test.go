@@ -173,7 +173,9 @@ func (w *world) Decided(_ *step.Context, shard int32, want *string, code int16, 
 	w.lines = append(w.lines, line)
 }
 
-func (w *world) Landed(shard int32, want *string) { w.printf("%d landed %s", shard, *want) }
+func (w *world) Landed(_ *step.Context, shard int32, want *string) {
+	w.printf("%d landed %s", shard, *want)
+}
 
 func (w *world) show() {
 	for _, i := range w.r.Shards(nil) {

@@ -64,12 +64,13 @@ func (r *Records) Delete(key Encoder) {
 	r.spans = append(r.spans, s)
 }
 
-func (r *Records) at(i int) (key, value []byte) {
+// At returns a record; it is valid until the collection changes.
+func (r *Records) At(i int) Record {
 	s := &r.spans[i]
 	if s.tombstone {
-		return r.arena[s.from:s.key], nil
+		return Record{Key: r.arena[s.from:s.key]}
 	}
-	return r.arena[s.from:s.key], r.arena[s.key:s.to:s.to]
+	return Record{Key: r.arena[s.from:s.key], Value: r.arena[s.key:s.to:s.to]}
 }
 
 // Write appends the records to an active shard's log as one batch. Every call
@@ -98,16 +99,16 @@ func (r *Runtime[W]) Full(index int32) bool {
 func (r *Runtime[W]) encode(c *step.Context, records *Records) *edge.Buffer {
 	size := record.HeaderBytes
 	for i := range records.spans {
-		key, value := records.at(i)
-		size += record.RecordBytes(int32(i), 0, key, value, nil)
+		rec := records.At(i)
+		size += record.RecordBytes(int32(i), 0, rec.Key, rec.Value, nil)
 	}
 	buf := c.Buffers.Get(size)
 	opts := record.NoProducer(record.None)
 	opts.BaseTimestamp = int64(c.Wall)
 	r.builder.Reset(buf.Bytes(), opts)
 	for i := range records.spans {
-		key, value := records.at(i)
-		r.builder.Append(int64(c.Wall), key, value, nil)
+		rec := records.At(i)
+		r.builder.Append(int64(c.Wall), rec.Key, rec.Value, nil)
 	}
 	if batch := r.builder.Finish(); len(batch) != size {
 		panic(fmt.Sprintf("coordinator: batch of %d bytes, %d expected", len(batch), size))
@@ -144,7 +145,7 @@ func (r *Runtime[W]) decided(c *step.Context, s *shard[W], res *partition.Intern
 		}
 	}
 	w.batch.Release()
-	r.machine.Landed(s.index, &w.want)
+	r.machine.Landed(c, s.index, &w.want)
 	switch {
 	case w.told:
 	case res.Error == errNone:

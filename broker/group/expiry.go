@@ -6,6 +6,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // expireRecordsMax bounds the tombstones of one batch.
@@ -126,5 +127,27 @@ func (m *Manager) deleteTopics(c *step.Context, s *shard, gone map[string]bool) 
 		if m.records.Len() > 0 {
 			m.write(c, s, g, op{kind: opExpire})
 		}
+	}
+}
+
+// sweepCommit forgets what was committed for a topic that has been deleted while
+// the commit was in flight, so that deleteTopics could not see it.
+func (m *Manager) sweepCommit(c *step.Context, s *shard, g *group, resp *kmsg.OffsetCommitResponse) {
+	m.records.Reset()
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		now := m.image.Topic(t.Topic)
+		if now != nil && !anotherTopic(now.ID, t.TopicID) {
+			continue
+		}
+		for k := range t.Partitions {
+			at := topicPartition{t.Topic, t.Partitions[k].Partition}
+			if entry, ok := s.store.offset(g.id, at); ok && (now == nil || anotherTopic(now.ID, entry.topicID)) {
+				deleteOffset(&m.records, g.id, at)
+			}
+		}
+	}
+	if m.records.Len() > 0 {
+		m.write(c, s, g, op{kind: opExpire})
 	}
 }

@@ -24,6 +24,7 @@ const (
 	opReplace                   // a static member that came back to a stable group
 	opEmpty                     // the group has emptied; perhaps a LeaveGroup waits
 	opExpire                    // offsets or groups that are no more
+	opDelete                    // DeleteGroups
 )
 
 // op is what waits for a write.
@@ -35,6 +36,8 @@ type op struct {
 	leave      *kmsg.LeaveGroupResponse
 	generation int32
 	replaced   *replaced
+	deletion   *deletion
+	index      int // of the group in the deletion
 }
 
 // Loading begins a shard's state anew.
@@ -141,13 +144,19 @@ func (m *Manager) Decided(c *step.Context, index int32, w *op, code int16, unkno
 		m.emptyDecided(c, w, code)
 	case opExpire:
 		m.expireDecided(c, index, g)
+	case opDelete:
+		m.expireDecided(c, index, g)
+		m.deletionDecided(c, w.deletion, w.index, code)
 	}
 }
 
 // Landed counts the writes of a group that are in flight.
-func (m *Manager) Landed(_ int32, w *op) {
+func (m *Manager) Landed(c *step.Context, index int32, w *op) {
 	if g := m.groups[w.group]; g != nil {
 		g.writes--
+		if w.kind == opCommit {
+			m.sweepCommit(c, m.shards[index], g, w.commit)
+		}
 	}
 }
 

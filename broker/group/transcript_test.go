@@ -173,6 +173,21 @@ func (s *script) request(t *testing.T) {
 		req = s.commitRequest(group, member)
 	case "fetch":
 		req = s.fetchRequest(group)
+	case "describe":
+		r := kmsg.NewPtrDescribeGroupsRequest()
+		r.SetVersion(s.version(6))
+		r.Groups = strings.Split(group, ",")
+		req = r
+	case "list":
+		r := kmsg.NewPtrListGroupsRequest()
+		r.SetVersion(s.version(5))
+		r.StatesFilter, r.TypesFilter = strings.Fields(s.text("states", "")), strings.Fields(s.text("types", ""))
+		req = r
+	case "delete":
+		r := kmsg.NewPtrDeleteGroupsRequest()
+		r.SetVersion(s.version(2))
+		r.Groups = strings.Split(group, ",")
+		req = r
 	default:
 		t.Fatalf("unknown command %q", s.d.Cmd)
 	}
@@ -315,6 +330,8 @@ func (s *script) answer(id conn.RequestID, _ kmsg.Request, resp kmsg.Response) {
 		}
 	case *kmsg.OffsetFetchResponse:
 		s.answerFetch(id, r)
+	default:
+		s.answerAdmin(id, resp)
 	}
 }
 
@@ -334,6 +351,29 @@ func (s *script) answerFetch(id conn.RequestID, r *kmsg.OffsetFetchResponse) {
 				s.printf("  %s%s-%d %d epoch=%d %q %s", t.Topic, strings.TrimRight(string(t.TopicID[:]), "\x00"), p.Partition,
 					p.Offset, p.LeaderEpoch, or(p.Metadata, "null"), code(p.ErrorCode))
 			}
+		}
+	}
+}
+
+func (s *script) answerAdmin(id conn.RequestID, resp kmsg.Response) {
+	switch r := resp.(type) {
+	case *kmsg.DescribeGroupsResponse:
+		for _, g := range r.Groups {
+			line := fmt.Sprintf("#%d describe %s %s state=%s type=%s protocol=%s", id, g.Group, code(g.ErrorCode), g.State, g.ProtocolType, g.Protocol)
+			for _, m := range g.Members {
+				line += fmt.Sprintf(" %s/%s/%s/%s/%s=%s", m.MemberID, or(m.InstanceID, "-"), m.ClientID, m.ClientHost, m.ProtocolMetadata, m.MemberAssignment)
+			}
+			s.lines = append(s.lines, line)
+		}
+	case *kmsg.ListGroupsResponse:
+		line := fmt.Sprintf("#%d list %s", id, code(r.ErrorCode))
+		for _, g := range r.Groups {
+			line += fmt.Sprintf(" %s/%s/%s/%s", g.Group, g.ProtocolType, g.GroupState, g.GroupType)
+		}
+		s.lines = append(s.lines, line)
+	case *kmsg.DeleteGroupsResponse:
+		for _, g := range r.Groups {
+			s.printf("#%d delete %s %s", id, g.Group, code(g.ErrorCode))
 		}
 	}
 }

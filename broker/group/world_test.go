@@ -216,6 +216,12 @@ func (w *world) send(client string, req kmsg.Request) conn.RequestID {
 		w.m.LeaveGroup(c, r)
 	case *kmsg.SyncGroupRequest:
 		w.m.SyncGroup(c, r)
+	case *kmsg.DescribeGroupsRequest:
+		w.m.DescribeGroups(c, r)
+	case *kmsg.ListGroupsRequest:
+		w.m.ListGroups(c, r)
+	case *kmsg.DeleteGroupsRequest:
+		w.m.DeleteGroups(c, r)
 	}
 	id := w.lastID
 	w.settle()
