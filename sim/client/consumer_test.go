@@ -153,7 +153,7 @@ func TestConsumerGroup(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newToy(rapid.Uint64().Draw(t, "seed"), 3)
 		w.topic("orders", rapid.IntRange(1, 6).Draw(t, "partitions"))
-		p := testProducer(w, newLedger(t), Load{Kind: ConstantRate, Rate: Rate{300, time.Second}, End: clock.Instant(15 * time.Second)}, nil)
+		p := testProducer(w, newLedger(t), Load{Kind: ConstantRate, Rate: Rate{100, time.Second}, End: clock.Instant(15 * time.Second)}, nil)
 		w.dropBefore = rapid.IntRange(0, 10).Draw(t, "drop before")
 		w.dropAfter = rapid.IntRange(0, 5).Draw(t, "drop after")
 		w.move = rapid.IntRange(0, 2).Draw(t, "move")

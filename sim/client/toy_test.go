@@ -69,6 +69,8 @@ type toyConn struct {
 	machine, broker int
 	open            bool
 	last            [2]clock.Instant // arrivals are in order, each way
+	busy            bool             // a request is being served: the next ones wait
+	backlog         [][]byte
 }
 
 type toyEvent struct {
@@ -169,10 +171,22 @@ func (w *toy) run(until clock.Instant, done func() bool) bool {
 			}
 			w.step(e.machine, &e.ev)
 		} else if c := w.conns[e.conn-1]; c.open && !w.down[c.broker] {
-			w.serve(e.conn, c, e.request)
+			c.backlog = append(c.backlog, e.request)
+			w.next(e.conn, c)
 		}
 	}
 	return true
+}
+
+// next serves a connection's next request once the one before is answered, as a
+// broker does, which mutes the connection meanwhile.
+func (w *toy) next(id edge.ConnID, c *toyConn) {
+	for !c.busy && c.open && len(c.backlog) > 0 {
+		r := c.backlog[0]
+		c.backlog = c.backlog[1:]
+		c.busy = true
+		w.serve(id, c, r)
+	}
 }
 
 const toyWall = 1_700_000_000_000
@@ -226,6 +240,8 @@ func (w *toy) reply(id edge.ConnID, frame []byte) {
 	c := w.conns[id-1]
 	c.last[1] = max(c.last[1], w.now.Add(w.delay()))
 	w.push(toyEvent{at: c.last[1], machine: c.machine, conn: id, ev: edge.Event{Kind: edge.EventFrame, Conn: id, Frame: edge.NewBuffer(frame[4:])}})
+	c.busy = false
+	w.push(toyEvent{at: w.now, call: func() { w.next(id, c) }})
 }
 
 func (w *toy) cut(id edge.ConnID) {
@@ -387,6 +403,8 @@ func (w *toy) produce(id edge.ConnID, c *toyConn, h *wire.RequestHeader, body []
 	}
 	if req.Acks != 0 {
 		w.reply(id, wire.AppendResponse(nil, h.CorrelationID, &resp))
+	} else {
+		c.busy = false
 	}
 }
 
