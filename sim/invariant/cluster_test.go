@@ -3,6 +3,7 @@ package invariant
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -48,11 +49,12 @@ type plan struct {
 	minISR    int64
 	timelines []sim.Timeline
 	observers func(*cluster) []sim.Observer
+	trace     io.Writer
 }
 
 func newCluster(p plan) *cluster {
 	k := &cluster{min: p.minISR}
-	cfg := sim.Config{Seed: p.seed, Start: 1_735_689_600_000, Timelines: p.timelines}
+	cfg := sim.Config{Seed: p.seed, Start: 1_735_689_600_000, Timelines: p.timelines, TraceTo: p.trace}
 	t := &cfg.Topology
 	t.Loopback = netsim.Link{Latency: netsim.Constant(20 * time.Microsecond)}
 	t.SameZone = netsim.Link{Latency: netsim.Uniform(200*time.Microsecond, 400*time.Microsecond)}
@@ -399,5 +401,5 @@ func testSeeds() uint64 {
 	if n, err := strconv.ParseUint(os.Getenv("WINDTUNNEL_SEEDS"), 10, 32); err == nil {
 		return n
 	}
-	return 3
+	return 2
 }

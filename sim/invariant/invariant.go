@@ -13,6 +13,10 @@
 // it still leads what it has lost in a crash, and serves nobody. The committed
 // end of a partition is the highest high watermark that an acting leader has
 // reached; an unclean election resets it.
+//
+// Liveness is not asserted: a replica that never catches up breaks none of these
+// rules. Nor are transactions (last stable offset, markers) and the generations
+// of groups, which nodes do not show.
 package invariant
 
 import (
