@@ -177,6 +177,8 @@ func (c *Consumer) Step(ev *edge.Event, out *edge.Effects) {
 		c.meta.maintain()
 		c.followMetadata()
 		c.run()
+	}
+	if c.app != appClosed {
 		c.meta.maintain()
 	}
 	if c.shutdown && c.app == appClosed {

@@ -196,6 +196,9 @@ func (w *toy) step(machine int, ev *edge.Event) {
 	w.out.Reset()
 	w.machines[machine].Step(ev, &w.out)
 	w.wakes[machine] = w.out.Wake
+	if w.trace != nil {
+		w.traced(machine)
+	}
 	for i := range w.out.Sends {
 		w.sent(&w.out.Sends[i])
 	}
@@ -213,6 +216,24 @@ func (w *toy) step(machine int, ev *edge.Event) {
 	}
 	for _, c := range w.out.Close {
 		w.conns[c-1].open = false
+	}
+}
+
+// traced writes a line for everything that a machine has asked for.
+func (w *toy) traced(machine int) {
+	line := func(format string, args ...any) {
+		w.trace(fmt.Sprintf("%9.3fms %d: ", float64(w.now)/1e6, machine) + fmt.Sprintf(format, args...))
+	}
+	for i := range w.out.Sends {
+		s := &w.out.Sends[i]
+		key, version := int16(binary.BigEndian.Uint16(s.Head[4:])), binary.BigEndian.Uint16(s.Head[6:])
+		line("%s v%d to broker-%d, %d bytes", kmsg.NameForKey(key), version, w.conns[s.Conn-1].broker, binary.BigEndian.Uint32(s.Head))
+	}
+	for _, d := range w.out.Dials {
+		line("dial %s:%d", d.Host, d.Port)
+	}
+	for _, c := range w.out.Close {
+		line("close the connection to broker-%d", w.conns[c-1].broker)
 	}
 }
 
