@@ -190,7 +190,9 @@ func nullableBytes(b []byte) int {
 
 func appendRecord(dst []byte, offsetDelta int32, timestampDelta int64, key, value []byte, headers []Header) []byte {
 	n := recordBodyBytes(offsetDelta, timestampDelta, key, value, headers)
-	dst = slices.Grow(dst, n+varint32BytesMax)
+	// Exactly what is needed: a destination that was sized with RecordBytes must
+	// not be left behind for a larger one.
+	dst = slices.Grow(dst, varint32Bytes(int32(n))+n)
 	dst = appendVarint32(dst, int32(n))
 	dst = append(dst, 0)
 	dst = appendVarint64(dst, timestampDelta)
