@@ -327,7 +327,7 @@ func (w *World) perform(now clock.Instant, h *host, e *edge.Effects) {
 	if len(e.Sends)+len(e.Dials)+len(e.Close) > 0 {
 		for i := range e.Sends {
 			w.net.Send(now, h.id, &e.Sends[i])
-			e.GiveBack(e.Sends[i].Head)
+			e.GiveBackSend(&e.Sends[i])
 		}
 		for i := range e.Dials {
 			w.net.Dial(now, h.id, e.Dials[i])

@@ -62,8 +62,7 @@ func (d *Data) AnswerFetch(c *step.Context, f *partition.Fetch) {
 	e := fetchEncoder{version: f.Version, flexible: f.Version >= 12}
 	e.head = d.Responder.ResponseHead(f.Request, c.Out.Head())
 	if len(f.Records) > 0 {
-		e.body = make([]edge.Slice, 0, len(f.Records))
-		e.pieces = make([]int32, 0, len(f.Records))
+		e.body, e.pieces = c.Out.Body()
 	}
 	e.response(f, d.endpoints)
 	d.Responder.RespondEncoded(c, f.Request, edge.Send{Head: e.head, Body: e.body, Pieces: e.pieces})

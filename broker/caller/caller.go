@@ -37,7 +37,7 @@ type Call struct {
 	Channel Channel
 	Key     int16
 	Version int16
-	Body    []byte // the encoded request without its header; owned by the caller from now on
+	Body    []byte // the encoded request without its header; read during Send only
 	Token   edge.Token
 	Timeout time.Duration // from now to the reply; the connection is closed when it passes. Zero: request.timeout.ms
 	OneWay  bool          // no reply is expected nor reported (raft messages)

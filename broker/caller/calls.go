@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -156,6 +157,7 @@ func (k *Caller) Send(c *step.Context, call Call) {
 		k.fail(&call, Disconnected)
 		return
 	}
+	call.Body = slices.Clone(call.Body)
 	l.queued = append(l.queued, queuedCall{call, deadline})
 	k.connect(c, l)
 }

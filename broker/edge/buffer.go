@@ -1,6 +1,9 @@
 package edge
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // Buffer holds bytes that travel: a frame, a stretch of a log. Once handed over
 // it is immutable and may be shared.
@@ -54,37 +57,53 @@ func (b *Buffer) Release() {
 const (
 	minClassBits = 8  // 256 B
 	maxClassBits = 22 // 4 MiB; larger buffers are left to the garbage collector
-	// freePerClassBytes bounds what a pool keeps of one size class.
+	// classes counts the size classes: four to each doubling, so that a buffer is
+	// at most a quarter larger than what it holds.
+	classes = 4*(maxClassBits-minClassBits) + 1
+	// freePerClassBytes and freeBytesMax bound what a pool keeps of one size
+	// class and of all together.
 	freePerClassBytes = 8 << 20
+	freeBytesMax      = 32 << 20
 )
 
-// Pool reuses buffers in power-of-two size classes, last in, first out.
+// Pool reuses buffers in size classes, last in, first out.
 type Pool struct {
-	free [maxClassBits + 1][]*Buffer
+	free  [classes][]*Buffer
+	bytes int // of all lists
+}
+
+// sizeClass returns the class for n bytes, and how many bytes its buffers have.
+func sizeClass(n int) (class, size int) {
+	if n <= 1<<minClassBits {
+		return 0, 1 << minClassBits
+	}
+	top := bits.Len(uint(n-1)) - 1
+	quarter := (n - 1 - 1<<top) >> (top - 2)
+	return 4*(top-minClassBits) + quarter + 1, 1<<top + (quarter+1)<<(top-2)
 }
 
 // Get returns a buffer of n bytes with unspecified contents and one owner.
 func (p *Pool) Get(n int) *Buffer {
-	class := int8(minClassBits)
-	for 1<<class < n {
-		class++
-	}
-	if class > maxClassBits {
+	if n > 1<<maxClassBits {
 		return NewBuffer(make([]byte, n))
 	}
+	class, size := sizeClass(n)
 	if list := p.free[class]; len(list) > 0 {
 		b := list[len(list)-1]
 		p.free[class] = list[:len(list)-1]
+		p.bytes -= size
 		b.data = b.data[:n]
 		b.refs = 1
 		return b
 	}
-	return &Buffer{data: make([]byte, n, 1<<class), refs: 1, class: class, pool: p}
+	return &Buffer{data: make([]byte, n, size), refs: 1, class: int8(class), pool: p}
 }
 
 func (p *Pool) put(b *Buffer) {
-	if len(p.free[b.class])<<b.class >= freePerClassBytes {
+	size := cap(b.data)
+	if len(p.free[b.class])*size >= freePerClassBytes || p.bytes+size > freeBytesMax {
 		return
 	}
+	p.bytes += size
 	p.free[b.class] = append(p.free[b.class], b)
 }

@@ -91,13 +91,17 @@ type Effects struct {
 	Stopped bool
 	Logs    []LogLine
 
-	heads [][]byte
+	heads  [][]byte
+	bodies [][]Slice
+	pieces [][]int32
 }
 
-// headsMax bounds the heads that are kept for reuse, headBytesMax each of them.
+// headsMax bounds the heads that are kept for reuse, and the bodies;
+// headBytesMax and bodySlicesMax each of them.
 const (
-	headsMax     = 256
-	headBytesMax = 64 << 10
+	headsMax      = 256
+	headBytesMax  = 64 << 10
+	bodySlicesMax = 4 << 10
 )
 
 // Head returns an empty slice to encode a Send's Head into.
@@ -115,6 +119,28 @@ func (e *Effects) GiveBack(head []byte) {
 	if len(e.heads) < headsMax && cap(head) <= headBytesMax {
 		e.heads = append(e.heads, head)
 	}
+}
+
+// Body returns empty slices to put a Send's Body and Pieces into.
+func (e *Effects) Body() ([]Slice, []int32) {
+	n := len(e.bodies)
+	if n == 0 {
+		return make([]Slice, 0, 8), make([]int32, 0, 8)
+	}
+	body, pieces := e.bodies[n-1], e.pieces[n-1]
+	e.bodies, e.pieces = e.bodies[:n-1], e.pieces[:n-1]
+	return body[:0], pieces[:0]
+}
+
+// GiveBackSend takes the memory of a Send that the host has copied or written,
+// for reuse. Its buffers have been released.
+func (e *Effects) GiveBackSend(s *Send) {
+	e.GiveBack(s.Head)
+	if cap(s.Body) > 0 && cap(s.Pieces) > 0 && cap(s.Body) <= bodySlicesMax && len(e.bodies) < headsMax {
+		clear(s.Body)
+		e.bodies, e.pieces = append(e.bodies, s.Body[:0]), append(e.pieces, s.Pieces[:0])
+	}
+	*s = Send{}
 }
 
 // Reset empties the effects and keeps the memory.

@@ -40,6 +40,7 @@ type fetcher struct {
 	backoff    clock.Instant
 
 	req  wire.FetchRequest
+	body []byte // of the last request, encoded
 	resp wire.FetchResponse
 }
 
@@ -112,9 +113,10 @@ func (m *Manager) fetchNext(c *step.Context, f *fetcher) {
 	}
 	f.inFlight = true
 	f.generation++
+	f.body = f.req.AppendTo(f.body[:0])
 	m.sender.Send(c, caller.Call{
 		To: f.leader, Channel: caller.ChannelFetch, Key: wire.KeyFetch, Version: replicaFetchVersion,
-		Body:    f.req.AppendTo(nil),
+		Body:    f.body,
 		Token:   edge.Token{Owner: step.OwnerFetcher, Kind: tokenFetch, A: f.generation, B: uint64(f.leader)},
 		Timeout: time.Duration(m.cfg.ReplicaSocketTimeoutMillis) * time.Millisecond,
 	})

@@ -185,6 +185,7 @@ func (n *node) flow() {
 
 // Send implements caller.Sender.
 func (n *node) Send(_ *step.Context, call caller.Call) {
+	call.Body = slices.Clone(call.Body)
 	n.w.messages = append(n.w.messages, &message{from: n.id, to: call.To, call: call, boot: n.boot})
 }
 

@@ -32,8 +32,9 @@ func (a ID) less(b ID) bool {
 }
 
 type entry struct {
-	at clock.Instant
-	id ID
+	at   clock.Instant
+	id   ID
+	slot int32 // of the table
 }
 
 func (a *entry) before(b *entry) bool {
@@ -45,36 +46,35 @@ func (a *entry) before(b *entry) bool {
 
 // Queue holds deadlines, at most one per ID. The zero value is ready.
 type Queue struct {
-	heap []entry
-	pos  map[ID]int
+	heap  []entry
+	table table
 }
 
 // Set makes id due at the instant, replacing an earlier setting.
 func (q *Queue) Set(id ID, at clock.Instant) {
-	if q.pos == nil {
-		q.pos = make(map[ID]int)
-	}
-	if i, ok := q.pos[id]; ok {
-		q.heap[i].at = at
-		q.down(q.up(i))
+	if i := q.table.find(id); i >= 0 {
+		if old := q.heap[i].at; old != at {
+			q.heap[i].at = at
+			q.fix(int(i))
+		}
 		return
 	}
-	q.heap = append(q.heap, entry{at, id})
-	q.pos[id] = len(q.heap) - 1
-	q.up(len(q.heap) - 1)
+	i := len(q.heap)
+	q.heap = append(q.heap, entry{at: at, id: id, slot: q.table.add(id, int32(i), q.heap)})
+	q.up(i)
 }
 
 // Cancel forgets id; it may be unknown.
 func (q *Queue) Cancel(id ID) {
-	if i, ok := q.pos[id]; ok {
-		q.remove(i)
+	if i := q.table.find(id); i >= 0 {
+		q.remove(int(i))
 	}
 }
 
 // Pending tells when id is due, if it is set.
 func (q *Queue) Pending(id ID) (clock.Instant, bool) {
-	i, ok := q.pos[id]
-	if !ok {
+	i := q.table.find(id)
+	if i < 0 {
 		return clock.Never, false
 	}
 	return q.heap[i].at, true
@@ -102,35 +102,54 @@ func (q *Queue) Pop(now clock.Instant) (ID, bool) {
 func (q *Queue) Len() int { return len(q.heap) }
 
 func (q *Queue) remove(i int) {
-	delete(q.pos, q.heap[i].id)
+	q.table.remove(q.heap[i].slot, q.heap)
 	last := len(q.heap) - 1
 	if i != last {
-		q.heap[i] = q.heap[last]
-		q.pos[q.heap[i].id] = i
+		q.put(i, q.heap[last])
 	}
 	q.heap = q.heap[:last]
 	if i != last {
-		q.down(q.up(i))
+		q.fix(i)
 	}
 }
 
-func (q *Queue) up(i int) int {
+// fix moves an entry whose instant has changed to where it belongs.
+func (q *Queue) fix(i int) {
+	if !q.up(i) {
+		q.down(i)
+	}
+}
+
+func (q *Queue) put(i int, e entry) {
+	q.heap[i] = e
+	q.table.slots[e.slot].heap = int32(i)
+}
+
+func (q *Queue) up(i int) (moved bool) {
+	e := q.heap[i]
+	start := i
 	for i > 0 {
 		p := (i - 1) / 4
-		if !q.heap[i].before(&q.heap[p]) {
+		if !e.before(&q.heap[p]) {
 			break
 		}
-		q.swap(i, p)
+		q.put(i, q.heap[p])
 		i = p
 	}
-	return i
+	if i == start {
+		return false
+	}
+	q.put(i, e)
+	return true
 }
 
 func (q *Queue) down(i int) {
+	e := q.heap[i]
+	start := i
 	for {
 		first, n := 4*i+1, len(q.heap)
 		if first >= n {
-			return
+			break
 		}
 		best := first
 		for c := first + 1; c < first+4 && c < n; c++ {
@@ -138,16 +157,13 @@ func (q *Queue) down(i int) {
 				best = c
 			}
 		}
-		if !q.heap[best].before(&q.heap[i]) {
-			return
+		if !q.heap[best].before(&e) {
+			break
 		}
-		q.swap(i, best)
+		q.put(i, q.heap[best])
 		i = best
 	}
-}
-
-func (q *Queue) swap(i, j int) {
-	q.heap[i], q.heap[j] = q.heap[j], q.heap[i]
-	q.pos[q.heap[i].id] = i
-	q.pos[q.heap[j].id] = j
+	if i != start {
+		q.put(i, e)
+	}
 }
