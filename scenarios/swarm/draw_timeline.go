@@ -1,0 +1,244 @@
+package swarm
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+)
+
+// earliest is when the first fault may begin; before it every group has formed.
+const earliest = 3 * time.Second
+
+// faultVerbs are the verbs of the vocabulary, the mildest first, since shrinking
+// goes that way. Those that take nodes down stand twice: they find the most.
+var faultVerbs = []string{
+	"reset_connections", "link", "pause", "kill", "partition", "power_loss", "zone_outage", "hold_rpc", "disk", "clock",
+	"rolling_restart", "move_leader", "kill", "partition", "power_loss", "pause",
+}
+
+func (d *drawer) timeline() {
+	for range d.number("events", 0, eventsMax) {
+		e := d.blank.Timeline[0]
+		e.Fault, e.Target = "", scenarios.Target{}
+		latest := d.s.Duration - quiet - time.Second
+		e.At = earliest + d.millis("at", 0, int((latest-earliest)/time.Millisecond))
+		e.For = d.millis("for", 1, int(min(20*time.Second, d.s.Duration-quiet-e.At)/time.Millisecond))
+		d.verb(&e, pick(d, "verb", faultVerbs...))
+		if !d.takesDown(&e) {
+			continue
+		}
+		d.s.Timeline = append(d.s.Timeline, e)
+		if e.Fault == "kill" && e.For > time.Second && e.Target.Kind == scenarios.TargetNodes && !d.often("replace disk", 4) {
+			d.replace(&e)
+		}
+	}
+}
+
+// replace gives the brokers that are down an empty disk before they come back.
+func (d *drawer) replace(down *scenarios.Event) {
+	lost := d.blank.Timeline[0]
+	lost.Fault, lost.Lose, lost.At = "disk", true, down.At+down.For/2
+	lost.Target = scenarios.Target{Kind: scenarios.TargetNodes}
+	for _, name := range down.Target.Nodes {
+		if strings.HasPrefix(name, "broker") {
+			lost.Target.Nodes = append(lost.Target.Nodes, name)
+		}
+	}
+	if len(lost.Target.Nodes) > 0 {
+		d.s.Timeline = append(d.s.Timeline, lost)
+	}
+}
+
+func (d *drawer) verb(e *scenarios.Event, verb string) {
+	e.Fault = verb
+	switch verb {
+	case "reset_connections":
+		e.For, e.Target = 0, d.target()
+	case "link":
+		d.link(e)
+	case "pause":
+		e.Target = d.target()
+	case "kill", "power_loss":
+		e.Target = d.target()
+		if !d.often("for good", 12) {
+			e.For, d.calm = 0, false
+		}
+		e.RestartAfter = e.For // as Load leaves it
+	case "partition":
+		d.partition(e)
+	case "zone_outage":
+		e.Target = scenarios.Target{Kind: scenarios.TargetZone, Zone: pick(d, "zone", d.s.Cluster.Zones...)}
+		e.Mode = pick(d, "mode", "power_loss", "network", "kill")
+	case "hold_rpc":
+		e.API = pick(d, "api", "Fetch", "Produce", "AlterPartition", "BrokerHeartbeat", "OffsetForLeaderEpoch", "BrokerRegistration")
+		e.From, e.To = d.target(), d.target()
+	case "disk":
+		d.disk(e)
+	case "clock":
+		e.Target = d.target()
+		if e.For, e.Bump = 0, d.millis("bump", -30_000, 30_000); e.Bump == 0 {
+			e.Bump = time.Millisecond
+		}
+	case "rolling_restart":
+		e.Fault, e.Operator, e.For = "", verb, 0
+		e.Gap = d.millis("gap", 0, 3000)
+	case "move_leader":
+		e.Fault, e.Operator, e.For = "", verb, 0
+		e.Partition = d.partitionName()
+		e.To = d.broker()
+	}
+}
+
+func (d *drawer) nodes() []string {
+	var out []string
+	for _, node := range d.s.Cluster.Nodes() {
+		out = append(out, node.Name)
+	}
+	return out
+}
+
+func (d *drawer) broker() scenarios.Target {
+	return scenarios.Target{Kind: scenarios.TargetNodes, Nodes: []string{fmt.Sprintf("broker-%d", d.number("broker", 1, d.brokers()))}}
+}
+
+func (d *drawer) partitionName() string {
+	topic := &d.s.Topics[d.number("event topic", 0, len(d.s.Topics)-1)]
+	return fmt.Sprintf("%s/%d", topic.Name, d.number("event partition", 0, int(topic.Partitions)-1))
+}
+
+// target draws any target that the vocabulary has and this cluster allows.
+func (d *drawer) target() scenarios.Target {
+	kind := pick(d, "target", scenarios.TargetNodes, scenarios.TargetLeaderOf, scenarios.TargetFollowerOf, scenarios.TargetOne,
+		scenarios.TargetActiveController, scenarios.TargetZone, scenarios.TargetRandom, scenarios.TargetCoordinatorOf,
+		scenarios.TargetMinority, scenarios.TargetMajority, scenarios.TargetPrimaries, scenarios.TargetBrokers,
+		scenarios.TargetControllers, scenarios.TargetAll)
+	t := scenarios.Target{Kind: kind}
+	switch kind {
+	case scenarios.TargetNodes:
+		for _, name := range d.nodes() {
+			if len(t.Nodes) == 0 || d.number("another", 0, 4) == 4 {
+				t.Nodes = append(t.Nodes, name)
+			}
+		}
+		skip := d.number("skip", 0, len(d.nodes())-1)
+		if len(t.Nodes) == 1 {
+			t.Nodes[0] = d.nodes()[skip]
+		}
+	case scenarios.TargetLeaderOf, scenarios.TargetFollowerOf:
+		topic := &d.s.Topics[d.number("event topic", 0, len(d.s.Topics)-1)]
+		t.Topic, t.Partition = topic.Name, int32(d.number("event partition", 0, int(topic.Partitions)-1))
+		if topic.ReplicationFactor == 1 {
+			t.Kind = scenarios.TargetLeaderOf
+		}
+	case scenarios.TargetZone:
+		t.Zone = pick(d, "zone", d.s.Cluster.Zones...)
+	case scenarios.TargetRandom:
+		t.Count = int64(d.number("count", 1, d.brokers()))
+	case scenarios.TargetCoordinatorOf:
+		if len(d.s.Workload.Consumers) == 0 {
+			return scenarios.Target{Kind: scenarios.TargetOne}
+		}
+		t.Group = d.s.Workload.Consumers[d.number("group", 0, len(d.s.Workload.Consumers)-1)].Group
+	case scenarios.TargetMinority:
+		if d.brokers() < 3 { // no minority of one or two
+			t.Kind = scenarios.TargetOne
+		}
+	}
+	return t
+}
+
+// sets draws two sets of zones, or of nodes, that have nothing in common.
+func (d *drawer) sets() [][]string {
+	names := d.s.Cluster.Zones
+	if len(names) < 2 || d.flip("sets of nodes") {
+		names = d.nodes() // at least a broker and a controller
+	}
+	out := [][]string{{names[0]}, {names[1]}}
+	for _, name := range names[2:] {
+		if side := d.number("side", 0, 2); side < 2 {
+			out[side] = append(out[side], name)
+		}
+	}
+	return out
+}
+
+func (d *drawer) partition(e *scenarios.Event) {
+	e.Direction = pick(d, "direction", "both", "to", "from")
+	points := len(d.s.Cluster.Zones)
+	if points == 1 {
+		points = d.brokers()
+	}
+	switch shape := pick(d, "shape", "", "isolate", "halves", "majority", "bridge", "majorities-ring"); {
+	case shape == "isolate":
+		e.Shape, e.Target = shape, d.target()
+	case shape == "halves" && points >= 2, shape != "" && points >= 3:
+		e.Shape, e.Direction = shape, "both"
+	default:
+		e.Between = d.sets()
+	}
+}
+
+func (d *drawer) link(e *scenarios.Event) {
+	if len(d.s.Cluster.Zones) > 1 && d.flip("between zones") {
+		first := d.number("first zone", 0, len(d.s.Cluster.Zones)-2)
+		e.Zones = []string{d.s.Cluster.Zones[first], d.s.Cluster.Zones[d.number("second zone", first+1, len(d.s.Cluster.Zones)-1)]}
+	} else {
+		e.Between = d.sets()
+	}
+	e.Latency, e.Jitter = d.millis("latency", 1, 500), d.millis("jitter", 0, 500)
+	e.Loss = scenarios.PPM(d.number("loss", 0, 20)) * 10_000
+	e.Duplicate = scenarios.PPM(d.number("duplicate", 0, 5)) * 10_000
+	e.Reorder = scenarios.PPM(d.number("reorder", 0, 5)) * 10_000
+	e.Bandwidth = pick[scenarios.Bandwidth](d, "link bandwidth", 0, 1e6, 100e3)
+}
+
+// disk damages data only on brokers: a quorum that has lost its own log has lost
+// the cluster, about which no configuration claims anything.
+func (d *drawer) disk(e *scenarios.Event) {
+	e.Target = d.target()
+	switch pick(d, "disk", "latency", "full", "error", "bitflip", "truncate") {
+	case "latency":
+		e.Latency = d.millis("disk latency", 1, 2000)
+	case "full":
+		e.Full = true
+	case "error":
+		e.Error = scenarios.PPM(d.number("disk error", 1, 100)) * 10_000
+	case "bitflip":
+		e.Target, e.BitFlip, e.For, d.calm = d.broker(), int64(d.number("bits", 1, 3)), 0, false
+	case "truncate":
+		e.Target, e.Truncate, e.For, d.calm = d.broker(), scenarios.Size(d.number("bytes", 1, 4096)), 0, false
+	}
+}
+
+// takesDown books the nodes that an event names and takes down; false if one of
+// them is down then already, which the loader refuses.
+func (d *drawer) takesDown(e *scenarios.Event) bool {
+	if !slices.Contains([]string{"zone_outage", "kill", "pause", "power_loss"}, e.Fault) {
+		return true
+	}
+	names := e.Target.Nodes
+	if e.Target.Kind == scenarios.TargetZone {
+		names = nil
+		for _, node := range d.s.Cluster.Nodes() {
+			if node.Zone == e.Target.Zone {
+				names = append(names, node.Name)
+			}
+		}
+	}
+	end := e.End()
+	if e.For == 0 {
+		end = d.s.Duration
+	}
+	for _, s := range d.down {
+		if slices.Contains(names, s.node) && s.from < end && e.At < s.to {
+			return false
+		}
+	}
+	for _, name := range names {
+		d.down = append(d.down, span{name, e.At, end})
+	}
+	return true
+}
