@@ -200,7 +200,9 @@ func (c *Checker) checkSplit(p *partitionState, r *run) {
 			c.split(p, r, open.from, uint64(open.to))
 			continue
 		}
-		if open.from != r.base || open.from > p.coldEnd {
+		// A batch that begins or ends at the watermark decides it: no other one can
+		// lie across, since a slot holds one batch.
+		if r.dup || open.from != r.base && open.from != r.end() {
 			kept = append(kept, open)
 		}
 	}

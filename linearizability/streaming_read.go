@@ -61,7 +61,7 @@ func (c *Checker) strictRead(p *partitionState, r *readerState, watermark int64,
 }
 
 // openWatermarksMax bounds the watermarks that wait for their slots to be seen.
-const openWatermarksMax = 1024
+const openWatermarksMax = 1 << 14
 
 // checkWatermark is C2 for one watermark: it must fall between two batches.
 func (c *Checker) checkWatermark(p *partitionState, watermark int64, event uint64) {

@@ -1,6 +1,9 @@
 package api
 
 import (
+	"strconv"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/group"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
@@ -54,7 +57,11 @@ func (s *Server) coordinator(c *step.Context, kind int8, key string) (*meta.Brok
 	}
 	topic := s.image.Topic(OffsetsTopic)
 	if topic == nil {
-		s.createTopic(c, OffsetsTopic, int32(s.cfg.OffsetsTopicPartitions), int16(s.cfg.OffsetsTopicReplicationFactor))
+		// Kafka compacts this topic. As long as compaction does not exist here,
+		// nothing of it may be deleted: a committed offset would go with it.
+		s.createTopic(c, OffsetsTopic, int32(s.cfg.OffsetsTopicPartitions), int16(s.cfg.OffsetsTopicReplicationFactor),
+			config.KV{Name: "retention.ms", Value: "-1"}, config.KV{Name: "retention.bytes", Value: "-1"},
+			config.KV{Name: "segment.bytes", Value: strconv.FormatInt(s.cfg.OffsetsTopicSegmentBytes, 10)})
 		return nil, kerr.CoordinatorNotAvailable.Code
 	}
 	p := topic.Partitions[group.PartitionFor(key, len(topic.Partitions))]

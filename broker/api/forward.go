@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/caller"
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
@@ -114,7 +115,7 @@ func (s *Server) forwarded(c *step.Context, r *caller.Reply) {
 
 // createTopic asks the controller for a topic that a client or a coordinator
 // needs, with -1 for the cluster's defaults. One request per topic at a time.
-func (s *Server) createTopic(c *step.Context, name string, partitions int32, replicationFactor int16) {
+func (s *Server) createTopic(c *step.Context, name string, partitions int32, replicationFactor int16, configs ...config.KV) {
 	const maxCreating = 100
 	if _, asked := s.creating[name]; asked || len(s.creating) >= maxCreating {
 		return
@@ -126,6 +127,11 @@ func (s *Server) createTopic(c *step.Context, name string, partitions int32, rep
 	req.TimeoutMillis = int32(s.cfg.RequestTimeoutMillis)
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = name, partitions, replicationFactor
+	for _, kv := range configs {
+		override := kmsg.NewCreateTopicsRequestTopicConfig()
+		override.Name, override.Value = kv.Name, kmsg.StringPtr(kv.Value)
+		t.Configs = append(t.Configs, override)
+	}
 	req.Topics = append(req.Topics, t)
 	s.sender.Send(c, caller.EncodeCall(caller.ActiveController, caller.ChannelForward, req,
 		edge.Token{Owner: step.OwnerForward, Kind: tokenCreateTopic, B: s.nextToken}))

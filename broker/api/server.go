@@ -43,6 +43,8 @@ func init() {
 		{12, 0, 4, func(s *Server, c *step.Context, r *conn.Request) { s.groups.Heartbeat(c, r) }},
 		{13, 0, 5, func(s *Server, c *step.Context, r *conn.Request) { s.groups.LeaveGroup(c, r) }},
 		{14, 0, 5, func(s *Server, c *step.Context, r *conn.Request) { s.groups.SyncGroup(c, r) }},
+		{15, 0, 6, func(s *Server, c *step.Context, r *conn.Request) { s.groups.DescribeGroups(c, r) }},
+		{16, 0, 5, func(s *Server, c *step.Context, r *conn.Request) { s.groups.ListGroups(c, r) }},
 		{18, 0, 5, (*Server).apiVersions},
 		{19, 2, 7, (*Server).forward},
 		{20, 1, 6, (*Server).forward},
@@ -50,6 +52,7 @@ func init() {
 		{23, 2, 4, func(s *Server, c *step.Context, r *conn.Request) { s.data.OffsetForLeaderEpoch(c, r) }},
 		{32, 1, 4, (*Server).describeConfigs},
 		{37, 0, 3, (*Server).forward},
+		{42, 0, 3, func(s *Server, c *step.Context, r *conn.Request) { s.groups.DeleteGroups(c, r) }},
 		{43, 0, 2, (*Server).forward},
 		{44, 0, 1, (*Server).forward},
 		{60, 0, 2, (*Server).describeCluster},
@@ -98,6 +101,9 @@ type Groups interface {
 	Heartbeat(c *step.Context, r *conn.Request)
 	LeaveGroup(c *step.Context, r *conn.Request)
 	SyncGroup(c *step.Context, r *conn.Request)
+	DescribeGroups(c *step.Context, r *conn.Request)
+	ListGroups(c *step.Context, r *conn.Request)
+	DeleteGroups(c *step.Context, r *conn.Request)
 }
 
 // NewServer returns a server that answers through the responder.

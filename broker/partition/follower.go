@@ -84,6 +84,9 @@ func (m *Manager) assignFetcher(c *step.Context, p *Partition) {
 	p.fetch.askedEpoch = -1
 	at, _ := slices.BinarySearchFunc(f.parts, p, func(a, b *Partition) int { return compareKeys(a.key, b.key) })
 	f.parts = slices.Insert(f.parts, at, p)
+	// What it has appended as a leader may still be on its way to the disk; a
+	// fetch from before its end would bring what does not continue the log.
+	p.fetch.writing = p.fetch.writing || p.log.EndOffset() < p.log.AppendEnd()
 	if p.fetch.writing {
 		f.writing++
 	}

@@ -17,6 +17,9 @@ const (
 	// warmUp is the virtual time in which the cluster boots and the topics are
 	// created, before the scenario's own time zero.
 	warmUp = 15 * time.Second
+	// joinAt is when consumers without start_at join their groups, so that the
+	// first rebalance is over when the load begins.
+	joinAt = 6 * time.Second
 	// drainMax bounds the time after settling in which the last batches are
 	// decided (delivery.timeout.ms is 120 s) and the auditor reads to the end.
 	drainMax = 5 * time.Minute
@@ -77,7 +80,7 @@ func newRun(s *scenarios.Scenario, o Options) (*run, error) {
 		minISR[s.Topics[i].Name] = int(s.Topics[i].Settings.MinInsyncReplicas)
 	}
 	r.watch = newWatch(r.view, r.ledger, minISR)
-	r.ledger.phaseOf = r.phaseOf
+	r.ledger.phaseOf, r.ledger.quiet = r.phaseOf, r.quiet
 	r.ledger.ackedAt = r.watch.acked
 	r.readers()
 	r.sampleWindows()
@@ -214,6 +217,21 @@ func (r *run) readAll(since clock.Instant) bool {
 func (r *run) auditDone(t, p int, since clock.Instant) bool {
 	a := &r.audited[t][p]
 	return a.invoked > since && r.ledger.auditorEnd(t, p) >= a.end
+}
+
+// quietAfter is how long after a fault every broker knows who leads: a session
+// (9 s) to be fenced, and the metadata behind it.
+const quietAfter = time.Minute
+
+// quiet tells whether no fault has been in force for a while.
+func (r *run) quiet() bool {
+	now := r.world.Now()
+	for i := range r.faults.done {
+		if s := &r.faults.done[i]; now >= s.from && (s.to == clock.Never || now <= s.to.Add(quietAfter)) {
+			return false
+		}
+	}
+	return true
 }
 
 // firstFault is when the first fault began, or Never.

@@ -117,6 +117,9 @@ func (r *run) consumerConfig(h *hostInfo, identity client.Identity) client.Consu
 		Identity: identity, Index: r.readerIndex(h), Settings: settings, CommitAfterPoll: true, ProcessingTime: c.ProcessingTime,
 		Start: r.origin.Add(c.StartAt), Stop: clock.Never, Observer: r.ledger,
 	}
+	if c.StartAt == 0 {
+		out.Start = clock.Instant(joinAt)
+	}
 	for _, name := range c.Topics {
 		out.Topics = append(out.Topics, r.topic(name))
 	}
@@ -168,6 +171,7 @@ func (r *run) readers() {
 func (r *run) auditorConfig(identity client.Identity) client.ConsumerConfig {
 	settings := clientconfig.DefaultConsumer()
 	settings.AutoOffsetReset, settings.EnableAutoCommit = clientconfig.ResetEarliest, false
+	settings.RequestTimeoutMillis = 5000 // a silent broker must not hold up the audit
 	out := client.ConsumerConfig{
 		Identity: identity, Index: r.auditor, Settings: settings, Assign: true, Start: r.origin, Stop: clock.Never,
 		Ends: auditEvery, Observer: (*auditObserver)(r),

@@ -29,6 +29,7 @@ type ledger struct {
 	auditedEnd [][]int64
 
 	phaseOf func(at int64) phase
+	quiet   func() bool // no fault has been in force for a while
 	ackedAt func(b *client.Batch, base int64)
 
 	offered, failed, unknown, dropped int64
@@ -70,8 +71,8 @@ type partitionLedger struct {
 	ackedEnd int64 // end of the acknowledged records known by offset
 	seenEnd  int64 // end of what any reader was given
 	produce  stall
-	open     int   // batches sent and not decided
-	oldest   int64 // intended send of the oldest undecided record, roughly
+	asked    int  // ends that the auditor has asked for and not been told
+	strict   bool // the one that is asked for must cover what was acked before
 	fetch    stall
 	byPart   histogram // produce latency, when a threshold asks for it
 }
@@ -157,6 +158,9 @@ func partitionOf(topic, index int32) lin.Partition { return lin.Partition{Topic:
 
 // name is the partition as users call it.
 func (l *ledger) name(p lin.Partition) string {
+	if p.Topic < 0 || int(p.Topic) >= len(l.topics) {
+		return ""
+	}
 	return l.topics[p.Topic].name + "-" + strconv.Itoa(int(p.Index))
 }
 
@@ -181,8 +185,9 @@ func (l *ledger) Invoked(b *client.Batch) {
 	for int(b.Producer) >= len(l.sessions) {
 		l.sessions = append(l.sessions, session{-1, -1})
 	}
-	if s := (session{b.ProducerID, b.Epoch}); l.sessions[b.Producer] != s {
-		l.sessions[b.Producer] = s
+	// Batches of an older epoch may be sent for the first time after a bump.
+	if s := &l.sessions[b.Producer]; s.id != b.ProducerID || s.epoch < b.Epoch {
+		*s = session{b.ProducerID, b.Epoch}
 		l.ids.Granted(-1, b.ProducerID, b.Epoch, l.event(), l.event())
 	}
 }
@@ -274,12 +279,22 @@ func (l *ledger) HighWatermark(reader int32, p client.TopicPartition, highWaterm
 
 // ListInvoked implements client.ConsumerObserver.
 func (l *ledger) ListInvoked(reader int32, p client.TopicPartition, _ clock.Instant) {
-	l.checker.InvokeRead(reader, partitionOf(p.Topic, p.Partition), l.event())
+	part := l.part(p.Topic, p.Partition)
+	part.asked++
+	if part.strict = part.asked == 1 && l.quiet(); part.strict {
+		l.checker.InvokeRead(reader, partitionOf(p.Topic, p.Partition), l.event())
+	}
 }
 
-// ListedEnd implements client.ConsumerObserver.
+// ListedEnd implements client.ConsumerObserver. It is held to be strict, that is
+// to cover all that had been acknowledged before it was asked for, while no fault
+// has lasted for a while: a leader that is cut off answers until it learns of
+// its successor, as Kafka knows no lease. KIP-207 binds the successor only.
 func (l *ledger) ListedEnd(e *client.ListedEnd) {
-	l.checker.HighWatermark(e.Reader, partitionOf(e.Topic, e.Partition), e.Offset, -1, true, l.event())
+	part := l.part(e.Topic, e.Partition)
+	strict := part.strict && l.quiet()
+	part.asked, part.strict = 0, false
+	l.checker.HighWatermark(e.Reader, partitionOf(e.Topic, e.Partition), e.Offset, -1, strict, l.event())
 }
 
 // Position implements client.ConsumerObserver.
