@@ -69,6 +69,15 @@ type ConsumerTraits struct {
 	OffsetsReset bool
 }
 
+// GroupTraits describe the topic in which groups keep their commits and
+// generations, __consumer_offsets. A ReplicationFactor of 0 says that the caller
+// knows it to be as durable as the claims about groups need.
+type GroupTraits struct {
+	ReplicationFactor int
+	MinInsyncReplicas int // of the topic: the brokers' default
+	UncleanElection   bool
+}
+
 // Configuration is what the claims are a function of.
 type Configuration struct {
 	ReplicationFactor int
@@ -81,6 +90,7 @@ type Configuration struct {
 	RetentionShort  bool // retention may delete what a consumer has not read
 	Producers       []ProducerTraits
 	Consumers       []ConsumerTraits
+	Groups          GroupTraits
 	Faults          FaultTraits
 }
 
@@ -93,7 +103,7 @@ func ComputeClaims(c *Configuration) Claims {
 	return Claims{
 		claimNoLostAcks(c), claimNoDuplicates(c), claimNoReorder(c), claimNoDivergence(c),
 		claimWatermark(c), claimReadCommitted(c), claimNoRewind(c),
-		{ClaimSingleOwner, true, "Each partition has at most one owner per generation or member epoch under every configuration."},
+		claimSingleOwner(c),
 		{ClaimPermittedAnomalies, true, "G0 is legal, G1c is legal where write-write edges count, and poll-skip and nonmonotonic-poll are legal across a rebalance, so none of them is asserted against."},
 	}
 }
@@ -213,7 +223,37 @@ func claimReadCommitted(c *Configuration) Claim {
 	return Claim{ClaimReadCommitted, true, "Transactions are used with read_committed consumers that do not commit automatically, and retention outlives the readers."}
 }
 
+// groupsForget says why a coordinator may find less in __consumer_offsets than it
+// had acknowledged: then a group goes back to older commits and generations.
+func groupsForget(c *Configuration) (why string) {
+	g, losing := &c.Groups, c.Faults.DiskLosingReplicas
+	if c.Flush == FlushBeforeAck {
+		losing = c.Faults.DisksLost
+	}
+	switch {
+	case g.ReplicationFactor == 0:
+		return ""
+	case g.UncleanElection:
+		return "Unclean leader election is on for __consumer_offsets"
+	case losing > 0 && g.MinInsyncReplicas < 2:
+		return fmt.Sprintf("The faults can make %d replicas of __consumer_offsets lose bytes at once, and its min.insync.replicas=%d guarantees no second copy", losing, g.MinInsyncReplicas)
+	case losing > 0 && losing >= g.MinInsyncReplicas:
+		return fmt.Sprintf("The faults can make %d replicas of __consumer_offsets lose bytes at once, and its min.insync.replicas=%d guarantees only %d copies", losing, g.MinInsyncReplicas, g.MinInsyncReplicas)
+	}
+	return ""
+}
+
+func claimSingleOwner(c *Configuration) Claim {
+	if why := groupsForget(c); why != "" {
+		return Claim{ClaimSingleOwner, false, why + ", so a group may go through a generation twice."}
+	}
+	return Claim{ClaimSingleOwner, true, "Each partition has at most one owner per generation or member epoch, as long as the coordinator forgets nothing."}
+}
+
 func claimNoRewind(c *Configuration) Claim {
+	if why := groupsForget(c); why != "" {
+		return Claim{ClaimNoOffsetRewind, false, why + ", so a commit may be lost."}
+	}
 	var allowed string
 	for _, consumer := range c.Consumers {
 		if consumer.OffsetsReset {

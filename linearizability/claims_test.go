@@ -68,3 +68,36 @@ func TestClaims(t *testing.T) {
 		}
 	}
 }
+
+// What a group has committed is as durable as __consumer_offsets.
+func TestGroupClaims(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		groups GroupTraits
+		faults FaultTraits
+		flush  FlushPolicy
+		want   bool
+	}{
+		{"durable by the caller's word", GroupTraits{}, FaultTraits{DiskLosingReplicas: 3, DisksLost: 3}, FlushByOS, true},
+		{"no loss", GroupTraits{ReplicationFactor: 1, MinInsyncReplicas: 1}, FaultTraits{}, FlushByOS, true},
+		{"one copy", GroupTraits{ReplicationFactor: 1, MinInsyncReplicas: 1}, FaultTraits{DiskLosingReplicas: 1}, FlushByOS, false},
+		{"one copy, synced", GroupTraits{ReplicationFactor: 1, MinInsyncReplicas: 1}, FaultTraits{DiskLosingReplicas: 1}, FlushBeforeAck, true},
+		{"one copy, synced, disk lost", GroupTraits{ReplicationFactor: 1, MinInsyncReplicas: 1}, FaultTraits{DisksLost: 1}, FlushBeforeAck, false},
+		{"min ISR 1", GroupTraits{ReplicationFactor: 3, MinInsyncReplicas: 1}, FaultTraits{DiskLosingReplicas: 1}, FlushByOS, false},
+		{"min ISR 2", GroupTraits{ReplicationFactor: 3, MinInsyncReplicas: 2}, FaultTraits{DiskLosingReplicas: 1}, FlushByOS, true},
+		{"both copies", GroupTraits{ReplicationFactor: 3, MinInsyncReplicas: 2}, FaultTraits{DiskLosingReplicas: 2}, FlushByOS, false},
+		{"unclean", GroupTraits{ReplicationFactor: 3, MinInsyncReplicas: 2, UncleanElection: true}, FaultTraits{}, FlushByOS, false},
+	} {
+		configuration := safeConfiguration()
+		configuration.Groups, configuration.Faults, configuration.Flush = test.groups, test.faults, test.flush
+		claims := ComputeClaims(&configuration)
+		for _, claim := range claims {
+			if !strings.HasSuffix(claim.Why, ".") || strings.Contains(claim.Why, "%!") {
+				t.Errorf("%s: %s is not explained in a sentence: %q", test.name, claim.Name, claim.Why)
+			}
+		}
+		if claims.Made(ClaimNoOffsetRewind) != test.want || claims.Made(ClaimSingleOwner) != test.want {
+			t.Errorf("%s: made %v and %v, want %v", test.name, claims.Made(ClaimNoOffsetRewind), claims.Made(ClaimSingleOwner), test.want)
+		}
+	}
+}
