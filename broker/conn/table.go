@@ -26,7 +26,9 @@ const (
 // Table holds the connections of a node and their requests in flight.
 type Table struct {
 	conns    map[edge.ConnID]*connection
-	inFlight map[RequestID]*pending
+	slots    []*pending // of the requests in flight, by the low bits of their ids; nil is free
+	vacant   []uint32
+	inFlight int
 	free     []*pending
 	nextID   RequestID
 	ready    []*pending // admitted requests that the node has not yet taken
@@ -55,7 +57,7 @@ var _ Responder = (*Table)(nil)
 
 // NewTable returns a table without connections.
 func NewTable() *Table {
-	return &Table{conns: make(map[edge.ConnID]*connection), inFlight: make(map[RequestID]*pending)}
+	return &Table{conns: make(map[edge.ConnID]*connection)}
 }
 
 // Opened registers an inbound connection.
@@ -70,7 +72,7 @@ func (t *Table) Has(id edge.ConnID) bool { return t.conns[id] != nil }
 func (t *Table) Len() int { return len(t.conns) }
 
 // InFlight returns the number of requests that have not been answered.
-func (t *Table) InFlight() int { return len(t.inFlight) }
+func (t *Table) InFlight() int { return t.inFlight }
 
 // Closed forgets a connection. Its requests in flight are still carried out;
 // their answers go nowhere.
@@ -128,10 +130,49 @@ func (t *Table) Next() (*Request, bool) {
 
 // Get returns a request in flight, or nil.
 func (t *Table) Get(id RequestID) *Request {
-	if p := t.inFlight[id]; p != nil {
+	if p := t.find(id); p != nil {
 		return &p.Request
 	}
 	return nil
+}
+
+// slotBits is how many bits of a RequestID say where the request is. The others
+// count, so that no id comes twice.
+const slotBits = 24
+
+func (t *Table) find(id RequestID) *pending {
+	if i := int(id & (1<<slotBits - 1)); i < len(t.slots) {
+		if p := t.slots[i]; p != nil && p.ID == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// enter gives a request its id.
+func (t *Table) enter(p *pending) {
+	var slot uint32
+	if n := len(t.vacant); n > 0 {
+		slot = t.vacant[n-1]
+		t.vacant = t.vacant[:n-1]
+	} else {
+		slot = uint32(len(t.slots))
+		if slot >= 1<<slotBits {
+			panic(fmt.Sprintf("conn: %d requests in flight", slot))
+		}
+		t.slots = append(t.slots, nil)
+	}
+	t.nextID++
+	p.ID = t.nextID<<slotBits | RequestID(slot)
+	t.slots[slot] = p
+	t.inFlight++
+}
+
+func (t *Table) leave(id RequestID) {
+	slot := uint32(id & (1<<slotBits - 1))
+	t.slots[slot] = nil
+	t.vacant = append(t.vacant, slot)
+	t.inFlight--
 }
 
 func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
@@ -146,17 +187,16 @@ func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
 	}
 	h := &cn.header
 	p.Key, p.Version, p.CorrelationID, p.ClientID, p.Body = h.Key, h.Version, h.CorrelationID, h.ClientID, body
-	t.nextID++
-	p.ID, p.Conn, p.Listener, p.Peer = t.nextID, cn.id, cn.listener, cn.peer
+	t.enter(p)
+	p.Conn, p.Listener, p.Peer = cn.id, cn.listener, cn.peer
 	p.Frame, p.Received, p.conn = frame, c.Now, cn
-	t.inFlight[p.ID] = p
 	cn.order = append(cn.order, p)
 	t.ready = append(t.ready, p)
 }
 
 // Respond implements Responder.
 func (t *Table) Respond(c *step.Context, id RequestID, resp kmsg.Response) {
-	if t.inFlight[id] == nil {
+	if t.find(id) == nil {
 		return
 	}
 	head := resp.AppendTo(t.ResponseHead(id, c.Out.Head()))
@@ -166,7 +206,7 @@ func (t *Table) Respond(c *step.Context, id RequestID, resp kmsg.Response) {
 // ResponseHead implements Responder.
 func (t *Table) ResponseHead(id RequestID, dst []byte) []byte {
 	dst = append(dst, 0, 0, 0, 0)
-	if p := t.inFlight[id]; p != nil {
+	if p := t.find(id); p != nil {
 		dst = wire.AppendResponseHeader(dst, p.Key, p.Version, p.CorrelationID)
 	}
 	return dst
@@ -174,7 +214,7 @@ func (t *Table) ResponseHead(id RequestID, dst []byte) []byte {
 
 // RespondEncoded implements Responder.
 func (t *Table) RespondEncoded(c *step.Context, id RequestID, send edge.Send) {
-	p := t.inFlight[id]
+	p := t.find(id)
 	if p == nil {
 		releaseBody(send)
 		return
@@ -190,7 +230,7 @@ func (t *Table) RespondEncoded(c *step.Context, id RequestID, send edge.Send) {
 
 // NoResponse implements Responder.
 func (t *Table) NoResponse(c *step.Context, id RequestID) {
-	if p := t.inFlight[id]; p != nil {
+	if p := t.find(id); p != nil {
 		p.silent = true
 		t.answer(c, p)
 	}
@@ -198,7 +238,7 @@ func (t *Table) NoResponse(c *step.Context, id RequestID) {
 
 // Disconnect implements Responder.
 func (t *Table) Disconnect(c *step.Context, id RequestID) {
-	p := t.inFlight[id]
+	p := t.find(id)
 	if p == nil {
 		return
 	}
@@ -233,7 +273,7 @@ func (t *Table) answer(c *step.Context, p *pending) {
 		panic(fmt.Sprintf("conn: request %d (key %d) answered twice", p.ID, p.Key))
 	}
 	p.answered = true
-	delete(t.inFlight, p.ID)
+	t.leave(p.ID)
 	p.Frame.Release()
 	p.Frame, p.Body = nil, nil
 	cn := p.conn

@@ -38,6 +38,7 @@ type session struct {
 	lastUsed clock.Instant
 
 	parts  map[partKey]*sessionPart // of a cached session
+	near   [nearParts]*sessionPart  // some of them, by the low bits of the index; see part
 	dirty  []*sessionPart
 	spare  []*sessionPart // memory for the next dirty list
 	moved  []*sessionPart // returned records in this pass
@@ -78,6 +79,22 @@ type sessionPart struct {
 type watcher struct {
 	s  *session
 	sp *sessionPart
+}
+
+// nearParts is how many partitions a session finds without hashing.
+const nearParts = 64
+
+// part returns a cached session's partition, or nil.
+func (s *session) part(key *partKey) *sessionPart {
+	at := &s.near[uint32(key.index)%nearParts]
+	if sp := *at; sp != nil && !sp.removed && sp.key == *key {
+		return sp
+	}
+	sp := s.parts[*key]
+	if sp != nil {
+		*at = sp
+	}
+	return sp
 }
 
 // markDirty makes the next look at the session include the partition.

@@ -76,7 +76,7 @@ func (m *Manager) openSession(c *step.Context, f *Fetch) (*session, int16) {
 	for i := range f.Asks {
 		ask := &f.Asks[i]
 		key := partKey{ask.TopicID, ask.Topic, ask.Partition}
-		sp := s.parts[key]
+		sp := s.part(&key)
 		if sp == nil {
 			sp = s.newPart(key)
 			s.parts[key] = sp
@@ -85,7 +85,7 @@ func (m *Manager) openSession(c *step.Context, f *Fetch) (*session, int16) {
 	}
 	for i := range f.Forgotten {
 		key := partKey{f.Forgotten[i].TopicID, f.Forgotten[i].Topic, f.Forgotten[i].Partition}
-		if sp := s.parts[key]; sp != nil {
+		if sp := s.part(&key); sp != nil {
 			s.forget(sp)
 			delete(s.parts, key)
 		}
@@ -110,7 +110,7 @@ func (m *Manager) fullFetch(c *step.Context, f *Fetch, byID bool) *session {
 	for i := range f.Asks {
 		ask := &f.Asks[i]
 		key := partKey{ask.TopicID, ask.Topic, ask.Partition}
-		sp := s.parts[key]
+		sp := s.part(&key)
 		if sp == nil {
 			sp = s.newPart(key)
 		}

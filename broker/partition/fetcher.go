@@ -8,7 +8,6 @@ import (
 
 	"github.com/seed-604ea8f1/windtunnel/broker/caller"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
-	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
@@ -263,11 +262,11 @@ func (m *Manager) fetchFailed(c *step.Context, f *fetcher) {
 // older leader epoch, or that has moved since, is ignored: what it says of
 // divergence is of another leader's time (KAFKA-13207).
 func (m *Manager) fetched(c *step.Context, f *fetcher, id meta.TopicID, r *wire.FetchPartitionResponse, reply *caller.Reply) {
-	t := m.topicNames[id]
+	t := m.Resolve(id)
 	if t == nil {
 		return
 	}
-	p := m.byKey[log.Partition{Topic: t.Name, Index: r.Partition}]
+	p := m.replicas.get(t.Name, r.Partition)
 	if p == nil || p.fetch.fetcher != f || p.role != Follower || !p.fetch.inSession || !p.fetch.ready() ||
 		p.fetch.askedEpoch != p.leaderEpoch || p.fetch.askedAt != p.log.EndOffset() {
 		return

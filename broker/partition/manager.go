@@ -46,6 +46,7 @@ type Manager struct {
 	byKey      map[log.Partition]*Partition
 	byLog      map[*log.Log]*Partition
 	topicNames map[meta.TopicID]*meta.Topic
+	replicas   replicaIndex
 	// topology changes whenever a partition comes or goes, so that what has
 	// been looked up once is looked up again.
 	topology uint32
@@ -241,7 +242,16 @@ func (m *Manager) broker(id int32) *meta.Broker {
 }
 
 // Resolve returns the topic that a request names by id, or nil.
-func (m *Manager) Resolve(id meta.TopicID) *meta.Topic { return m.topicNames[id] }
+func (m *Manager) Resolve(id meta.TopicID) *meta.Topic {
+	if t := m.replicas.topic; t != nil && t.ID == id {
+		return t
+	}
+	t := m.topicNames[id]
+	if t != nil {
+		m.replicas.topic = t
+	}
+	return t
+}
 
 // Image is the metadata that the replicas act upon.
 func (m *Manager) Image() *meta.Image { return m.image }

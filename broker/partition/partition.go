@@ -151,6 +151,7 @@ func (m *Manager) Apply(c *step.Context, old, image *meta.Image) {
 // applyTopic handles one topic that is new (before is nil) or has changed.
 func (m *Manager) applyTopic(c *step.Context, before, after *meta.Topic) {
 	m.topicNames[after.ID] = after
+	m.replicas.topic = nil
 	for index, reg := range after.Partitions {
 		if before != nil && index < len(before.Partitions) && before.Partitions[index] == reg {
 			continue
@@ -166,6 +167,7 @@ func (m *Manager) applyTopic(c *step.Context, before, after *meta.Topic) {
 
 func (m *Manager) topicGone(c *step.Context, t *meta.Topic) {
 	delete(m.topicNames, t.ID)
+	m.replicas.topic = nil
 	for index := range t.Partitions {
 		m.remove(c, log.Partition{Topic: t.Name, Index: int32(index)})
 	}
@@ -195,6 +197,7 @@ func (m *Manager) ensure(c *step.Context, key log.Partition, id meta.TopicID) *P
 	}
 	m.partitions = slices.Insert(m.partitions, at, p)
 	m.byKey[key] = p
+	m.replicas.put(p)
 	m.byLog[l] = p
 	m.topology++
 	return p
@@ -216,6 +219,7 @@ func (m *Manager) remove(c *step.Context, key log.Partition) {
 	p.wake(m)
 	m.partitions = slices.Delete(m.partitions, at, at+1)
 	delete(m.byKey, key)
+	m.replicas.remove(p)
 	delete(m.byLog, p.log)
 	m.logs.Delete(c, key)
 }

@@ -132,7 +132,7 @@ func (m *Manager) awaitAcks(c *step.Context, p *Partition, req *Produce, index i
 // produceTarget finds the replica that a part of a request names.
 func (m *Manager) produceTarget(part *ProducePart) (*Partition, int16) {
 	if part.TopicID != (meta.TopicID{}) {
-		t := m.topicNames[part.TopicID]
+		t := m.Resolve(part.TopicID)
 		if t == nil {
 			return nil, errUnknownTopicID
 		}
@@ -141,7 +141,7 @@ func (m *Manager) produceTarget(part *ProducePart) (*Partition, int16) {
 	if isInternalTopic(part.Topic) {
 		return nil, errInvalidTopic
 	}
-	p := m.byKey[log.Partition{Topic: part.Topic, Index: part.Partition}]
+	p := m.replicas.get(part.Topic, part.Partition)
 	if p == nil {
 		return nil, m.absent(part.Topic, part.Partition)
 	}
