@@ -23,7 +23,7 @@ type ledger struct {
 	ids      *lin.ProducerIDChecker
 	produce  *latency
 	e2e      *latency
-	sessions []session // by producer index
+	sessions []int64 // the producer id last seen, by producer index
 	auditor  int32
 	// auditedEnd is how far the auditor has read, by topic and partition.
 	auditedEnd [][]int64
@@ -36,6 +36,7 @@ type ledger struct {
 	acked, delivered, redelivered     int64
 	ackedBytes                        int64
 	retries                           int64
+	phantoms                          int64 // records handed out after they had been lost
 	second                            struct{ acked, delivered, errors int64 }
 	rebalances                        int
 	findings                          []finding
@@ -56,12 +57,6 @@ type finding struct {
 	event                        uint64
 }
 
-// session is the producer id and epoch that a producer was last seen with.
-type session struct {
-	id    int64
-	epoch int16
-}
-
 type topicLedger struct {
 	name       string
 	partitions []partitionLedger
@@ -71,10 +66,13 @@ type partitionLedger struct {
 	ackedEnd int64 // end of the acknowledged records known by offset
 	seenEnd  int64 // end of what any reader was given
 	produce  stall
-	asked    int  // ends that the auditor has asked for and not been told
-	strict   bool // the one that is asked for must cover what was acked before
-	fetch    stall
-	byPart   histogram // produce latency, when a threshold asks for it
+	// The log was last cut here and then: committed records were lost.
+	cutFrom int64
+	cutAt   clock.Instant
+	asked   int  // ends that the auditor has asked for and not been told
+	strict  bool // the one that is asked for must cover what was acked before
+	fetch   stall
+	byPart  histogram // produce latency, when a threshold asks for it
 }
 
 // groupLedger is what is known of one consumer group.
@@ -183,11 +181,11 @@ func (l *ledger) Invoked(b *client.Batch) {
 		return
 	}
 	for int(b.Producer) >= len(l.sessions) {
-		l.sessions = append(l.sessions, session{-1, -1})
+		l.sessions = append(l.sessions, -1)
 	}
-	// Batches of an older epoch may be sent for the first time after a bump.
-	if s := &l.sessions[b.Producer]; s.id != b.ProducerID || s.epoch < b.Epoch {
-		*s = session{b.ProducerID, b.Epoch}
+	// A producer without a transactional id bumps its epoch by itself (KIP-360).
+	if s := &l.sessions[b.Producer]; *s != b.ProducerID {
+		*s = b.ProducerID
 		l.ids.Granted(-1, b.ProducerID, b.Epoch, l.event(), l.event())
 	}
 }
@@ -246,6 +244,13 @@ func (l *ledger) Split(b *client.Batch, definite bool) { l.gaveUp(b, definite) }
 
 // Delivered implements client.ConsumerObserver.
 func (l *ledger) Delivered(d *client.Delivery) {
+	if p := l.part(d.Topic, d.Partition); d.Fetched < p.cutAt && d.BaseOffset+int64(d.Count) > p.cutFrom {
+		// Read before the log was cut behind it, and handed out now: a phantom
+		// that the loss announced there explains. It is counted as delivered.
+		l.delivered += int64(d.Count)
+		l.phantoms += int64(d.Count)
+		return
+	}
 	l.checker.ReadBatch(d.Reader, partitionOf(d.Topic, d.Partition), d.BaseOffset, d.Count, lin.BatchID(d.BatchID), d.FirstIndex, l.event())
 	p := l.part(d.Topic, d.Partition)
 	end := d.BaseOffset + int64(d.Count)
@@ -344,6 +349,8 @@ func (l *ledger) lag() (records int64) {
 
 // truncated says that records from offset on are gone: lag counts from there.
 func (l *ledger) truncated(topic, index int32, offset int64) {
+	p := l.part(topic, index)
+	p.cutFrom, p.cutAt = offset, l.world.Now()
 	for g := range l.groups {
 		f := &l.groups[g].frontier[topic][index]
 		*f = min(*f, offset)

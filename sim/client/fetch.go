@@ -7,6 +7,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -37,6 +38,7 @@ type completedFetch struct {
 	frame     *edge.Buffer
 	records   []byte
 	offset    int64 // position that was asked for
+	at        clock.Instant
 }
 
 // sessionsForget begins all sessions anew, since partitions have moved in their
@@ -296,7 +298,7 @@ func (c *Consumer) fetchedPartition(n *fetchNode, p *readPartition, a *wire.Fetc
 		return
 	}
 	p.buffered = true
-	c.completed = append(c.completed, completedFetch{partition: at, frame: frame.Retain(), records: a.Records[0], offset: asked})
+	c.completed = append(c.completed, completedFetch{partition: at, frame: frame.Retain(), records: a.Records[0], offset: asked, at: c.net.now})
 }
 
 func (c *Consumer) fetchFailed(n *fetchNode, p *readPartition, a *wire.FetchPartitionResponse) {
@@ -374,7 +376,7 @@ func (c *Consumer) handOut(p *readPartition, f *completedFetch, limit int) (reco
 		if err := b.CheckCRC(); err != nil {
 			c.observer.Corrupt(c.cfg.Index, c.public(p), b.BaseOffset(), err.Error())
 		}
-		n, done := c.handOutBatch(p, b, limit-records)
+		n, done := c.handOutBatch(p, b, f.at, limit-records)
 		records += n
 		if done {
 			f.records = rest
@@ -387,7 +389,7 @@ func (c *Consumer) handOut(p *readPartition, f *completedFetch, limit int) (reco
 
 // handOutBatch delivers a batch's records from the position on; done tells
 // whether it got to the batch's end.
-func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, limit int) (n int, done bool) {
+func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.Instant, limit int) (n int, done bool) {
 	if b.Attributes().Control() {
 		return 0, true
 	}
@@ -395,7 +397,7 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, limit int) (n 
 		c.observer.Corrupt(c.cfg.Index, c.public(p), b.BaseOffset(), err.Error())
 		return 0, true
 	}
-	d := Delivery{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number, LeaderEpoch: b.LeaderEpoch(), Now: c.net.now}
+	d := Delivery{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number, LeaderEpoch: b.LeaderEpoch(), Fetched: fetched, Now: c.net.now}
 	c.intended = c.intended[:0]
 	var v payload
 	for n < limit {

@@ -55,7 +55,8 @@ type Delivery struct {
 	FirstIndex  int32 // of the first record of the run, within the producer's batch
 	BatchCount  int32 // records of the producer's batch
 	Intended    []clock.Instant
-	LeaderEpoch int32 // of the stored batch
+	LeaderEpoch int32         // of the stored batch
+	Fetched     clock.Instant // when the records came from the broker; the application may get them later
 	Now         clock.Instant
 }
 
