@@ -214,5 +214,6 @@ func (m *Manager) decode(c *step.Context, r *conn.Request, into kmsg.Request) bo
 
 // sorted returns the shard's groups by name.
 func (s *shard) sorted() []*group {
+	//lint:maporder group ids are unique, so the comparison is never a tie
 	return slices.SortedFunc(maps.Values(s.groups), func(a, b *group) int { return cmp.Compare(a.id, b.id) })
 }

@@ -151,5 +151,6 @@ func (s *store) partitions(id string) []topicPartition {
 	if g == nil {
 		return nil
 	}
+	//lint:maporder a key is compared in all its fields, so the comparison is never a tie
 	return slices.SortedFunc(maps.Keys(g.offsets), topicPartition.compare)
 }

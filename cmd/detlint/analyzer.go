@@ -48,7 +48,7 @@ func run(pass *analysis.Pass) (any, error) {
 		if strings.HasSuffix(pass.Fset.File(file.Pos()).Name(), "_test.go") {
 			continue
 		}
-		c := &checker{pass: pass, waived: map[int]string{}}
+		c := &checker{pass: pass, waived: map[int]string{}, sorted: map[ast.Expr]bool{}}
 		c.comments(file)
 		c.imports(file)
 		for _, decl := range file.Decls {
@@ -63,7 +63,8 @@ func run(pass *analysis.Pass) (any, error) {
 
 type checker struct {
 	pass   *analysis.Pass
-	waived map[int]string // line -> the waiver's comment
+	waived map[int]string    // line -> the waiver's comment
+	sorted map[ast.Expr]bool // calls whose order is lost in slices.Sorted
 	inInit bool
 }
 
@@ -128,6 +129,8 @@ func (c *checker) node(n ast.Node) bool {
 		c.mapRange(n)
 	case *ast.BinaryExpr:
 		c.floatDecision(n)
+	case *ast.CallExpr:
+		c.sortedKeys(n)
 	case *ast.SelectorExpr:
 		c.function(n)
 	case *ast.AssignStmt:
@@ -165,9 +168,34 @@ func (c *checker) floatDecision(n *ast.BinaryExpr) {
 	}
 }
 
+// sortedKeys excuses slices.Sorted(maps.Keys(m)): keys are unique, so their
+// sorted order is the only one. SortedFunc is not excused, since its comparison
+// may call two elements equal.
+func (c *checker) sortedKeys(n *ast.CallExpr) {
+	if len(n.Args) != 1 || c.callee(n) != "slices.Sorted" {
+		return
+	}
+	if inner, ok := n.Args[0].(*ast.CallExpr); ok && c.callee(inner) == "maps.Keys" {
+		c.sorted[inner.Fun] = true
+	}
+}
+
+// callee names the package-level function that is called.
+func (c *checker) callee(n *ast.CallExpr) string {
+	sel, ok := n.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	fn, ok := c.pass.TypesInfo.Uses[sel.Sel].(*types.Func)
+	if !ok || fn.Pkg() == nil {
+		return ""
+	}
+	return fn.Pkg().Path() + "." + fn.Name()
+}
+
 func (c *checker) function(n *ast.SelectorExpr) {
 	fn, ok := c.pass.TypesInfo.Uses[n.Sel].(*types.Func)
-	if !ok || fn.Pkg() == nil || fn.Signature().Recv() != nil {
+	if !ok || fn.Pkg() == nil || fn.Signature().Recv() != nil || c.sorted[n] {
 		return
 	}
 	name := fn.Pkg().Path() + "." + fn.Name()

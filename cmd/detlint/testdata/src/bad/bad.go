@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"   // want `import of os, which performs I/O`
+	"os" // want `import of os, which performs I/O`
+	"slices"
+	"strings"
 	"sync" // want `import of sync, which is for several threads`
 	"time"
 )
@@ -39,8 +41,9 @@ func clocks() {
 func order() {
 	for range table { // want `range over a map has no order`
 	}
-	/* want `a waiver needs its reason behind it` */ //lint:maporder
-	_ = maps.Keys(table) // want `maps.Keys has map order`
+	/* want `a waiver needs its reason behind it` */         //lint:maporder
+	_ = maps.Keys(table)                                     // want `maps.Keys has map order`
+	_ = slices.SortedFunc(maps.Keys(table), strings.Compare) // want `maps.Keys has map order`
 }
 
 func random() int {

@@ -1,7 +1,9 @@
 package good
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -29,4 +31,8 @@ func seeded(seed uint64) int {
 
 func share(a, b int) float64 {
 	return float64(a) / float64(b) //lint:float shown to people only
+}
+
+func inOrder(m map[string]int) []string {
+	return slices.Sorted(maps.Keys(m))
 }
