@@ -11,6 +11,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
 	"github.com/seed-604ea8f1/windtunnel/sim"
 	"github.com/seed-604ea8f1/windtunnel/sim/client"
+	"github.com/seed-604ea8f1/windtunnel/sim/invariant"
 )
 
 const (
@@ -36,6 +37,7 @@ type run struct {
 	view     *view
 	ledger   *ledger
 	watch    *watch
+	inside   *invariant.Checker
 	faults   *faults
 	sampler  *sampler
 	claims   lin.Claims
@@ -81,6 +83,8 @@ func newRun(s *scenarios.Scenario, o Options) (*run, error) {
 	}
 	r.watch = newWatch(r.view, r.ledger, minISR)
 	r.ledger.phaseOf, r.ledger.quiet = r.phaseOf, r.quiet
+	r.inside = r.newInside()
+	r.ledger.inside, r.faults.inside = r.inside, r.inside
 	r.ledger.ackedAt = r.watch.acked
 	r.readers()
 	r.sampleWindows()
@@ -90,11 +94,13 @@ func newRun(s *scenarios.Scenario, o Options) (*run, error) {
 // Stepped implements sim.Observer.
 func (r *run) Stepped(now clock.Instant, h netsim.HostID, ev *edge.Event, e *edge.Effects) {
 	r.watch.Stepped(now, h, ev, e)
+	r.inside.Stepped(now, h, ev, e)
 }
 
 // Changed implements sim.Observer.
 func (r *run) Changed(now clock.Instant, h netsim.HostID, s sim.State, why string) {
 	r.watch.Changed(now, h, s, why)
+	r.inside.Changed(now, h, s, why)
 }
 
 // carryOut lets the scenario happen.

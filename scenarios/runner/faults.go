@@ -13,6 +13,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
 	"github.com/seed-604ea8f1/windtunnel/sim"
 	"github.com/seed-604ea8f1/windtunnel/sim/disk"
+	"github.com/seed-604ea8f1/windtunnel/sim/invariant"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -27,6 +28,7 @@ type faults struct {
 	roll    *rolling
 	done    []span // as carried out, in the order of their beginning
 	missed  []string
+	inside  *invariant.Checker // told of what disks lose or get wrong
 }
 
 // action is the beginning or the end of an event.
@@ -224,6 +226,10 @@ func (f *faults) disks(w *sim.World, e *scenarios.Event, hosts []netsim.HostID) 
 		}
 		if e.Error > 0 {
 			d.SetError(everyOp, edge.ErrIO, uint32(e.Error))
+			f.inside.LostTail(h) // a failed sync may lose what it was to save
+		}
+		if e.BitFlip > 0 || e.Truncate > 0 {
+			f.inside.Corrupted(h)
 		}
 		for range e.BitFlip {
 			d.FlipBit("*.log")
@@ -233,6 +239,7 @@ func (f *faults) disks(w *sim.World, e *scenarios.Event, hosts []netsim.HostID) 
 		}
 		if e.Lose {
 			w.LoseDisk(h)
+			f.inside.LostTail(h)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
 	"github.com/seed-604ea8f1/windtunnel/sim"
 	"github.com/seed-604ea8f1/windtunnel/sim/client"
+	"github.com/seed-604ea8f1/windtunnel/sim/invariant"
 )
 
 // ledger is what the clients have seen. It hands all of it to the checkers, and
@@ -19,6 +20,7 @@ type ledger struct {
 	groups   []groupLedger // by consumer group's position in groupNames
 	readers  []int         // reader -> group, or auditorGroup
 	checker  *lin.Checker
+	inside   *invariant.Checker
 	owners   *lin.OwnershipChecker
 	ids      *lin.ProducerIDChecker
 	produce  *latency
@@ -159,8 +161,10 @@ func (l *ledger) name(p lin.Partition) string {
 	if p.Topic < 0 || int(p.Topic) >= len(l.topics) {
 		return ""
 	}
-	return l.topics[p.Topic].name + "-" + strconv.Itoa(int(p.Index))
+	return partitionName(l.topics[p.Topic].name, p.Index)
 }
+
+func partitionName(topic string, index int32) string { return topic + "-" + strconv.Itoa(int(index)) }
 
 func (l *ledger) found(kind, claim string, p lin.Partition, offset int64, format string, args ...any) {
 	l.findingsTotal++
@@ -210,6 +214,7 @@ func (l *ledger) Acked(b *client.Batch, base int64) {
 		oldest = min(oldest, at)
 	}
 	p.produce.done(b.Now, oldest, l.phaseOf(int64(oldest)))
+	l.inside.Acked(l.topics[b.Topic].name, b.Partition, base, b.Count, b.Acks == -1, b.Now)
 	l.ackedAt(b, base)
 }
 

@@ -69,6 +69,9 @@ func (l *ledger) Committed(m *client.Commit, ok bool, code int16) {
 	if g == auditorGroup {
 		return
 	}
+	if ok {
+		l.inside.GroupCommitted(l.topics[m.Topic].name, m.Partition, m.Offset, m.Now)
+	}
 	c := &l.groups[g].commits[m.Topic][m.Partition]
 	for i := range c.inFlight {
 		f := c.inFlight[i]

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/reports"
-	"github.com/seed-604ea8f1/windtunnel/scenarios"
 	"github.com/seed-604ea8f1/windtunnel/sim/client"
 )
 
@@ -44,6 +42,7 @@ func (r *run) outcome() *Outcome {
 	r.watch.underMin.set(r.world.Now(), false)
 	r.records(res, report)
 	r.anomalies(res, report)
+	r.violations(res)
 	r.loss(res, report)
 	r.unavailability(res)
 	r.clusterPicture(res)
@@ -114,7 +113,7 @@ func (r *run) unavailability(res *reports.Result) {
 		for p := range topic.partitions {
 			s := &topic.partitions[p].produce
 			res.Unavailability = append(res.Unavailability, reports.Unavailability{
-				Partition: topic.name + "-" + strconv.Itoa(p), LongestSeconds: s.longest.Seconds(), FromSeconds: seconds(s.from) - warmUp.Seconds(),
+				Partition: partitionName(topic.name, int32(p)), LongestSeconds: s.longest.Seconds(), FromSeconds: seconds(s.from) - warmUp.Seconds(),
 			})
 			if end := s.from.Add(s.longest); len(r.faults.done) > 0 && s.inFault > time.Second && end > r.faults.done[0].from {
 				res.RTOSeconds = max(res.RTOSeconds, end.Sub(r.faults.done[0].from).Seconds())
@@ -236,5 +235,3 @@ func (r *run) verdict(res *reports.Result, report *lin.Report) {
 		res.Reasons = append(res.Reasons, "the run was interrupted: its figures cover the time up to then")
 	}
 }
-
-var _ = scenarios.Less

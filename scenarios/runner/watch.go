@@ -34,7 +34,6 @@ type watch struct {
 	predictor predictor
 	versions  *lin.MetadataChecker
 	seen      []*meta.Image // by host: the broker's image last looked at
-	touched   []*partition.Partition
 }
 
 // duration adds up the time in which something holds.
@@ -74,12 +73,6 @@ func (w *watch) Stepped(now clock.Instant, h netsim.HostID, _ *edge.Event, _ *ed
 		if image := n.Image(); image != w.seen[h] {
 			w.seen[h] = image
 			w.observe(h, image)
-		}
-		w.touched = n.Partitions().TakeTouched(w.touched[:0])
-		for _, p := range w.touched {
-			if p.Role() == partition.Leader {
-				w.predictor.leads(w, p)
-			}
 		}
 	}
 }
