@@ -67,7 +67,9 @@ func (r *Recorder) resolve() []*operation {
 	for i := range r.operations {
 		o := &r.operations[i]
 		if o.kind != appendOperation {
-			operations = append(operations, o)
+			if o.end <= r.limit { // what was seen above it before the truncation is gone with its append
+				operations = append(operations, o)
+			}
 			continue
 		}
 		switch {
