@@ -52,6 +52,11 @@ type FaultTraits struct {
 	// DisksLost is the part of them that fsync does not protect against: wiped,
 	// replaced or corrupted disks, as opposed to unsynced pages.
 	DisksLost int
+	// UncleanRestarts is the largest number of replicas of one partition that may
+	// start again, at the same time, from anything but a clean shutdown: those
+	// above, and killed processes. A killed process loses nothing, but the
+	// controller cannot tell (KIP-966): none of them is eligible to lead.
+	UncleanRestarts int
 	// ProducerStateExpires: a producer may pause longer than
 	// producer.id.expiration.ms.
 	ProducerStateExpires bool
@@ -150,6 +155,8 @@ func claimNoLostAcks(c *Configuration) Claim {
 		return not("min.insync.replicas=%d, so the leader alone may acknowledge a record and then lose it.", c.MinInsyncReplicas)
 	case losing >= c.MinInsyncReplicas:
 		return not("The faults can make %d replicas of one partition lose bytes at once by %s, and min.insync.replicas=%d guarantees only %d copies.", losing, protection, c.MinInsyncReplicas, c.MinInsyncReplicas)
+	case losing > 0 && c.Faults.UncleanRestarts >= c.MinInsyncReplicas:
+		return not("The faults can make %d replicas of one partition start again uncleanly at once, and where no other is left (min.insync.replicas=%d) the last leader leads again, which may have lost bytes by %s.", c.Faults.UncleanRestarts, c.MinInsyncReplicas, protection)
 	case losing > 0 && !c.EligibleLeaders:
 		return not("A replica can lose bytes by %s, and without eligible leader replicas (KIP-966) the last member of the in-sync set may be that one.", protection)
 	}

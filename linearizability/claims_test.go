@@ -37,6 +37,8 @@ func TestClaims(t *testing.T) {
 		{"min ISR 1", func(c *Configuration) { c.MinInsyncReplicas = 1 }, without(ClaimNoLostAcks)},
 		{"unclean", func(c *Configuration) { c.UncleanElection = true }, without(ClaimNoLostAcks, ClaimHighWatermarkMonotonic)},
 		{"two lose bytes", func(c *Configuration) { c.Faults.DiskLosingReplicas = 2 }, without(ClaimNoLostAcks)},
+		{"one killed, another loses power", func(c *Configuration) { c.Faults.UncleanRestarts = 2 }, without(ClaimNoLostAcks)},
+		{"killed, nothing lost", func(c *Configuration) { c.Faults = FaultTraits{UncleanRestarts: 3} }, all},
 		{"no ELR", func(c *Configuration) { c.EligibleLeaders = false }, without(ClaimNoLostAcks)},
 		{"no ELR, no loss", func(c *Configuration) { c.EligibleLeaders = false; c.Faults.DiskLosingReplicas = 0 }, all},
 		{"all lose power, synced", func(c *Configuration) { c.Faults.DiskLosingReplicas = 3; c.Flush = FlushBeforeAck }, all},
