@@ -82,7 +82,7 @@ func newRun(s *scenarios.Scenario, o Options) (*run, error) {
 		minISR[s.Topics[i].Name] = int(s.Topics[i].Settings.MinInsyncReplicas)
 	}
 	r.watch = newWatch(r.view, r.ledger, minISR)
-	r.ledger.phaseOf, r.ledger.quiet = r.phaseOf, r.quiet
+	r.ledger.phaseOf, r.ledger.quiet, r.ledger.faulty = r.phaseOf, r.quiet, r.faulty
 	r.inside = r.newInside()
 	r.ledger.inside, r.faults.inside = r.inside, r.inside
 	r.ledger.ackedAt = r.watch.acked
@@ -273,6 +273,19 @@ func (r *run) phaseOf(at int64) phase {
 		}
 	}
 	return after
+}
+
+// faulty is how much of a time was in the time of faults.
+func (r *run) faulty(from, to clock.Instant) (sum time.Duration) {
+	for i := range r.faults.done { // in the order in which they began
+		s := &r.faults.done[i]
+		begin, end := max(from, s.from), min(to, s.to)
+		if end > begin {
+			sum += end.Sub(begin)
+			from = end
+		}
+	}
+	return sum
 }
 
 // offeredPerSecond is the open models' load at the start, in records.

@@ -71,7 +71,7 @@ func (r *run) judgeThresholds(res *reports.Result) {
 // recoveredAfter is how long after the last heal a state was reached for good;
 // negative if it was not.
 func (r *run) recoveredAfter(rec *recovery) time.Duration {
-	if rec.reached == clock.Never {
+	if rec.reached == clock.Never || rec.missed != clock.Never {
 		return -time.Second
 	}
 	return max(0, rec.reached.Sub(r.lastHeal()))

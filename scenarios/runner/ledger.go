@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
@@ -31,7 +32,8 @@ type ledger struct {
 	auditedEnd [][]int64
 
 	phaseOf func(at int64) phase
-	quiet   func() bool // no fault has been in force for a while
+	faulty  func(from, to clock.Instant) time.Duration // how much of it was in the time of faults
+	quiet   func() bool                                // no fault has been in force for a while
 	ackedAt func(b *client.Batch, base int64)
 
 	offered, failed, unknown, dropped int64
@@ -213,7 +215,7 @@ func (l *ledger) Acked(b *client.Batch, base int64) {
 		}
 		oldest = min(oldest, at)
 	}
-	p.produce.done(b.Now, oldest, l.phaseOf(int64(oldest)))
+	p.produce.done(b.Now, oldest, l.faulty)
 	l.inside.Acked(l.topics[b.Topic].name, b.Partition, base, b.Count, b.Acks == -1, b.Now)
 	l.ackedAt(b, base)
 }
@@ -277,7 +279,7 @@ func (l *ledger) Delivered(d *client.Delivery) {
 	}
 	*frontier = end
 	at := d.Intended[d.Count-1]
-	p.fetch.done(d.Now, at, l.phaseOf(int64(at)))
+	p.fetch.done(d.Now, at, l.faulty)
 }
 
 // HighWatermark implements client.ConsumerObserver.

@@ -122,17 +122,22 @@ type stall struct {
 	inFault, outside time.Duration
 }
 
-// done says that something that has been wanted since then was done now.
-func (s *stall) done(now, since clock.Instant, p phase) {
+// done says that something that has been wanted since then was done now. Of
+// that time, faulty was in the time of faults: such a stall is theirs, and only
+// what is left of it is held against the time without.
+func (s *stall) done(now, since clock.Instant, faulty func(from, to clock.Instant) time.Duration) {
 	from := max(s.last, since)
 	s.last = now
 	d := now.Sub(from)
 	if d > s.longest {
 		s.longest, s.from = d, from
 	}
-	if p == during {
-		s.inFault = max(s.inFault, d)
-	} else {
-		s.outside = max(s.outside, d)
+	if d <= s.inFault && d <= s.outside {
+		return
 	}
+	in := faulty(from, now)
+	if in > 0 {
+		s.inFault = max(s.inFault, d)
+	}
+	s.outside = max(s.outside, d-in)
 }
