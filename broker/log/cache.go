@@ -12,8 +12,8 @@ const (
 	// of one log and of all together. A batch counts with tailEntryBytes more. The
 	// buffer of a request that wrote to many logs stays as long as one of its
 	// batches does.
-	tailBytesPerLogMax = 1 << 20
-	tailBytesMax       = 64 << 20
+	tailBytesPerLogMax = 256 << 10
+	tailBytesMax       = 16 << 20
 	tailEntryBytes     = 48
 	// coldBytes is how much a cold read asks for, unless one batch is larger;
 	// coldChunksMax how many results are kept; coldLoadsMax how many reads one
