@@ -306,8 +306,8 @@ func (r *run) groupsStable() bool {
 			if !reads {
 				continue
 			}
-			for p := range r.ledger.groups[g].commits[t] {
-				if r.ledger.groups[g].commits[t][p].owner < 0 {
+			for p := range r.ledger.groups[g].owners[t] {
+				if r.ledger.groups[g].owners[t][p].owner < 0 {
 					return false
 				}
 			}

@@ -211,11 +211,13 @@ func (a *auditObserver) Position(reader int32, p client.TopicPartition, offset i
 	a.ledger.auditedEnd[p.Topic][p.Partition] = offset
 }
 
-func (a *auditObserver) CommitInvoked(*client.Commit)                           {}
-func (a *auditObserver) Committed(*client.Commit, bool, int16)                  {}
-func (a *auditObserver) Assigned(int32, int32, string, []client.TopicPartition) {}
-func (a *auditObserver) Revoked(int32, int32, string, []client.TopicPartition)  {}
-func (a *auditObserver) Lost(int32, int32, string, []client.TopicPartition)     {}
+func (a *auditObserver) FetchInvoked(int32, client.TopicPartition)                       {}
+func (a *auditObserver) FetchAnswered(int32, client.TopicPartition, int64, uint64, bool) {}
+func (a *auditObserver) CommitInvoked(*client.Commit)                                    {}
+func (a *auditObserver) Committed(*client.Commit, bool, int16)                           {}
+func (a *auditObserver) Assigned(int32, int32, string, []client.TopicPartition)          {}
+func (a *auditObserver) Revoked(int32, int32, string, []client.TopicPartition)           {}
+func (a *auditObserver) Lost(int32, int32, string, []client.TopicPartition)              {}
 func (a *auditObserver) Corrupt(r int32, p client.TopicPartition, o int64, w string) {
 	a.ledger.Corrupt(r, p, o, w)
 }

@@ -35,6 +35,11 @@ func configurationOf(s *scenarios.Scenario) *lin.Configuration {
 			ReadCommitted: cc.Isolation != clientconfig.ReadUncommitted, AutoCommit: cc.EnableAutoCommit,
 		})
 	}
+	b := &s.Cluster.Brokers.Settings
+	c.Groups = lin.GroupTraits{
+		ReplicationFactor: int(b.OffsetsTopicReplicationFactor), MinInsyncReplicas: int(b.TopicDefaults.MinInsyncReplicas),
+		UncleanElection: b.TopicDefaults.UncleanLeaderElection,
+	}
 	c.Faults = faultTraits(s, c.ReplicationFactor)
 	return c
 }
@@ -46,7 +51,7 @@ func configurationOf(s *scenarios.Scenario) *lin.Configuration {
 func faultTraits(s *scenarios.Scenario, replicationFactor int) (f lin.FaultTraits) {
 	for i := range s.Timeline {
 		e := &s.Timeline[i]
-		losing, wiped := 0, 0
+		losing, wiped, unclean := 0, 0, 0
 		for j := range s.Timeline {
 			o := &s.Timeline[j]
 			// Together: begun before e's nodes are back and in sync again, for
@@ -58,12 +63,22 @@ func faultTraits(s *scenarios.Scenario, replicationFactor int) (f lin.FaultTrait
 			switch {
 			case o.Fault == "power_loss", o.Fault == "zone_outage" && o.Mode == "power_loss":
 				losing += n
+				unclean += n
+			case o.Fault == "kill", o.Fault == "zone_outage" && o.Mode == "kill":
+				unclean += n
+			case o.Fault == "disk" && (o.Full || o.Error > 0):
+				unclean += n // a broker whose log directory fails halts
+				if o.Error > 0 {
+					losing += n // a failed sync may lose what it was to save
+				}
 			case o.Fault == "disk" && (o.Lose || o.BitFlip > 0 || o.Truncate > 0):
 				losing += n
 				wiped += n
+				unclean += n
 			}
 		}
 		f.DiskLosingReplicas = max(f.DiskLosingReplicas, min(losing, replicationFactor))
+		f.UncleanRestarts = max(f.UncleanRestarts, min(unclean, replicationFactor))
 		f.DisksLost = max(f.DisksLost, min(wiped, replicationFactor))
 	}
 	return f

@@ -43,7 +43,6 @@ type span struct {
 	event    int
 	from, to clock.Instant // equal for an instant; to is Never while it lasts without an end
 	hosts    []netsim.HostID
-	pairs    bool // the network ids of this event are in force
 }
 
 func newFaults(v *view, s *scenarios.Scenario, random *rand.PCG, origin clock.Instant) *faults {

@@ -23,6 +23,8 @@ type ledger struct {
 	checker  *lin.Checker
 	inside   *invariant.Checker
 	owners   *lin.OwnershipChecker
+	offsets  *lin.OffsetChecker
+	reads    []offsetRead
 	ids      *lin.ProducerIDChecker
 	produce  *latency
 	e2e      *latency
@@ -82,34 +84,22 @@ type partitionLedger struct {
 // groupLedger is what is known of one consumer group.
 type groupLedger struct {
 	name     string
-	topics   []bool           // by topic index: subscribed
-	frontier [][]int64        // by topic, partition: end of what was delivered at least once
-	commits  [][]commitLedger // by topic, partition
+	topics   []bool          // by topic index: subscribed
+	frontier [][]int64       // by topic, partition: end of what was delivered at least once
+	owners   [][]ownerLedger // by topic, partition
 }
 
-// commitLedger follows one committed offset. A fetch must not return less than
-// floor: the newest acknowledged commit, or what a later one set it back to.
-type commitLedger struct {
-	floor    int64
-	invoked  uint64 // number of the newest commit that was acknowledged
-	next     uint64
-	inFlight []inFlightCommit
-	owner    int32 // reader that owns the partition, -1 for none
-	gen      int32
-	atAssign int64 // floor when the owner was assigned
-}
-
-type inFlightCommit struct {
-	number uint64
-	reader int32
-	offset int64
+// ownerLedger is who owns a partition.
+type ownerLedger struct {
+	owner int32 // reader that owns the partition, -1 for none
+	gen   int32
 }
 
 func newLedger(s *scenarios.Scenario, w *sim.World, claims lin.Claims) *ledger {
 	l := &ledger{
 		world: w, produce: newLatency(), e2e: newLatency(),
 		checker: lin.NewChecker(lin.Config{Asserted: claims.Asserted()}),
-		owners:  lin.NewOwnershipChecker(), ids: lin.NewProducerIDChecker(),
+		owners:  lin.NewOwnershipChecker(), offsets: lin.NewOffsetChecker(), ids: lin.NewProducerIDChecker(),
 	}
 	for i := range s.Topics {
 		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, partitions: make([]partitionLedger, s.Topics[i].Partitions)})
@@ -140,11 +130,11 @@ func (l *ledger) group(name string) int {
 	for i := range l.topics {
 		n := len(l.topics[i].partitions)
 		g.frontier = append(g.frontier, make([]int64, n))
-		commits := make([]commitLedger, n)
-		for p := range commits {
-			commits[p].owner = -1
+		owners := make([]ownerLedger, n)
+		for p := range owners {
+			owners[p].owner = -1
 		}
-		g.commits = append(g.commits, commits)
+		g.owners = append(g.owners, owners)
 	}
 	l.groups = append(l.groups, g)
 	return len(l.groups) - 1
@@ -310,23 +300,8 @@ func (l *ledger) ListedEnd(e *client.ListedEnd) {
 }
 
 // Position implements client.ConsumerObserver.
-func (l *ledger) Position(reader int32, tp client.TopicPartition, offset int64, reason client.PositionReason) {
-	p := partitionOf(tp.Topic, tp.Partition)
-	l.checker.ReaderReset(reader, p, offset, l.event())
-	g := l.readers[reader]
-	if g == auditorGroup {
-		return
-	}
-	if c := &l.groups[g].commits[tp.Topic][tp.Partition]; c.owner == reader && offset < c.atAssign {
-		switch reason {
-		case client.PositionCommitted:
-			l.found("offset-rewind", lin.ClaimNoOffsetRewind, p, offset,
-				"group %s fetched the committed offset %d although %d had been committed before", l.groups[g].name, offset, c.atAssign)
-		case client.PositionReset:
-			l.found("offset-rewind", lin.ClaimNoOffsetRewind, p, offset,
-				"group %s was told that nothing is committed although %d had been committed before", l.groups[g].name, c.atAssign)
-		}
-	}
+func (l *ledger) Position(reader int32, tp client.TopicPartition, offset int64, _ client.PositionReason) {
+	l.checker.ReaderReset(reader, partitionOf(tp.Topic, tp.Partition), offset, l.event())
 }
 
 // Corrupt implements client.ConsumerObserver.

@@ -1,8 +1,11 @@
 package runner
 
 import (
+	"slices"
+
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/sim/client"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Assigned implements client.ConsumerObserver. A new generation ends every
@@ -14,13 +17,13 @@ func (l *ledger) Assigned(reader, generation int32, _ string, partitions []clien
 		return
 	}
 	for _, tp := range partitions {
-		c := &l.groups[g].commits[tp.Topic][tp.Partition]
+		c := &l.groups[g].owners[tp.Topic][tp.Partition]
 		key := lin.OffsetKey{Group: int32(g), Partition: partitionOf(tp.Topic, tp.Partition)}
 		if c.owner >= 0 && (c.gen < generation || c.owner == reader) {
 			l.owners.Released(key, c.owner, l.event())
 		}
 		l.owners.Assigned(key, reader, generation, l.event())
-		c.owner, c.gen, c.atAssign = reader, generation, c.floor
+		c.owner, c.gen = reader, generation
 	}
 	l.rebalances++
 }
@@ -41,7 +44,7 @@ func (l *ledger) released(reader int32, partitions []client.TopicPartition) {
 		return
 	}
 	for _, tp := range partitions {
-		c := &l.groups[g].commits[tp.Topic][tp.Partition]
+		c := &l.groups[g].owners[tp.Topic][tp.Partition]
 		if c.owner != reader {
 			continue // somebody of a later generation has it already
 		}
@@ -50,17 +53,19 @@ func (l *ledger) released(reader int32, partitions []client.TopicPartition) {
 	}
 }
 
+// A committed offset is a register: each attempt to commit writes a value that
+// only it has (the token in the commit's metadata), each fetch reads one.
+
+func (l *ledger) offsetKey(group int, tp client.TopicPartition) lin.OffsetKey {
+	return lin.OffsetKey{Group: int32(group), Partition: partitionOf(tp.Topic, tp.Partition)}
+}
+
 // CommitInvoked implements client.ConsumerObserver.
 func (l *ledger) CommitInvoked(m *client.Commit) {
-	g := l.readers[m.Reader]
-	if g == auditorGroup {
-		return
+	if g := l.readers[m.Reader]; g != auditorGroup {
+		l.offsets.CommitInvoked(l.offsetKey(g, client.TopicPartition{Topic: m.Topic, Partition: m.Partition}),
+			lin.OffsetToken(m.Token), m.Offset, l.event())
 	}
-	c := &l.groups[g].commits[m.Topic][m.Partition]
-	c.next++
-	c.inFlight = append(c.inFlight, inFlightCommit{c.next, m.Reader, m.Offset})
-	// Until it is decided, this commit may take effect at any time.
-	c.floor = min(c.floor, m.Offset)
 }
 
 // Committed implements client.ConsumerObserver.
@@ -69,27 +74,55 @@ func (l *ledger) Committed(m *client.Commit, ok bool, code int16) {
 	if g == auditorGroup {
 		return
 	}
-	if ok {
+	outcome := lin.Inconclusive
+	switch {
+	case ok:
+		outcome = lin.Ok
 		l.inside.GroupCommitted(l.topics[m.Topic].name, m.Partition, m.Offset, m.Now)
+	case refusedForGood(code):
+		outcome = lin.Violation
 	}
-	c := &l.groups[g].commits[m.Topic][m.Partition]
-	for i := range c.inFlight {
-		f := c.inFlight[i]
-		if f.reader != m.Reader || f.offset != m.Offset {
-			continue
-		}
-		if !ok && code == 0 {
-			return // unknown: it may still take effect, the floor stays below it
-		}
-		c.inFlight = append(c.inFlight[:i], c.inFlight[i+1:]...)
-		if ok && f.number > c.invoked {
-			c.invoked, c.floor = f.number, m.Offset
-			for _, other := range c.inFlight {
-				if other.number > f.number {
-					c.floor = min(c.floor, other.offset)
-				}
-			}
-		}
+	l.offsets.CommitReturned(l.offsetKey(g, client.TopicPartition{Topic: m.Topic, Partition: m.Partition}),
+		lin.OffsetToken(m.Token), outcome, l.event())
+}
+
+// refusedForGood tells the errors with which a coordinator refuses a commit
+// before it writes anything. After all others the commit may still land.
+func refusedForGood(code int16) bool {
+	switch code {
+	case kerr.UnknownMemberID.Code, kerr.IllegalGeneration.Code, kerr.RebalanceInProgress.Code, kerr.FencedInstanceID.Code,
+		kerr.CoordinatorLoadInProgress.Code, kerr.OffsetMetadataTooLarge.Code, kerr.InvalidGroupID.Code:
+		return true
+	}
+	return false
+}
+
+// offsetRead is a committed offset that is being fetched.
+type offsetRead struct {
+	reader int32
+	tp     client.TopicPartition
+	handle int64
+}
+
+// FetchInvoked implements client.ConsumerObserver.
+func (l *ledger) FetchInvoked(reader int32, tp client.TopicPartition) {
+	if g := l.readers[reader]; g != auditorGroup {
+		l.reads = append(l.reads, offsetRead{reader, tp, l.offsets.FetchInvoked(l.offsetKey(g, tp))})
+	}
+}
+
+// FetchAnswered implements client.ConsumerObserver.
+func (l *ledger) FetchAnswered(reader int32, tp client.TopicPartition, offset int64, token uint64, ok bool) {
+	g := l.readers[reader]
+	i := slices.IndexFunc(l.reads, func(r offsetRead) bool { return r.reader == reader && r.tp == tp })
+	if g == auditorGroup || i < 0 {
 		return
 	}
+	key, handle := l.offsetKey(g, tp), l.reads[i].handle
+	l.reads = slices.Delete(l.reads, i, i+1)
+	if !ok {
+		l.offsets.FetchFailed(key, handle)
+		return
+	}
+	l.offsets.FetchReturned(key, handle, lin.OffsetToken(token), offset, l.event())
 }

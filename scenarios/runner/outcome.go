@@ -66,6 +66,9 @@ func (r *run) records(res *reports.Result, report *lin.Report) {
 // anomalies lists the findings against claims that were made, from every checker.
 func (r *run) anomalies(res *reports.Result, report *lin.Report) {
 	add := func(list lin.Findings) {
+		if n := len(list.List); n > 0 && list.List[0].Kind.Claim() != "" && !r.claims.Made(list.List[0].Kind.Claim()) {
+			return // against a claim that the configuration does not make
+		}
 		for _, f := range list.List {
 			res.Anomalies = append(res.Anomalies, reports.Anomaly{
 				Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: r.ledger.name(f.Partition), Offset: f.Offset,
@@ -76,6 +79,11 @@ func (r *run) anomalies(res *reports.Result, report *lin.Report) {
 	}
 	add(report.Findings)
 	add(r.ledger.owners.Finish().Findings)
+	offsets := r.ledger.offsets.Finish(r.ledger.event())
+	add(offsets.Findings)
+	if r.claims.Made(lin.ClaimNoOffsetRewind) {
+		r.failures = append(r.failures, offsets.Reasons...)
+	}
 	add(r.ledger.ids.Finish().Findings)
 	add(r.watch.versions.Finish().Findings)
 	for _, f := range r.ledger.findings {

@@ -17,7 +17,7 @@ settle: 60s
 cluster:
   zones: [a, b, c]
   controllers: { per_zone: 1 }
-  brokers: { per_zone: 1 }
+  brokers: { per_zone: 1, config: { min.insync.replicas: 2 } }
 topics:
   orders:
     partitions: 3

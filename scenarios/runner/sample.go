@@ -29,7 +29,7 @@ type recovery struct {
 	missed  clock.Instant // when it was lost again; Never while it holds
 }
 
-// stallMax is how long the lag may rise again without ending a recovery. A planned
+// stallMax is how long lag or latency may rise again without ending a recovery. A planned
 // move (leader.imbalance.check.interval.seconds after the boot) takes leaders and
 // coordinators away from clients that are well: a commit that waits finds its new
 // coordinator after retry.backoff.ms of 100 ms, doubling up to a second while that
@@ -80,7 +80,7 @@ func (r *recovery) sample(now clock.Instant, holds bool) {
 		r.reached, r.missed = now, clock.Never
 	case holds:
 		r.missed = clock.Never
-	case r.want.Name != "consumer_lag" || r.reached == clock.Never:
+	case r.want.Name != "consumer_lag" && r.want.Name != "produce_latency" || r.reached == clock.Never:
 		r.reached = clock.Never
 	case r.missed == clock.Never:
 		r.missed = now
@@ -113,6 +113,9 @@ func (s *sampler) holds(want *scenarios.Recovery, h *replicaHealth, p *reports.S
 	case "consumer_lag":
 		return p.Lag <= s.baselineLag()
 	case "produce_latency":
+		if r := s.run; p.Second > int64(r.scenario.Duration/time.Second) && r.decided() {
+			return true // nothing is sent any more: as it was
+		}
 		before := s.run.ledger.produce.byPhase[before].quantiles().P99
 		return p.Acked > 0 && p.ProduceP99 <= 2*before
 	case "stable_groups":

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"strconv"
+
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -21,6 +23,14 @@ type commitState struct {
 	fetching   bool
 	fetchTries int32
 	nextAuto   clock.Instant
+	attempt    uint64  // counts attempts of commits, for tokens
+	asked      []place // whose committed offsets are being fetched
+}
+
+// token is unique over the run: reader and attempt.
+func (c *Consumer) commitToken() uint64 {
+	c.commit.attempt++
+	return uint64(c.cfg.Index+1)<<40 | c.commit.attempt
 }
 
 // commitSync commits the positions; committing tells when it is over.
@@ -97,7 +107,8 @@ func (c *Consumer) sendCommit() {
 			req.Topics = append(req.Topics, t)
 		}
 		x := kmsg.NewOffsetCommitRequestTopicPartition()
-		x.Partition, x.Offset = o.Partition, o.Offset
+		o.Token = c.commitToken()
+		x.Partition, x.Offset, x.Metadata = o.Partition, o.Offset, kmsg.StringPtr(strconv.FormatUint(o.Token, 16))
 		if p := c.partition(int(o.Topic), o.Partition); p != nil && p.position == o.Offset {
 			x.LeaderEpoch = p.epoch
 		}
@@ -253,7 +264,10 @@ func (c *Consumer) askCommitted() {
 			t.Partitions = append(t.Partitions, x.number)
 		}
 	}
-	s.fetching = true
+	s.fetching, s.asked = true, about
+	for _, x := range about {
+		c.observer.FetchInvoked(c.cfg.Index, c.public(c.partition(int(x.topic), x.number)))
+	}
 	c.net.send(to, req, callOffsetFetch, 0, c.net.requestTimeout())
 }
 
@@ -276,7 +290,7 @@ func (c *Consumer) offsetsFetched(r *call, body []byte) bool {
 	for i := range resp.Topics {
 		for k := range resp.Topics[i].Partitions {
 			x := &resp.Topics[i].Partitions[k]
-			c.offsetFetched(resp.Topics[i].Topic, x.Partition, x.Offset, x.LeaderEpoch, x.ErrorCode)
+			c.offsetFetched(resp.Topics[i].Topic, x.Partition, x.Offset, x.LeaderEpoch, x.ErrorCode, x.Metadata)
 		}
 	}
 	for g := range resp.Groups {
@@ -284,15 +298,42 @@ func (c *Consumer) offsetsFetched(r *call, body []byte) bool {
 			t := &resp.Groups[g].Topics[i]
 			for k := range t.Partitions {
 				x := &t.Partitions[k]
-				c.offsetFetched(t.Topic, x.Partition, x.Offset, x.LeaderEpoch, x.ErrorCode)
+				c.offsetFetched(t.Topic, x.Partition, x.Offset, x.LeaderEpoch, x.ErrorCode, x.Metadata)
 			}
 		}
 	}
+	c.unanswered() // what the answer left out
 	return true
 }
 
-func (c *Consumer) offsetFetched(topic string, number int32, offset int64, epoch int32, code int16) {
-	p := c.partition(c.meta.topicByName(topic), number)
+// unanswered says of what was asked that there is no answer.
+func (c *Consumer) unanswered() {
+	for _, x := range c.commit.asked {
+		c.tellFetched(x, -1, 0, false)
+	}
+	c.commit.asked = c.commit.asked[:0]
+}
+
+func (c *Consumer) tellFetched(x place, offset int64, token uint64, ok bool) {
+	tp := TopicPartition{Topic: c.cfg.Topics[x.topic].Index, Partition: x.number}
+	c.observer.FetchAnswered(c.cfg.Index, tp, offset, token, ok)
+}
+
+func (c *Consumer) offsetFetched(topic string, number int32, offset int64, epoch int32, code int16, metadata *string) {
+	index := c.meta.topicByName(topic)
+	for i, x := range c.commit.asked {
+		if int(x.topic) == index && x.number == number {
+			var token uint64
+			if metadata != nil && *metadata != "" {
+				// A commit of ours bears our token; a foreign one none.
+				token, _ = strconv.ParseUint(*metadata, 16, 64)
+			}
+			c.commit.asked = append(c.commit.asked[:i], c.commit.asked[i+1:]...)
+			c.tellFetched(x, offset, token, code == codeNone)
+			break
+		}
+	}
+	p := c.partition(index, number)
 	if p == nil || !p.assigned || p.state != positionNone {
 		return
 	}
@@ -310,6 +351,7 @@ func (c *Consumer) offsetFetched(topic string, number int32, offset int64, epoch
 func (c *Consumer) offsetsFailed(code int16) {
 	s := &c.commit
 	s.fetching = false
+	c.unanswered()
 	switch code {
 	case codeNotCoordinator, codeCoordinatorNotAvail, codeNetworkException:
 		c.coordinatorUnknown()

@@ -88,7 +88,6 @@ type readPartition struct {
 	replicaUntil clock.Instant
 	buffered     bool  // a completed fetch waits
 	end          int64 // last known high watermark; -1
-	listedAt     clock.Instant
 }
 
 // Consumer is a KafkaConsumer and the application that polls it.
@@ -398,7 +397,7 @@ func (c *Consumer) fatal(code int16, reason string) {
 }
 
 func (c *Consumer) answered(from *peer, r *call, body []byte, frame *edge.Buffer) {
-	ok := true
+	var ok bool
 	switch r.kind {
 	case callMetadata:
 		ok = c.meta.answered(r, body)

@@ -20,10 +20,8 @@ type readLog struct {
 	next      map[TopicPartition]int64 // by partition, of what this reader was given last
 	owned     map[TopicPartition]bool
 	seen      map[TopicPartition]map[int64]uint64 // shared by a group: offset to batch
-	start     map[TopicPartition]bool
 	delivered int64
 	dup       int64
-	corrupt   int
 	commits   int
 	lists     int
 	stopped   string
@@ -75,6 +73,8 @@ func (l *readLog) Committed(_ *Commit, ok bool, _ int16) {
 		l.commits++
 	}
 }
+func (l *readLog) FetchInvoked(int32, TopicPartition)                       {}
+func (l *readLog) FetchAnswered(int32, TopicPartition, int64, uint64, bool) {}
 func (l *readLog) Assigned(_, _ int32, _ string, ps []TopicPartition) {
 	for _, p := range ps {
 		if l.owned[p] {

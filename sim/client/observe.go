@@ -82,7 +82,9 @@ type Commit struct {
 	Partition  int32
 	Offset     int64
 	Generation int32 // -1 without a group's generation
-	Now        clock.Instant
+	// Token is the commit's metadata: no two attempts of the run share one.
+	Token uint64
+	Now   clock.Instant
 }
 
 // ListedEnd is an answer of ListOffsets for the end of a partition.
@@ -106,6 +108,11 @@ type ConsumerObserver interface {
 	// outcome. ok false with an empty code 0 is a lost answer: unknown.
 	CommitInvoked(c *Commit)
 	Committed(c *Commit, ok bool, code int16)
+	// FetchInvoked comes before the committed offset of a partition is asked for,
+	// FetchAnswered with the answer: the offset (-1 for none) and the token of the
+	// commit that put it there. ok false is a lost answer or an error.
+	FetchInvoked(reader int32, p TopicPartition)
+	FetchAnswered(reader int32, p TopicPartition, offset int64, token uint64, ok bool)
 	// Assigned, Revoked and Lost are the calls of a rebalance listener.
 	Assigned(reader, generation int32, memberID string, partitions []TopicPartition)
 	Revoked(reader, generation int32, memberID string, partitions []TopicPartition)

@@ -27,11 +27,11 @@ type toyGroups struct {
 }
 
 type toyMember struct {
-	id, instance string
-	protocols    []kmsg.JoinGroupRequestProtocol
-	join, sync   *toyWait
-	assignment   []byte
-	deadline     clock.Instant
+	id         string
+	protocols  []kmsg.JoinGroupRequestProtocol
+	join, sync *toyWait
+	assignment []byte
+	deadline   clock.Instant
 }
 
 type toyWait struct {

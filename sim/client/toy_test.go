@@ -204,7 +204,9 @@ func (w *toy) step(machine int, ev *edge.Event) {
 	}
 	for _, d := range w.out.Dials {
 		var b int
-		fmt.Sscanf(d.Host, "broker-%d", &b)
+		if _, err := fmt.Sscanf(d.Host, "broker-%d", &b); err != nil {
+			b = 0 // nobody listens there
+		}
 		at := w.now.Add(w.delay())
 		if w.down[b] || b < 1 || b > w.brokers {
 			w.push(toyEvent{at: at, machine: machine, ev: edge.Event{Kind: edge.EventConnFailed, Dial: d.ID}})
