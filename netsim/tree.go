@@ -53,14 +53,23 @@ func (t *tree) grow(dir int32) {
 
 // set replaces what a direction waits for.
 func (t *tree) set(dir int32, due clock.Instant, seq uint64) {
+	nodes := t.nodes
 	i := t.leaves + dir
-	t.nodes[i] = treeNode{due: due, seq: seq, dir: dir}
-	for i >>= 1; i > 0; i >>= 1 {
-		w := t.winner(i)
-		if t.nodes[i] == w {
+	w := treeNode{due: due, seq: seq, dir: dir}
+	if nodes[i] == w {
+		return
+	}
+	nodes[i] = w
+	for i > 1 {
+		// Two that are never due may tie; then it does not matter who wins.
+		if o := &nodes[i^1]; o.due < w.due || o.due == w.due && o.seq < w.seq {
+			w = *o
+		}
+		i >>= 1
+		if at := &nodes[i]; at.dir == w.dir && at.due == w.due && at.seq == w.seq {
 			return // the other child still wins: nothing changes above
 		}
-		t.nodes[i] = w
+		nodes[i] = w
 	}
 }
 

@@ -26,7 +26,8 @@ const (
 // Table holds the connections of a node and their requests in flight.
 type Table struct {
 	conns    map[edge.ConnID]*connection
-	slots    []*pending // of the requests in flight, by the low bits of their ids; nil is free
+	last     *connection // looked up last; nil after any loss
+	slots    []*pending  // of the requests in flight, by the low bits of their ids; nil is free
 	vacant   []uint32
 	inFlight int
 	free     []*pending
@@ -66,7 +67,18 @@ func (t *Table) Opened(ev *edge.Event) {
 }
 
 // Has tells whether the connection is one of the table's, not an outbound one.
-func (t *Table) Has(id edge.ConnID) bool { return t.conns[id] != nil }
+func (t *Table) Has(id edge.ConnID) bool { return t.connection(id) != nil }
+
+func (t *Table) connection(id edge.ConnID) *connection {
+	if cn := t.last; cn != nil && cn.id == id {
+		return cn
+	}
+	cn := t.conns[id]
+	if cn != nil {
+		t.last = cn
+	}
+	return cn
+}
 
 // Len returns the number of open connections.
 func (t *Table) Len() int { return len(t.conns) }
@@ -82,6 +94,7 @@ func (t *Table) Closed(id edge.ConnID) {
 		return
 	}
 	delete(t.conns, id)
+	t.last = nil
 	cn.closed = true
 	for _, f := range cn.waiting {
 		f.Release()
@@ -98,7 +111,7 @@ func (t *Table) Closed(id edge.ConnID) {
 // Frame takes a frame that has arrived. A frame that holds no request closes
 // the connection. What Frame admits is handed out by Next.
 func (t *Table) Frame(c *step.Context, id edge.ConnID, frame *edge.Buffer) {
-	cn := t.conns[id]
+	cn := t.connection(id)
 	if cn == nil {
 		frame.Release()
 		return

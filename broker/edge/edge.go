@@ -140,7 +140,7 @@ func (e *Effects) GiveBackSend(s *Send) {
 		clear(s.Body)
 		e.bodies, e.pieces = append(e.bodies, s.Body[:0]), append(e.pieces, s.Pieces[:0])
 	}
-	*s = Send{}
+	s.Head, s.Body, s.Pieces = nil, nil, nil
 }
 
 // Reset empties the effects and keeps the memory.
