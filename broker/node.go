@@ -276,6 +276,7 @@ func (n *Node) reply(c *step.Context, r *caller.Reply) {
 			n.partitions.SetBrokerEpoch(epoch)
 			n.logs.SetBrokerEpoch(c, epoch)
 			n.lifecycle.SetMetadataOffset(c, n.image.Offset)
+			n.applyImage(c, n.metadata.image())
 		}
 	case step.OwnerMetadata:
 		if n.metadata.reply(c, r) {
@@ -289,9 +290,11 @@ func (n *Node) reply(c *step.Context, r *caller.Reply) {
 }
 
 // applyImage makes the broker act upon newer metadata. Before its logs are
-// recovered a broker only collects it.
+// recovered, and before the metadata has its own registration, a broker only
+// collects it: what older metadata says of it was meant for the process before,
+// which may have led with records that this one no longer has.
 func (n *Node) applyImage(c *step.Context, image *meta.Image) {
-	if !n.started || image.Offset <= n.image.Offset {
+	if !n.started || n.epoch < 0 || image.Offset < n.epoch || image.Offset <= n.image.Offset {
 		return
 	}
 	old := n.image
