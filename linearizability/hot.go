@@ -35,13 +35,6 @@ func (d *digest) add(id BatchID, base int64, first, count int32) {
 	d.indexes += (h>>32 | h<<32 | 1) * (n*f + n*(n+1)/2)
 }
 
-func (d *digest) sub(id BatchID, base int64, first, count int32) {
-	var other digest
-	other.add(id, base, first, count)
-	d.batches -= other.batches
-	d.indexes -= other.indexes
-}
-
 // blockOffsets is the span of a cold block, unless a mark cuts it shorter.
 const blockOffsets = 65536
 

@@ -22,10 +22,9 @@ type naiveSlot struct {
 }
 
 type naiveInput struct {
-	call  call
-	acked bool // the append has a certain outcome
-	must  bool
-	base  int64
+	call call
+	must bool
+	base int64
 }
 
 // naiveModel keeps the log as a slice of slots; appends take any place at the end.

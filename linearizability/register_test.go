@@ -12,10 +12,10 @@ import (
 // porcupine with a plain register; forgetting is forced by long histories.
 
 type registerOp struct {
-	write       bool
-	token       OffsetToken
-	call, reply int64 // reply < 0: unknown outcome
-	handle      int64
+	write  bool
+	token  OffsetToken
+	call   int64
+	handle int64
 }
 
 type flight struct {

@@ -78,7 +78,7 @@ func (c *Checker) checkWatermark(p *partitionState, watermark int64, event uint6
 		}
 		return
 	}
-	at := -1
+	var at int
 	if last != nil && watermark > last.end() {
 		at = h.count - 1
 	} else {

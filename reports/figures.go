@@ -211,11 +211,6 @@ func pad(s string, columns int) string {
 	return s + strings.Repeat(" ", max(0, columns-textWidth(s)))
 }
 
-// padLeft fills to a width, on the left of the text.
-func padLeft(s string, columns int) string {
-	return strings.Repeat(" ", max(0, columns-textWidth(s))) + s
-}
-
 // wrap breaks a text at spaces into lines of at most columns; a word longer than
 // a line is cut, because a line never is.
 func wrap(s string, columns int) (lines []string) {

@@ -15,7 +15,6 @@ import (
 // ended; every syncEvery-th write is synced before. It counts over its disk: a
 // new boot goes on where the file ends.
 type echoServer struct {
-	pool    *edge.Pool
 	size    int64
 	waiting []echoWait // in the order of the disk's queue
 	head    int

@@ -281,7 +281,6 @@ func BenchmarkEcho(b *testing.B) {
 
 // pinger sends what it gets, wakes, and writes to its disk, in memory of its own.
 type pinger struct {
-	pool   *edge.Pool
 	peer   string
 	conn   edge.ConnID
 	head   [104]byte

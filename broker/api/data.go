@@ -45,15 +45,3 @@ func (d *Data) endpoint(image *meta.Image, leader int32) {
 		}
 	}
 }
-
-// topicName is the name for an id, or empty. A request that names topics by name
-// has zero ids.
-func (d *Data) topicName(name string, id [16]byte) string {
-	if id == ([16]byte{}) {
-		return name
-	}
-	if t := d.Partitions.Resolve(id); t != nil {
-		return t.Name
-	}
-	return ""
-}

@@ -54,7 +54,6 @@ type lifeClient struct {
 	version     int16
 	member      string
 	generation  int32
-	leads       bool
 	members     []string
 	busy        bool
 }

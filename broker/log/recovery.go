@@ -34,7 +34,6 @@ type recovery struct {
 	epochsChanged bool
 	badIndex      []bool // by segment
 	candidates    []int64
-	scanFrom      int  // segment
 	tail          bool // only behind the last index entry
 	whole         int  // the first segment that is scanned as a whole
 	replayFrom    int64
@@ -236,11 +235,9 @@ func (l *Log) recoverPlan(c *step.Context) {
 			s.maxTimestamp, s.maxOffset = t[len(t)-1].timestamp, s.base+int64(t[len(t)-1].relative)
 		}
 	}
-	highest := int64(1<<63 - 1)
 	if x.whole < n {
 		// A later snapshot may know of batches that are lost.
-		highest = l.segments[x.whole].base
-		l.dropSnapshots(c, highest+1, 1<<63-1)
+		l.dropSnapshots(c, l.segments[x.whole].base+1, 1<<63-1)
 	}
 	x.phase = recoverSnapshot
 	x.candidates = append(x.candidates[:0], l.snapshots...)

@@ -47,7 +47,6 @@ func oneLife(t *rapid.T) {
 type judge struct {
 	w         *world
 	next      int
-	sent      map[conn.RequestID]string
 	acked     []ackedRecord
 	committed map[int64]string   // what some replica's high watermark has covered
 	marks     map[[2]int32]int64 // high watermark by broker and leader epoch

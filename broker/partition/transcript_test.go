@@ -87,7 +87,9 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 		var ids []int32
 		for _, v := range d.CmdArgs[0].Vals {
 			var id int32
-			fmt.Sscan(v, &id)
+			if _, err := fmt.Sscan(v, &id); err != nil {
+				d.Fatalf(t, "isr %s: %v", v, err)
+			}
 			ids = append(ids, id)
 		}
 		w.change(func(p *meta.Partition) { p.ISR = ids })

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -163,13 +164,22 @@ func (r *driver) command(t *testing.T, td *datadriven.TestData) string {
 	return out.String()
 }
 
+// decimal reads a number of a transcript.
+func decimal(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
 func (r *driver) parse(f []string) edge.DiskOp {
 	op := edge.DiskOp{}
 	if q, ok := strings.CutPrefix(f[0], "q"); ok {
-		fmt.Sscan(q, &op.Queue)
+		op.Queue = edge.QueueID(decimal(q))
 		f = f[1:]
 	}
-	number := func(i int) (n int64) { fmt.Sscan(f[i], &n); return n }
+	number := func(i int) int64 { return decimal(f[i]) }
 	repeated := func(i int) []edge.Slice {
 		s := f[i]
 		if len(f) > i+1 {

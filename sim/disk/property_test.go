@@ -325,7 +325,7 @@ func TestSeedDecides(t *testing.T) {
 		r.d.PowerLoss()
 		return out.String() + describe(r.d)
 	}
-	if run(1) != run(1) {
+	if first, again := run(1), run(1); first != again {
 		t.Fatal("two runs with one seed differ")
 	}
 	if run(1) == run(2) {

@@ -70,7 +70,7 @@ func toyEngine(s *scenarios.Scenario, o Options) (*Outcome, error) {
 			hash = hash*1099511628211 ^ uint64(c)
 		}
 		if o.TraceTo != nil {
-			fmt.Fprintf(o.TraceTo, "%d.%09d broker-1 %s\n", at/time.Second, at%time.Second, what)
+			_, _ = fmt.Fprintf(o.TraceTo, "%d.%09d broker-1 %s\n", at/time.Second, at%time.Second, what)
 		}
 		if event%20 == 0 && event <= events {
 			out.Checkpoints = append(out.Checkpoints, sim.Checkpoint{Events: event, Time: clock.Instant(at), Hash: hash})
