@@ -1,0 +1,67 @@
+package runner
+
+import (
+	"testing"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/clock"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+)
+
+func at(d time.Duration) clock.Instant { return clock.Instant(d) }
+
+// A stall that begins a moment before a fault and lasts through it is the
+// fault's, and what outlasts a fault is held against the time without.
+func TestStallBelongsToFault(t *testing.T) {
+	r := &run{faults: &faults{done: []span{
+		{from: at(60 * time.Second), to: at(90 * time.Second)},
+		{from: at(80 * time.Second), to: at(100 * time.Second)},
+		{from: at(200 * time.Second), to: clock.Never},
+	}}}
+	cases := []struct {
+		name             string
+		since, now       time.Duration
+		inFault, outside time.Duration
+	}{
+		{"without a fault", 10 * time.Second, 11 * time.Second, 0, time.Second},
+		{"begun before it", 59990 * time.Millisecond, 75 * time.Second, 15010 * time.Millisecond, 10 * time.Millisecond},
+		{"outlasting both", 70 * time.Second, 104 * time.Second, 34 * time.Second, 4 * time.Second},
+		{"in one that lasts", 201 * time.Second, 230 * time.Second, 29 * time.Second, 0},
+	}
+	for _, c := range cases {
+		var s stall
+		s.done(at(c.now), at(c.since), r.faulty)
+		if s.inFault != c.inFault || s.outside != c.outside || s.longest != c.now-c.since {
+			t.Errorf("%s: %s in faults, %s outside, %s at all", c.name, s.inFault, s.outside, s.longest)
+		}
+	}
+}
+
+// A recovery survives a planned move of leaders, and nothing longer; a share of
+// replicas survives nothing.
+func TestRecoveryIsForGood(t *testing.T) {
+	cases := []struct {
+		name    string
+		state   string
+		samples string // one a second: . holds, x does not
+		want    time.Duration
+	}{
+		{"at once", "consumer_lag", "....", 0},
+		{"later", "consumer_lag", "xxx..", 3 * time.Second},
+		{"with a move", "consumer_lag", "xx..xx...", 2 * time.Second},
+		{"lost again", "consumer_lag", "xx..xxx..", 7 * time.Second},
+		{"lost at the end", "consumer_lag", "xx..x", -time.Second},
+		{"never", "consumer_lag", "xxxx", -time.Second},
+		{"in sync, lost for one", "in_sync_replicas", "xx..x.", 5 * time.Second},
+	}
+	for _, c := range cases {
+		r := &run{faults: &faults{}}
+		rec := recovery{want: scenarios.Recovery{Name: c.state}, reached: clock.Never, missed: clock.Never}
+		for i, s := range c.samples {
+			rec.sample(at(time.Duration(i)*time.Second), s == '.')
+		}
+		if got := r.recoveredAfter(&rec); got != c.want {
+			t.Errorf("%s: after %s, want %s", c.name, got, c.want)
+		}
+	}
+}
