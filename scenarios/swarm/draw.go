@@ -194,7 +194,7 @@ func (d *drawer) brokerConfig() {
 	property(d, kv, "replica.lag.time.max.ms", "4000", "10000")
 	property(d, kv, "group.initial.rebalance.delay.ms", "0", "1000")
 	property(d, kv, "leader.imbalance.check.interval.seconds", "5", "20")
-	property(d, kv, "replica.fetch.max.bytes", "4096", "65536")
+	property(d, kv, "replica.fetch.max.bytes", "262144")
 	property(d, kv, "replica.high.watermark.checkpoint.interval.ms", "1000")
 	property(d, kv, "metadata.log.max.record.bytes.between.snapshots", "2048")
 	property(d, kv, "controlled.shutdown.enable", "false")

@@ -85,6 +85,9 @@ func (d *drawer) verb(e *scenarios.Event, verb string) {
 	case "rolling_restart":
 		e.Fault, e.Operator, e.For = "", verb, 0
 		e.Gap = d.millis("gap", 0, 3000)
+		// Without controlled shutdowns every step takes a session: too long for the
+		// run to see the end.
+		d.calm = d.calm && !slices.Contains(d.s.Cluster.Brokers.Config, scenarios.KV{Name: "controlled.shutdown.enable", Value: "false"})
 	case "move_leader":
 		e.Fault, e.Operator, e.For = "", verb, 0
 		e.Partition = d.partitionName()

@@ -51,11 +51,11 @@ func (d *drawer) producer(i int) {
 			p.Stages = append(p.Stages, stage)
 		}
 	case "constant-vus":
-		p.VUs, p.ThinkTime = int64(d.number("vus", 1, 4)), d.millis("think time", 10, 200)
+		p.VUs, p.ThinkTime = int64(d.number("vus", 1, 2)), d.millis("think time", 20, 200)
 	case "shared-iterations":
-		p.Records = int64(d.number("records", 1, 5000))
+		p.Records = int64(d.number("records", 1, 3000))
 	}
-	p.MessageSize = pick[scenarios.Size](d, "message size", 16, 100, 1000, 5000)
+	p.MessageSize = pick[scenarios.Size](d, "message size", 16, 100, 1000)
 	p.Keys.Distribution = pick(d, "keys", "none", "uniform", "zipf", "sequential", "hot")
 	if p.Keys.Distribution != "none" {
 		p.Keys.Cardinality = int64(d.number("cardinality", 1, 1000))
@@ -73,7 +73,7 @@ func (d *drawer) producer(i int) {
 }
 
 func (d *drawer) rate(what string, low int) scenarios.Rate {
-	return scenarios.Rate{Count: int64(d.number(what, low, 300)), Per: time.Second}
+	return scenarios.Rate{Count: int64(d.number(what, low, 200)), Per: time.Second}
 }
 
 func (d *drawer) producerConfig(kv *[]scenarios.KV) {
@@ -151,7 +151,7 @@ func (d *drawer) consumer(i int) {
 		}
 		set(kv, "partition.assignment.strategy", list)
 	}
-	property(d, kv, "max.poll.records", "1", "50")
+	property(d, kv, "max.poll.records", "50", "200") // each poll is committed: fewer would be slower than the load
 	// A minimum above what one partition may give would hold every fetch for
 	// fetch.max.wait.ms, which is slower than the load.
 	property(d, kv, "fetch.min.bytes", "1", "2000")
