@@ -119,7 +119,7 @@ type Load struct {
 }
 
 // OutstandingDefault is Load.Outstanding's.
-const OutstandingDefault = 10
+const OutstandingDefault = 256
 
 // KeyDistribution says how keys are drawn.
 type KeyDistribution uint8

@@ -115,6 +115,7 @@ type Consumer struct {
 	reader   record.Reader
 	scratch  record.Scratch
 	intended []clock.Instant
+	delivery Delivery // the run that is being handed out
 	request  wire.FetchRequest
 	response wire.FetchResponse
 	stats    ConsumerStats

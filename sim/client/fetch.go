@@ -397,7 +397,8 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 		c.observer.Corrupt(c.cfg.Index, c.public(p), b.BaseOffset(), err.Error())
 		return 0, true
 	}
-	d := Delivery{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number, LeaderEpoch: b.LeaderEpoch(), Fetched: fetched, Now: c.net.now}
+	d := &c.delivery
+	*d = Delivery{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number, LeaderEpoch: b.LeaderEpoch(), Fetched: fetched, Now: c.net.now}
 	c.intended = c.intended[:0]
 	var v payload
 	for n < limit {
@@ -421,7 +422,7 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 			c.observer.Corrupt(c.cfg.Index, c.public(p), offset, "record of another partition")
 		}
 		if d.Count > 0 && (v.batch != d.BatchID || int32(v.index) != d.FirstIndex+d.Count || offset != d.BaseOffset+int64(d.Count)) {
-			c.deliver(&d)
+			c.deliver(d)
 		}
 		if d.Count == 0 {
 			d.BatchID, d.FirstIndex, d.BatchCount, d.BaseOffset = v.batch, int32(v.index), int32(v.count), offset
@@ -431,7 +432,7 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 		n++
 		p.position, p.epoch = offset+1, b.LeaderEpoch()
 	}
-	c.deliver(&d)
+	c.deliver(d)
 	return n, done || p.position >= b.NextOffset()
 }
 

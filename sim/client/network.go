@@ -99,6 +99,7 @@ type network struct {
 	owner    owner
 	rng      *rand.Rand
 	timers   timer.Queue
+	current  call // whose answer is being handled
 
 	now  clock.Instant
 	wall clock.Wall
@@ -348,20 +349,21 @@ func (n *network) receive(p *peer, frame *edge.Buffer) {
 		n.hangUp(p, false)
 		return
 	}
-	c := p.calls[0]
+	n.current = p.calls[0]
+	c := &n.current
 	p.calls = p.calls[:copy(p.calls, p.calls[1:])]
 	p.lastUsed = n.now
 	_, body, err := wire.ParseResponseHeader(frame.Bytes(), c.key, c.version)
 	if err != nil {
-		p.calls = append(p.calls, c) // lost with the connection
+		p.calls = append(p.calls, *c) // lost with the connection
 		n.hangUp(p, false)
 		return
 	}
 	if c.key == wire.KeyApiVersions {
-		n.greeted(p, &c, body)
+		n.greeted(p, c, body)
 		return
 	}
-	n.owner.answered(p, &c, body, frame)
+	n.owner.answered(p, c, body, frame)
 }
 
 // throttle mutes a peer on our side (KIP-219).

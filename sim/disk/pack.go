@@ -15,7 +15,7 @@ const (
 	packedAfter = 256 << 10
 	// plainBytesMax is how much a disk holds before anything is packed: small
 	// disks are not worth the time.
-	plainBytesMax = 32 << 20
+	plainBytesMax = 64 << 20
 )
 
 // What was appended to a file a while ago is kept compressed, stable or not: a
