@@ -85,8 +85,9 @@ func (m *Manager) assignFetcher(c *step.Context, p *Partition) {
 	at, _ := slices.BinarySearchFunc(f.parts, p, func(a, b *Partition) int { return compareKeys(a.key, b.key) })
 	f.parts = slices.Insert(f.parts, at, p)
 	// What it has appended as a leader may still be on its way to the disk; a
-	// fetch from before its end would bring what does not continue the log.
-	p.fetch.writing = p.fetch.writing || p.log.EndOffset() < p.log.AppendEnd()
+	// fetch from before its end would bring what does not continue the log. What
+	// an earlier follower was writing says nothing: a leader may have seen its end.
+	p.fetch.writing = p.log.EndOffset() < p.log.AppendEnd()
 	if p.fetch.writing {
 		f.writing++
 	}
