@@ -156,6 +156,8 @@ func (d *drawer) consumer(i int) {
 	// fetch.max.wait.ms, which is slower than the load.
 	property(d, kv, "fetch.min.bytes", "1", "2000")
 	property(d, kv, "max.partition.fetch.bytes", "10000", "60000")
-	property(d, kv, "max.poll.interval.ms", "8000")
+	// A JoinGroup waits this long and five seconds for its answer: with Kafka's
+	// default, a coordinator that loses power meanwhile holds a group up for 305 s.
+	set(kv, "max.poll.interval.ms", pick(d, "max.poll.interval.ms", "15000", "8000"))
 	d.s.Workload.Consumers = append(d.s.Workload.Consumers, c)
 }

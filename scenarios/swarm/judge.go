@@ -73,7 +73,7 @@ func Judge(s *scenarios.Scenario, res *reports.Result) Judgement {
 	for i := range res.Anomalies {
 		a := &res.Anomalies[i]
 		switch {
-		case !made(res, a.Claim), damaged(s) && (a.Kind == "corrupt-record" || strings.HasPrefix(a.Kind, "invariant")):
+		case !made(res, a.Claim), damaged(s) && (a.Kind == "corrupt-record" || a.Kind == "skipped-records" || strings.HasPrefix(a.Kind, "invariant")):
 			continue // legal in this configuration, or what the fault put there
 		case (a.Claim == lin.ClaimNoOffsetRewind || a.Claim == lin.ClaimSingleOwner) && groupsForget(s):
 			continue
