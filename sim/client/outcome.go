@@ -174,7 +174,7 @@ func (p *Producer) splitBatch(q *partitionQueue, b *batch) {
 		}
 		part.view.Count++
 	}
-	for _, part := range parts {
+	for k, part := range parts {
 		p.closeAppends(part)
 		part.retried, part.maybe = true, false
 		part.reserved = b.reserved / int64(len(parts))
@@ -182,6 +182,8 @@ func (p *Producer) splitBatch(q *partitionQueue, b *batch) {
 		if b.hasSequence() {
 			part.view.ProducerID, part.view.Epoch, part.view.Sequence = b.view.ProducerID, b.view.Epoch, sequence
 			sequence = record.IncrementSequence(sequence, part.view.Count)
+			part.ordinal = b.ordinal + int64(k) // those behind are as near as before, or nearer
+			q.given += int64(min(k, 1))
 			q.add(part)
 		}
 	}
