@@ -69,6 +69,7 @@ type topicLedger struct {
 }
 
 type partitionLedger struct {
+	logStart int64 // of its leader, as the checker was told
 	ackedEnd int64 // end of the acknowledged records known by offset
 	seenEnd  int64 // end of what any reader was given
 	produce  stall

@@ -235,6 +235,10 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 	if part == nil {
 		return
 	}
+	if pl := p.ledger.part(topic, r.Key().Index); r.StartOffset() > pl.logStart {
+		pl.logStart = r.StartOffset() // retention: nothing else moves it
+		p.ledger.checker.LogStart(partitionOf(topic, r.Key().Index), pl.logStart, lin.RetentionReason, p.ledger.event())
+	}
 	epoch := r.LeaderEpoch()
 	p.led[topic][r.Key().Index][r.LeaderID()] = epoch
 	if n := len(part.epochs); n > 0 && part.epochs[n-1].epoch >= epoch {
