@@ -196,7 +196,7 @@ func claimNoReorder(c *Configuration) Claim {
 
 func claimNoDivergence(c *Configuration) Claim {
 	if c.UncleanElection {
-		return Claim{ClaimNoDivergentReplicas, true, "Replicas agree below the high watermark; with unclean election on, only once they have reconciled after it."}
+		return Claim{ClaimNoDivergentReplicas, false, "Unclean leader election is on: replicas agree below the high watermark only once they have reconciled after it, and readers may see what lies between."}
 	}
 	return Claim{ClaimNoDivergentReplicas, true, "Replicas agree below the high watermark under every configuration without unclean election."}
 }

@@ -40,6 +40,7 @@ type Checker struct {
 	readers        []readerState
 	orderIndex     table
 	orders         []orderState
+	cut            map[BatchID]cutBatch // acknowledged, and lost by an announced truncation
 	finished       bool
 }
 

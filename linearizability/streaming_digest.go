@@ -193,6 +193,7 @@ func (c *Checker) cutHot(p *partitionState, from int64) int64 {
 		if last.acked {
 			lost += int64(last.count)
 		}
+		c.remember(p, last)
 		p.hot.count--
 	}
 	return lost
@@ -214,4 +215,41 @@ func (c *Checker) cutCold(p *partitionState, from int64) int64 {
 	p.holes.remove(from, maxOffset)
 	p.coldEnd = from
 	return lost
+}
+
+// cutBatch is a batch whose place was cut off.
+type cutBatch struct {
+	partition, count int32
+}
+
+// cutMax bounds the cut batches that are remembered. One beyond them that comes
+// back is reported as a phantom.
+const cutMax = 1 << 16
+
+// remember keeps a batch of which another attempt may survive: appended by a
+// leader that died before it could say so, and sent again to the next one, whose
+// log is then dropped by an unclean election of the first. The record is read at
+// the place of the first attempt. Its acknowledged place is lost all the same, and
+// so it counts as lost.
+func (c *Checker) remember(p *partitionState, r *run) {
+	if r.first != 0 || r.dup || len(c.cut) >= cutMax {
+		return
+	}
+	if c.cut == nil {
+		c.cut = map[BatchID]cutBatch{}
+	}
+	c.cut[r.id] = cutBatch{p.index, r.count}
+}
+
+// survives places an earlier attempt of a batch that was cut off, once.
+func (c *Checker) survives(p *partitionState, seen *run) bool {
+	b, known := c.cut[seen.id]
+	if !known || b.partition != p.index || seen.first < 0 || seen.first+seen.count > b.count {
+		return false
+	}
+	delete(c.cut, seen.id)
+	whole := run{base: seen.base - int64(seen.first), id: seen.id, event: seen.event, count: b.count, read: true}
+	p.raise(whole.end(), seen.event)
+	c.place(p, whole, true)
+	return true
 }

@@ -213,6 +213,9 @@ func (c *Checker) compareCold(p *partitionState, r *readerState, seen *run) {
 // placeSeen gives slots that were seen for the first time to a pending batch.
 func (c *Checker) placeSeen(p *partitionState, seen *run) {
 	i := c.pendingIndex.get(uint64(seen.id))
+	if i < 0 && c.survives(p, seen) {
+		return
+	}
 	if i < 0 || c.pending[i].base >= 0 || c.pending[i].failed || c.pending[i].partition != p.index {
 		c.unexpected(p, i, seen)
 		return

@@ -31,6 +31,7 @@ type Recorder struct {
 	config     WindowConfig
 	clock      int64 // calls so far: the real-time order
 	limit      int64 // offsets at or above it are ignored
+	cut        bool  // by a truncation
 	operations []operation
 	batches    map[BatchID]int32 // index of the batch's first append
 	readers    map[int32]*windowReader
@@ -258,6 +259,9 @@ func (r *Recorder) ReadBatch(reader int32, base int64, count int32, id BatchID, 
 		r.fault(FailedAppendPresent, base, id, event, fmt.Sprintf("was seen at %d after it had failed for certain", base))
 	case batch.base < 0:
 		batch.base = o.base
+	case batch.base >= r.limit && r.cut:
+		// Its place is gone; what is seen is an earlier attempt that survived, and
+		// the place that was lost has no order with it.
 	case batch.base != o.base:
 		r.copy(i, o.base, event)
 	}
@@ -287,7 +291,7 @@ func (r *Recorder) LogStart(offset int64, reason LogStartReason, event uint64) {
 // Truncated ends the recording: what was lost has no place in one linear order.
 func (r *Recorder) Truncated(from int64, event uint64) {
 	r.tick()
-	r.limit = min(r.limit, from)
+	r.limit, r.cut = min(r.limit, from), true
 }
 
 // Drained is Checker.Drained.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,7 +10,9 @@ import (
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
 	"github.com/seed-604ea8f1/windtunnel/sim/client"
+	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
 )
 
 // rejoinTime is how long a replica that came back may need to be in sync again;
@@ -63,13 +66,18 @@ func (r *run) records(res *reports.Result, report *lin.Report) {
 	}
 }
 
+// asserted tells whether a kind of finding speaks against a claim that is made, or
+// against what holds under every configuration.
+func (r *run) asserted(k lin.Kind) bool { return k.Claim() == "" || r.claims.Made(k.Claim()) }
+
 // anomalies lists the findings against claims that were made, from every checker.
 func (r *run) anomalies(res *reports.Result, report *lin.Report) {
 	add := func(list lin.Findings) {
-		if n := len(list.List); n > 0 && list.List[0].Kind.Claim() != "" && !r.claims.Made(list.List[0].Kind.Claim()) {
-			return // against a claim that the configuration does not make
-		}
 		for _, f := range list.List {
+			if !r.asserted(f.Kind) {
+				list.Total--
+				continue
+			}
 			res.Anomalies = append(res.Anomalies, reports.Anomaly{
 				Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: r.ledger.name(f.Partition), Offset: f.Offset,
 				Text: f.Describe(r.ledger.name(f.Partition), nil), Event: f.Second.Event,
@@ -107,12 +115,22 @@ func (r *run) loss(res *reports.Result, report *lin.Report) {
 		}
 	}
 	res.PermittedLoss = &reports.PermittedLoss{Predicted: predicted, Observed: report.Lost, Why: why}
-	if predicted != report.Lost && !r.partial {
+	if r.unacknowledged() {
+		// What acks=0 loses on its way to the broker no election explains.
+		res.PermittedLoss.Why += " With acks=0 the loss cannot be predicted."
+	} else if predicted != report.Lost && !r.partial && len(report.Inconclusive) == 0 {
 		res.Reasons = append(res.Reasons, fmt.Sprintf("%d acknowledged records must have been lost by the elections, and %d were", predicted, report.Lost))
 	}
 	if report.Lost > 0 {
 		res.RPO = reports.RPO{Records: report.Lost, Bytes: report.Lost * r.ledger.ackedBytes / max(1, r.ledger.acked)}
 	}
+}
+
+// unacknowledged tells whether a producer waits for no answer at all.
+func (r *run) unacknowledged() bool {
+	return slices.ContainsFunc(r.scenario.Workload.Producers, func(p scenarios.Producer) bool {
+		return p.Settings.Acks == clientconfig.AcksNone
+	})
 }
 
 func (r *run) unavailability(res *reports.Result) {
@@ -190,17 +208,25 @@ func (r *run) sampleWindows() {
 func (r *run) checkWindows(res *reports.Result) map[string][]byte {
 	files := map[string][]byte{}
 	for i, w := range r.windows {
-		got := w.Check()
+		got, count := w.Check(), 0
 		switch got.Verdict {
 		case lin.Violation:
 			for _, f := range got.Findings {
+				if !r.asserted(f.Kind) {
+					continue
+				}
+				count++
 				res.Anomalies = append(res.Anomalies, reports.Anomaly{
 					Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: r.ledger.name(f.Partition), Offset: f.Offset,
 					Text: "porcupine: " + f.Describe(r.ledger.name(f.Partition), nil), Event: f.Second.Event,
 				})
 			}
-			res.AnomaliesTotal += max(1, len(got.Findings))
-			if got.HTML != nil {
+			if len(got.Findings) == 0 {
+				count = 1 // porcupine says no and the preparation has no name for it
+				res.Anomalies = append(res.Anomalies, reports.Anomaly{Kind: "not-linearizable", Offset: -1, Text: "porcupine found no order of a window's operations"})
+			}
+			res.AnomaliesTotal += count
+			if got.HTML != nil && count > 0 {
 				files[fmt.Sprintf("porcupine-%d.html", i)] = got.HTML
 			}
 		case lin.Inconclusive:

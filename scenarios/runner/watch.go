@@ -244,7 +244,7 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 	if n := len(part.epochs); n > 0 && part.epochs[n-1].epoch >= epoch {
 		return
 	}
-	start := r.EpochStart()
+	start := part.divergence(r)
 	part.epochs = append(part.epochs, epochStart{epoch, start})
 	name := partitionOf(topic, r.Key().Index)
 	pl := p.ledger.part(topic, r.Key().Index)
@@ -263,6 +263,22 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 		kept = append(kept, b)
 	}
 	part.acked = kept
+}
+
+// divergence is where a new leader's log leaves what was acknowledged: at its own
+// epoch's start, or before it, where a leader acknowledged records of whose epoch
+// this log has none. What it holds there instead nobody acknowledged.
+func (p *predicted) divergence(r *partition.Partition) int64 {
+	start := r.EpochStart()
+	for _, b := range p.acked {
+		if b.epoch < 0 || b.base < r.StartOffset() || b.base >= start || b.epoch >= r.LeaderEpoch() {
+			continue
+		}
+		if _, has := r.Log().EpochStart(b.epoch); !has {
+			start = b.base
+		}
+	}
+	return start
 }
 
 // ackedBy notes an acknowledgement by the leader that gave it. An isolated old
