@@ -173,3 +173,55 @@ func TestRecorderStopsAtItsBound(t *testing.T) {
 		t.Errorf("a corrupted read below the limit: %s", result.Verdict)
 	}
 }
+
+// TestEarlierAttemptSurvives: a batch that was acknowledged in a log which is
+// dropped may be read again, once, at the place of an attempt that nobody
+// answered. A batch that was never cut off may not.
+func TestEarlierAttemptSurvives(t *testing.T) {
+	permitted := AssertAll()
+	permitted.NoLostAcks = false
+	for _, test := range []struct {
+		name     string
+		second   bool // its second place is read as well
+		stranger bool // the batch was acknowledged below the cut
+		want     Verdict
+	}{
+		{"once", false, false, Ok},
+		{"twice", true, false, Violation},
+		{"not cut off", false, true, Violation},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := NewChecker(Config{Asserted: permitted})
+			p := testPartition
+			window := c.Sample(p, WindowConfig{Asserted: permitted})
+			low, high := NewBatchID(1, 1), NewBatchID(1, 2)
+			for i, id := range []BatchID{low, high} {
+				c.Invoke(p, id, 10, true, 1)
+				c.Acked(p, id, int64(i)*30, 2)
+			}
+			c.Truncated(p, 10, testCause, 3)
+			back, end := high, int64(20)
+			if test.stranger {
+				back = low
+			}
+			if test.second {
+				end = 30
+			}
+			c.InvokeRead(9, p, 4)
+			c.HighWatermark(9, p, end, 2, true, 5)
+			c.ReaderReset(9, p, 0, 5)
+			c.ReadBatch(9, p, 0, 10, low, 0, 6)
+			for at := int64(10); at < end; at += 10 {
+				c.ReadBatch(9, p, at, 10, back, 0, 6)
+			}
+			c.Drained(9, p, end, 7)
+			report := c.Finish()
+			if report.Verdict != test.want || report.Lost != 10 {
+				t.Errorf("%v with %d lost, want %v with 10\n%v %v", report.Verdict, report.Lost, test.want, report.Findings.List, report.Inconclusive)
+			}
+			if got := window.Check(); got.Verdict != Ok {
+				t.Errorf("porcupine, below the cut: %v %v %v", got.Verdict, got.Findings, got.Notes)
+			}
+		})
+	}
+}

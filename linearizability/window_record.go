@@ -170,6 +170,9 @@ func (r *Recorder) Acked(id BatchID, base int64, event uint64) {
 // are excluded and an append of its own where they are not.
 func (r *Recorder) copy(i int32, base int64, event uint64) {
 	original := r.operations[i]
+	if r.cut && (original.base >= r.limit || base >= r.limit) {
+		return // one place is lost: another attempt, earlier or later, has the other
+	}
 	for _, o := range r.operations {
 		if o.copied && o.id == original.id && o.base == base {
 			return
@@ -259,9 +262,6 @@ func (r *Recorder) ReadBatch(reader int32, base int64, count int32, id BatchID, 
 		r.fault(FailedAppendPresent, base, id, event, fmt.Sprintf("was seen at %d after it had failed for certain", base))
 	case batch.base < 0:
 		batch.base = o.base
-	case batch.base >= r.limit && r.cut:
-		// Its place is gone; what is seen is an earlier attempt that survived, and
-		// the place that was lost has no order with it.
 	case batch.base != o.base:
 		r.copy(i, o.base, event)
 	}

@@ -191,13 +191,15 @@ type predicted struct {
 
 type epochStart struct {
 	epoch int32
-	start int64
+	start int64 // from here on, older acknowledgements are void
+	begin int64 // from here on, the leader appended under its epoch
 }
 
 type ackedBatch struct {
 	base  int64
 	count int32
-	epoch int32
+	epoch int32 // under which it was acknowledged
+	wrote int32 // under which it was appended: older for a duplicate; -1 is not known
 }
 
 // ackedMax bounds the acknowledged batches that are remembered per partition:
@@ -245,7 +247,7 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 		return
 	}
 	start := part.divergence(r)
-	part.epochs = append(part.epochs, epochStart{epoch, start})
+	part.epochs = append(part.epochs, epochStart{epoch, start, r.EpochStart()})
 	name := partitionOf(topic, r.Key().Index)
 	pl := p.ledger.part(topic, r.Key().Index)
 	if start < max(pl.ackedEnd, pl.seenEnd) {
@@ -271,10 +273,10 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 func (p *predicted) divergence(r *partition.Partition) int64 {
 	start := r.EpochStart()
 	for _, b := range p.acked {
-		if b.epoch < 0 || b.base < r.StartOffset() || b.base >= start || b.epoch >= r.LeaderEpoch() {
+		if b.wrote < 0 || b.base < r.StartOffset() || b.base >= start || b.wrote >= r.LeaderEpoch() {
 			continue
 		}
-		if _, has := r.Log().EpochStart(b.epoch); !has {
+		if _, has := r.Log().EpochStart(b.wrote); !has {
 			start = b.base
 		}
 	}
@@ -295,5 +297,11 @@ func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) {
 	if len(part.acked) >= ackedMax {
 		part.acked = append(part.acked[:0], part.acked[ackedMax/2:]...)
 	}
-	part.acked = append(part.acked, ackedBatch{base, b.Count, epoch})
+	wrote := int32(-1)
+	for _, e := range part.epochs {
+		if e.epoch <= epoch && e.begin <= base {
+			wrote = e.epoch
+		}
+	}
+	part.acked = append(part.acked, ackedBatch{base, b.Count, epoch, wrote})
 }
