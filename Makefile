@@ -6,30 +6,39 @@ CORE          := ./broker/... ./netsim/... ./sim/...
 SEEDS         ?= 100
 FUZZTIME      ?= 30s
 SOAK          ?= 1h
+SCENARIO      ?= smoke
 
-.PHONY: build test race lint lint-golangci sim soak fuzz bench golden docs
+.PHONY: help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update golden diverge docs ci
 
-build: ## both commands into bin/
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+build: ## every command into bin/
 	$(GO) build -o bin/ ./cmd/...
 
-test:
+test: ## what CI runs
 	$(GO) test ./...
 
-race:
-	$(GO) test -race ./clock/... ./linearizability/... ./scenarios/... ./reports/... ./cmd/...
+race: ## the packages that use goroutines, with the race detector
+	$(GO) test -race ./clock/... ./linearizability/... ./reports/... ./cmd/...
 
-lint: lint-golangci ## vet, determinism, golangci-lint
+lint: lint-detlint lint-golangci ## vet, determinism, golangci-lint
 	$(GO) vet ./...
-	$(GO) run ./cmd/detlint -test=false $(CORE)
+
+lint-detlint: ## deterministic code is deterministic, and the bad fixture is not
+	.ci/detlint $(CORE)
 
 lint-golangci:
 	$(GOLANGCI_LINT) run ./...
 
 sim: build ## every shipped scenario, SEEDS seeds each
-	bin/simrun --runs $(SEEDS) --jobs 2 --quiet $(filter-out scenarios/billion.yaml,$(wildcard scenarios/*.yaml))
+	bin/simrun --runs $(SEEDS) --jobs 2 --quiet $(filter-out scenarios/billion.yaml scenarios/ten-million-singles.yaml,$(wildcard scenarios/*.yaml))
+
+verify: build ## SCENARIO in two processes: do they do the same?
+	bin/simrun --verify --quiet $(SCENARIO)
 
 soak: ## random clusters, loads and faults for SOAK
-	WINDTUNNEL_SOAK=$(SOAK) $(GO) test -timeout 0 -run Swarm ./scenarios
+	WINDTUNNEL_SOAK=$(SOAK) $(GO) test -timeout 0 -run TestSwarm ./scenarios/swarm
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -37,10 +46,28 @@ fuzz: ## each fuzz target for FUZZTIME
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
-bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## speed, memory and allocations of whole runs, about a minute
+	$(GO) test -run '^$$' -bench '^Benchmark(Smoke|Idle|Batches|Singles|Memory|Allocations)$$' -benchtime 1x ./bench
+
+bench-long: ## memory with 10^7 against 10^8 records, minutes
+	$(GO) test -run '^$$' -bench '^BenchmarkMemory$$' -benchtime 1x -timeout 2h ./bench -long
+
+bench-packages: ## what single packages cost
+	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v /bench$$)
+
+callgrind: ## instructions per record against bench/instructions.txt
+	bench/callgrind.sh
+
+callgrind-update: ## record instructions per record
+	bench/callgrind.sh -update
 
 golden: ## write the golden trace hashes, references and error texts again
 	$(GO) test ./scenarios -run 'Golden|Broken|Docs' -update
 
-docs: golden
+diverge: ## the first event in which SCENARIO differs from the commit that recorded the golden hashes
+	.ci/diverge $(SCENARIO) $(BASE)
+
+docs: golden ## the generated references
+
+ci: ## all that a push must pass
+	.ci/run
