@@ -163,7 +163,9 @@ func soak(t *testing.T, length time.Duration) {
 	begin, failed := time.Now(), 0
 	seed := int(begin.UnixNano())
 	if text := os.Getenv("WINDTUNNEL_SOAK_SEED"); text != "" {
-		fmt.Sscan(text, &seed)
+		if _, err := fmt.Sscan(text, &seed); err != nil {
+			t.Fatalf("WINDTUNNEL_SOAK_SEED: %v", err)
+		}
 	}
 	var lines []string
 	for ; time.Since(begin) < length; seed++ {
