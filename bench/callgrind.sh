@@ -20,7 +20,7 @@ go test -c -o "$work/bench.test" .
 # collection take away what depends on timing. This valgrind is older than this
 # Go and now and then dies before main; then it is started again.
 count() {
-	for _ in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5 6 7 8; do
 		if GOMAXPROCS=1 GOGC=off valgrind --tool=callgrind --callgrind-out-file="$work/out" \
 			"$work/bench.test" -test.run '^$' -test.bench "$1" -test.benchtime 1x >"$work/log" 2>&1 &&
 			grep -q '^PASS' "$work/log"; then
@@ -28,14 +28,24 @@ count() {
 			return
 		fi
 	done
-	cat "$work/log" >&2
-	echo "callgrind: $1 did not run" >&2
-	exit 1
+	if grep -qE '^(panic:|--- FAIL|FAIL)' "$work/log"; then
+		cat "$work/log" >&2
+		echo "callgrind: $1 failed" >&2
+		echo 1 >"$work/status"
+		return
+	fi
+	echo "callgrind: this valgrind died eight times before it could run $1; instructions are NOT checked" >&2
+	echo 0 >"$work/status"
 }
 
-smoke=$(count '^BenchmarkSmoke$')
-few=$(count '^BenchmarkInstructions$/^records=20000$')
-many=$(count '^BenchmarkInstructions$/^records=40000$')
+# measure sets a variable to a count; a tool that cannot run is said and no failure.
+measure() {
+	printf -v "$1" '%s' "$(count "$2")"
+	[ -n "${!1}" ] || exit "$(cat "$work/status")"
+}
+measure smoke '^BenchmarkSmoke$'
+measure few '^BenchmarkInstructions$/^records=20000$'
+measure many '^BenchmarkInstructions$/^records=40000$'
 printf 'smoke %d\nsingles %d\n' $((smoke / 3000)) $(((many - few) / 20000)) >"$work/now"
 
 if [ "${1:-}" = -update ]; then
