@@ -105,6 +105,10 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 		f.missed = append(f.missed, "the target "+e.Target.Text+" of "+e.Verb()+" was nobody at "+now.String())
 		return
 	}
+	if e.Operator == "move_leader" {
+		f.missed = append(f.missed, "move_leader is not carried out yet: Kafka moves a leader by reassignment, which this broker lacks")
+		return
+	}
 	w.Note(e.Verb() + " " + f.names(hosts))
 	s := span{event: index, from: now, to: now, hosts: hosts}
 	if e.End() > e.At {

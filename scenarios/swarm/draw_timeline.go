@@ -16,7 +16,7 @@ const earliest = 3 * time.Second
 // goes that way. Those that take nodes down stand twice: they find the most.
 var faultVerbs = []string{
 	"reset_connections", "link", "pause", "kill", "partition", "power_loss", "zone_outage", "hold_rpc", "disk", "clock",
-	"rolling_restart", "move_leader", "kill", "partition", "power_loss", "pause",
+	"rolling_restart", "kill", "partition", "power_loss", "pause",
 }
 
 func (d *drawer) timeline() {
@@ -88,10 +88,6 @@ func (d *drawer) verb(e *scenarios.Event, verb string) {
 		// Without controlled shutdowns every step takes a session: too long for the
 		// run to see the end.
 		d.calm = d.calm && !slices.Contains(d.s.Cluster.Brokers.Config, scenarios.KV{Name: "controlled.shutdown.enable", Value: "false"})
-	case "move_leader":
-		e.Fault, e.Operator, e.For = "", verb, 0
-		e.Partition = d.partitionName()
-		e.To = d.broker()
 	}
 }
 
