@@ -103,11 +103,6 @@ func (d *drawer) broker() scenarios.Target {
 	return scenarios.Target{Kind: scenarios.TargetNodes, Nodes: []string{fmt.Sprintf("broker-%d", d.number("broker", 1, d.brokers()))}}
 }
 
-func (d *drawer) partitionName() string {
-	topic := &d.s.Topics[d.number("event topic", 0, len(d.s.Topics)-1)]
-	return fmt.Sprintf("%s/%d", topic.Name, d.number("event partition", 0, int(topic.Partitions)-1))
-}
-
 // target draws any target that the vocabulary has and this cluster allows.
 func (d *drawer) target() scenarios.Target {
 	kind := pick(d, "target", scenarios.TargetNodes, scenarios.TargetLeaderOf, scenarios.TargetFollowerOf, scenarios.TargetOne,
