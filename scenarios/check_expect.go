@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
+	"github.com/seed-604ea8f1/windtunnel/units"
 )
 
 func (l *loader) checkExpect(s *Scenario) *Error {
@@ -64,7 +65,7 @@ func (l *loader) checkRecovery(r *Recovery, path string) *Error {
 	case r.Baseline:
 		return nil
 	}
-	value, problem, suggestion := parseUnit(r.ReachText, percentUnits, "percentage")
+	value, problem, suggestion := units.Parse(r.ReachText, percentUnits, "percentage")
 	if problem == "" && (value < 0 || value > 1_000_000) {
 		problem = "reach must be from 0% to 100%"
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/units"
 )
 
 // loader turns a tree into a Scenario and remembers where everything stood.
@@ -152,21 +154,21 @@ func (l *loader) decodeScalar(n *node, f field, v reflect.Value) *Error {
 	bounded := true
 	switch out := v.Addr().Interface().(type) {
 	case *time.Duration:
-		number, problem, suggestion = parseUnit(n.text, durationUnits, "duration")
+		number, problem, suggestion = units.Parse(n.text, units.Durations, "duration")
 		*out = time.Duration(number)
 	case *Size:
-		number, problem, suggestion = parseUnit(n.text, sizeUnits, "size")
+		number, problem, suggestion = units.Parse(n.text, units.Sizes, "size")
 		*out = Size(number)
 	case *Bandwidth:
-		number, problem, suggestion = parseUnit(n.text, bandwidthUnits, "bandwidth")
+		number, problem, suggestion = units.Parse(n.text, bandwidthUnits, "bandwidth")
 		*out = Bandwidth(number)
 	case *PPM:
-		number, problem, suggestion = parseUnit(n.text, percentUnits, "percentage")
+		number, problem, suggestion = units.Parse(n.text, percentUnits, "percentage")
 		f.minimum, f.maximum = "0%", "100%"
 		*out = PPM(number)
 	case *Hundredths:
 		var ok bool
-		number, ok = scale(n.text, 100)
+		number, ok = units.Scale(n.text, 100)
 		if !ok || number < 1 || number > 500 {
 			problem = "must be a number from 0.01 to 5.00 with two decimals"
 		}
@@ -227,18 +229,18 @@ func checkWord(text string, f field) (problem, suggestion string) {
 // in the unit of the type.
 func checkBounds(number int64, f field, v reflect.Value) string {
 	limit := func(text string) int64 {
-		units := map[reflect.Type][]unit{
-			reflect.TypeFor[time.Duration](): durationUnits, reflect.TypeFor[Size](): sizeUnits,
+		table := map[reflect.Type][]units.Unit{
+			reflect.TypeFor[time.Duration](): units.Durations, reflect.TypeFor[Size](): units.Sizes,
 			reflect.TypeFor[Bandwidth](): bandwidthUnits, reflect.TypeFor[PPM](): percentUnits,
 		}[v.Type()]
-		if units == nil {
+		if table == nil {
 			n, err := strconv.ParseInt(text, 10, 64)
 			if err != nil {
 				panic("scenarios: bound of " + f.key + ": " + err.Error())
 			}
 			return n
 		}
-		n, problem, _ := parseUnit(text, units, "bound")
+		n, problem, _ := units.Parse(text, table, "bound")
 		if problem != "" {
 			panic("scenarios: bound of " + f.key + ": " + problem)
 		}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/units"
 )
 
 // Marshal writes a Scenario as a file that Load reads back to the same
@@ -49,11 +51,11 @@ func encodeStruct(v reflect.Value) *node {
 func encodeValue(v reflect.Value, f field) *node {
 	switch value := v.Addr().Interface().(type) {
 	case *time.Duration:
-		return scalar(withUnit(int64(*value), durationUnits))
+		return scalar(units.Format(int64(*value), units.Durations))
 	case *Size:
-		return scalar(withUnit(int64(*value), sizeUnits))
+		return scalar(units.Format(int64(*value), units.Sizes))
 	case *Bandwidth:
-		return scalar(withUnit(int64(*value), bandwidthUnits))
+		return scalar(units.Format(int64(*value), bandwidthUnits))
 	case *PPM:
 		return scalar(decimal(int64(*value), 4) + "%")
 	case *Hundredths:
@@ -116,8 +118,8 @@ func words(list []string) *node {
 
 func perText(per time.Duration) string {
 	for _, u := range rateUnits {
-		if u.factor == int64(per) {
-			return u.suffix
+		if u.Factor == int64(per) {
+			return u.Suffix
 		}
 	}
 	return "s"
@@ -132,17 +134,6 @@ func (f Flush) String() string {
 		return "before_ack"
 	}
 	return "os"
-}
-
-// withUnit writes a number in the largest unit that divides it.
-func withUnit(value int64, units []unit) string {
-	best := units[0]
-	for _, u := range units {
-		if u.factor > best.factor && value%u.factor == 0 && value != 0 {
-			best = u
-		}
-	}
-	return strconv.FormatInt(value/best.factor, 10) + best.suffix
 }
 
 // decimal writes value / 10^places without trailing zeros.

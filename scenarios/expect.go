@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/units"
 )
 
 // Expect is what a run must show to pass.
@@ -198,14 +200,14 @@ func parseAssertion(m metric, series, text string) (Assertion, string, string) {
 	var problem, suggestion string
 	switch m.unit {
 	case UnitDuration:
-		a.Limit, problem, suggestion = parseUnit(rest, durationUnits, "duration")
+		a.Limit, problem, suggestion = units.Parse(rest, units.Durations, "duration")
 	case UnitShare:
-		a.Limit, problem, suggestion = parseUnit(rest, percentUnits, "percentage")
+		a.Limit, problem, suggestion = units.Parse(rest, percentUnits, "percentage")
 	case UnitBytes:
-		a.Limit, problem, suggestion = parseUnit(rest, sizeUnits, "size")
+		a.Limit, problem, suggestion = units.Parse(rest, units.Sizes, "size")
 	case UnitCount:
 		var ok bool
-		if a.Limit, ok = scale(rest, 1); !ok {
+		if a.Limit, ok = units.Scale(rest, 1); !ok {
 			problem = fmt.Sprintf("%s is compared with a whole number", m.name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/seed-604ea8f1/windtunnel/units"
 )
 
 // Goal: every file that is shipped loads, every mistake gives its one error,
@@ -196,26 +197,26 @@ func TestComparisons(t *testing.T) {
 func TestUnitsAreExact(t *testing.T) {
 	for _, test := range []struct {
 		text  string
-		units []unit
+		units []units.Unit
 		want  int64
 		ok    bool
 	}{
-		{"1500us", durationUnits, 1_500_000, true},
-		{"0.5ms", durationUnits, 500_000, true},
-		{"0.1ns", durationUnits, 0, false},
-		{"-3m", durationUnits, -180e9, true},
-		{"9223372036854775808ns", durationUnits, 0, false},
-		{"200000000h", durationUnits, 0, false},
-		{"1KiB", sizeUnits, 1024, true},
-		{"1.5KiB", sizeUnits, 1536, true},
+		{"1500us", units.Durations, 1_500_000, true},
+		{"0.5ms", units.Durations, 500_000, true},
+		{"0.1ns", units.Durations, 0, false},
+		{"-3m", units.Durations, -180e9, true},
+		{"9223372036854775808ns", units.Durations, 0, false},
+		{"200000000h", units.Durations, 0, false},
+		{"1KiB", units.Sizes, 1024, true},
+		{"1.5KiB", units.Sizes, 1536, true},
 		{"5Gbit", bandwidthUnits, 5e9, true},
 		{"0.0001%", percentUnits, 1, true},
 		{"0.00001%", percentUnits, 0, false},
-		{"0", durationUnits, 0, true},
-		{".5s", durationUnits, 0, false},
-		{"s", durationUnits, 0, false},
+		{"0", units.Durations, 0, true},
+		{".5s", units.Durations, 0, false},
+		{"s", units.Durations, 0, false},
 	} {
-		got, problem, _ := parseUnit(test.text, test.units, "duration")
+		got, problem, _ := units.Parse(test.text, test.units, "duration")
 		if got != test.want || (problem == "") != test.ok {
 			t.Errorf("%s: %d, %q", test.text, got, problem)
 		}

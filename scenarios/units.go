@@ -1,12 +1,11 @@
 package scenarios
 
 import (
-	"fmt"
-	"math"
-	"math/bits"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/units"
 )
 
 // Size is a number of bytes.
@@ -54,103 +53,12 @@ type Flush struct {
 	Every int64 // records; FlushEvery only
 }
 
-// unit is one suffix and its factor.
-type unit struct {
-	suffix string
-	factor int64
-}
-
 var (
-	durationUnits = []unit{
-		{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 24 * 3600e9},
-	}
-	sizeUnits = []unit{
-		{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"PiB", 1 << 50},
-		{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
-	}
-	bandwidthUnits = []unit{{"bit", 1}, {"kbit", 1e3}, {"Mbit", 1e6}, {"Gbit", 1e9}, {"Tbit", 1e12}}
-	rateUnits      = []unit{{"s", 1e9}, {"m", 60e9}, {"h", 3600e9}}
-	percentUnits   = []unit{{"%", 10_000}}
+	bandwidthUnits = []units.Unit{{Suffix: "bit", Factor: 1},
+		{Suffix: "kbit", Factor: 1e3}, {Suffix: "Mbit", Factor: 1e6}, {Suffix: "Gbit", Factor: 1e9}, {Suffix: "Tbit", Factor: 1e12}}
+	rateUnits    = []units.Unit{{Suffix: "s", Factor: 1e9}, {Suffix: "m", Factor: 60e9}, {Suffix: "h", Factor: 3600e9}}
+	percentUnits = []units.Unit{{Suffix: "%", Factor: 10_000}}
 )
-
-// parseUnit reads a decimal number and one of the units, exactly. A bare zero
-// needs no unit. The problem says what is wrong, the suggestion is a unit.
-func parseUnit(text string, units []unit, what string) (value int64, problem, suggestion string) {
-	split := len(text)
-	for i, r := range text {
-		if (r < '0' || r > '9') && r != '.' && !(i == 0 && r == '-') {
-			split = i
-			break
-		}
-	}
-	number, suffix := text[:split], strings.TrimSpace(text[split:])
-	names := make([]string, len(units))
-	for i, u := range units {
-		names[i] = u.suffix
-	}
-	example := map[string]string{"duration": "1500us, 30s or 3m", "size": "100B, 16KiB or 1MiB", "bandwidth": "100Mbit or 5Gbit", "percentage": "1% or 0.5%"}[what]
-	if number == "" {
-		return 0, fmt.Sprintf("not a %s; write it like %s", what, example), ""
-	}
-	factor := int64(0)
-	for _, u := range units {
-		if u.suffix == suffix {
-			factor = u.factor
-		}
-	}
-	if factor == 0 {
-		if suffix == "" && strings.Trim(number, "0") == "" {
-			return 0, "", ""
-		}
-		if suffix == "" {
-			return 0, fmt.Sprintf("a %s needs a unit, one of: %s", what, strings.Join(names, ", ")), ""
-		}
-		near := nearest(suffix, names)
-		for _, name := range names {
-			if near == "" && strings.EqualFold(name, suffix) {
-				near = name
-			}
-		}
-		if near != "" {
-			near = number + near
-		}
-		return 0, fmt.Sprintf("unknown unit %q in a %s; known are: %s", suffix, what, strings.Join(names, ", ")), near
-	}
-	value, ok := scale(number, factor)
-	if !ok {
-		return 0, fmt.Sprintf("not a %s that can be held exactly; write it like %s", what, example), ""
-	}
-	return value, "", ""
-}
-
-// scale multiplies a decimal number by factor without rounding.
-func scale(number string, factor int64) (int64, bool) {
-	negative := strings.HasPrefix(number, "-")
-	whole, fraction, dotted := strings.Cut(strings.TrimPrefix(number, "-"), ".")
-	if whole == "" || dotted && fraction == "" || len(fraction) > 9 {
-		return 0, false
-	}
-	digits, err := strconv.ParseUint(whole+fraction, 10, 63)
-	if err != nil {
-		return 0, false
-	}
-	divisor := uint64(1)
-	for range fraction {
-		divisor *= 10
-	}
-	high, low := bits.Mul64(digits, uint64(factor))
-	if high >= divisor {
-		return 0, false
-	}
-	quotient, rest := bits.Div64(high, low, divisor)
-	if rest != 0 || quotient > math.MaxInt64 {
-		return 0, false
-	}
-	if negative {
-		return -int64(quotient), true
-	}
-	return int64(quotient), true
-}
 
 // parseRate reads "5000/s".
 func parseRate(text string) (rate Rate, problem, suggestion string) {
@@ -164,11 +72,11 @@ func parseRate(text string) (rate Rate, problem, suggestion string) {
 		return Rate{}, "a rate needs a unit of time; " + like, text + "/s"
 	}
 	for _, u := range rateUnits {
-		if u.suffix == strings.TrimSpace(per) {
+		if u.Suffix == strings.TrimSpace(per) {
 			if count < 0 || count > 1e9 {
 				return Rate{}, "a rate is between 0 and 1000000000", ""
 			}
-			return Rate{Count: count, Per: time.Duration(u.factor)}, "", ""
+			return Rate{Count: count, Per: time.Duration(u.Factor)}, "", ""
 		}
 	}
 	return Rate{}, "unknown unit of time in a rate; " + like, strings.TrimSpace(number) + "/s"
