@@ -1,0 +1,94 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Campaign is every workload on every target, repeated. The targets take turns
+// within a repeat, so that a machine that grows slower does so for all of them.
+type Campaign struct {
+	Workloads []*Workload
+	Targets   []Target
+	Repeats   int
+	Out       string    // where results go; empty is nowhere
+	Progress  io.Writer // a line for every second; io.Discard is silence
+}
+
+// Do carries the campaign out and returns what it has, also when a run failed.
+func (c *Campaign) Do(ctx context.Context) ([]*Result, error) {
+	if c.Out != "" {
+		if err := os.MkdirAll(c.Out, 0o755); err != nil {
+			return nil, fmt.Errorf("make the folder of --out: %w", err)
+		}
+	}
+	var results []*Result
+	for _, w := range c.Workloads {
+		for repeat := range c.Repeats {
+			for _, target := range c.Targets {
+				run := &Run{Workload: w, Target: target, Repeat: repeat + 1}
+				run.Report = func(p *Period) { PrintPeriod(c.Progress, run, p) }
+				r, err := run.Do(ctx)
+				if err != nil {
+					return results, fmt.Errorf("%s on %s, run %d: %w", w.Name, target.Name(), repeat+1, err)
+				}
+				PrintTotal(c.Progress, r)
+				results = append(results, r)
+				if err := c.write(r); err != nil {
+					return results, err
+				}
+			}
+		}
+	}
+	return results, nil
+}
+
+// write leaves a run's JSON and its histogram logs.
+func (c *Campaign) write(r *Result) error {
+	if c.Out == "" {
+		return nil
+	}
+	base := filepath.Join(c.Out, fmt.Sprintf("%s-%s-%d", fileName(r.Workload.Name), fileName(r.Target), r.Repeat))
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the result: %w", err)
+	}
+	err = os.WriteFile(base+".json", append(text, '\n'), 0o644)
+	for name, h := range r.Histograms() {
+		err = errors.Join(err, writeHistogramLog(base+"-"+name+".hlog", h, r))
+	}
+	return err
+}
+
+// writeHistogramLog writes HdrHistogram's V2 log with one interval: the run.
+func writeHistogramLog(path string, h *hdrhistogram.Histogram, r *Result) error {
+	var b bytes.Buffer
+	w := hdrhistogram.NewHistogramLogWriter(&b)
+	h.SetStartTimeMs(r.Begin.UnixMilli())
+	h.SetEndTimeMs(r.Begin.UnixMilli() + int64(r.Seconds*1000))
+	err := errors.Join(w.OutputComment("[microseconds from the intended send]"), w.OutputLogFormatVersion(),
+		w.OutputStartTime(r.Begin.UnixMilli()), w.OutputLegend(), w.OutputIntervalHistogram(h))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return os.WriteFile(path, b.Bytes(), 0o644)
+}
+
+// fileName keeps what every file system takes.
+func fileName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
+			return r
+		}
+		return '_'
+	}, s)
+}
