@@ -12,20 +12,21 @@ import (
 // of the OpenMessaging Benchmark's result and, under names of our own, what that
 // lacks: whether every acknowledged message was received.
 type Result struct {
-	Workload  *Workload
-	Target    string
-	Repeat    int // 1 is the first
-	Begin     time.Time
-	Seconds   float64  // that were measured
-	Periods   []Period // one a second
-	total     latencies
-	Acked     int64 // of all messages, those of the warm-up too
-	Failed    int64 // told the application that they failed
-	Received  int64 // by all subscriptions together
-	Unsent    int64 // due in the time that was measured, and never sent: the system could not take the load
-	Missing   int64 // acknowledged, and not received by some subscription
-	published int64 // acknowledged in the time that was measured
-	consumed  int64
+	Workload   *Workload
+	Target     string
+	Repeat     int // 1 is the first
+	Begin      time.Time
+	Seconds    float64  // that were measured
+	Periods    []Period // one a second
+	total      latencies
+	Acked      int64  // of all messages, those of the warm-up too
+	Failed     int64  // told the application that they failed
+	Received   int64  // by all subscriptions together
+	Unsent     int64  // due in the time that was measured, and never sent: the system could not take the load
+	Missing    int64  // acknowledged, and not received by some subscription
+	FirstError string // what the first failed message was told
+	published  int64  // acknowledged in the time that was measured
+	consumed   int64
 }
 
 // Period is one second of a run.
@@ -70,7 +71,7 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 		"workload": w.Name, "driver": r.Target, "messageSize": w.MessageSize, "topics": w.Topics,
 		"partitions": w.PartitionsPerTopic, "producersPerTopic": w.ProducersPerTopic, "consumersPerTopic": w.ConsumerPerSubscripton * w.SubscriptionsPerTopic,
 		"beginTime": r.Begin.UTC().Format(time.RFC3339), "repeat": r.Repeat, "seconds": r.Seconds,
-		"acked": r.Acked, "failed": r.Failed, "received": r.Received, "unsent": r.Unsent, "missing": r.Missing, "ok": r.OK(),
+		"acked": r.Acked, "failed": r.Failed, "received": r.Received, "unsent": r.Unsent, "missing": r.Missing, "firstError": r.FirstError, "ok": r.OK(),
 		"aggregatedPublishRate": r.PublishRate(), "aggregatedConsumeRate": r.ConsumeRate(),
 	}
 	series := func(name string, of func(*Period) any) {

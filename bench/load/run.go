@@ -228,6 +228,9 @@ func (g *running) drain(ctx context.Context) error {
 	r := &g.result
 	r.Acked, r.Failed, r.Received = g.acked.Load(), g.failed.Load(), g.received.Load()
 	r.Missing = max(0, expected-r.Received)
+	if e := g.firstErr.Load(); e != nil {
+		r.FirstError = (*e).Error()
+	}
 	tail := newLatencies()
 	for _, p := range g.producers {
 		p.publish.take(tail.publish)

@@ -38,7 +38,7 @@ func (r *Result) remark() string {
 		n    int64
 		text string
 	}{
-		{r.Failed, "failed"}, {r.Missing, "acknowledged and NEVER RECEIVED"}, {r.Unsent, "due and never sent: the load was not taken"},
+		{r.Failed, "failed (" + r.FirstError + ")"}, {r.Missing, "acknowledged and NEVER RECEIVED"}, {r.Unsent, "due and never sent: the load was not taken"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.text))
