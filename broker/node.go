@@ -81,7 +81,7 @@ func New(cfg Config) *Node {
 	voters := make([]caller.NodeID, 0, len(cfg.Voters))
 	for _, v := range cfg.Voters {
 		voters = append(voters, v.ID)
-		n.caller.SetAddress(v.ID, caller.Address{Host: v.Host, Port: v.Port})
+		n.caller.SetController(v.ID, caller.Address{Host: v.Host, Port: v.Port})
 	}
 	n.caller.SetControllers(voters)
 	if cfg.IsController {
@@ -300,7 +300,7 @@ func (n *Node) applyImage(c *step.Context, image *meta.Image) {
 	old := n.image
 	n.image = image
 	for _, b := range image.Brokers {
-		n.caller.SetAddress(b.ID, caller.Address{Host: b.Host, Port: b.Port})
+		n.caller.SetBroker(b.ID, caller.Address{Host: b.Host, Port: b.Port})
 	}
 	n.server.SetImage(image)
 	n.partitions.Apply(c, old, image)
@@ -336,6 +336,15 @@ func (n *Node) request(c *step.Context, r *conn.Request) {
 // serving tells whether the broker has seen its own registration.
 func (n *Node) serving() bool {
 	return n.started && n.epoch >= 0 && n.image.Offset >= n.epoch
+}
+
+// Ready tells whether the node does what it is for: a broker is known to the
+// cluster as alive, a controller knows who leads the quorum.
+func (n *Node) Ready() bool {
+	if n.controller != nil && n.controller.ActiveController() < 0 {
+		return false
+	}
+	return n.server == nil || n.serving() && !n.lifecycle.Fenced()
 }
 
 // isForwarded tells a client's request, forwarded by a broker, from those that

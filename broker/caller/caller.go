@@ -31,6 +31,9 @@ const (
 	ChannelFetch                   // replica fetches (and OffsetForLeaderEpoch)
 )
 
+// toBrokers tells a channel to brokers from one to controllers.
+func (c Channel) toBrokers() bool { return c == ChannelFetch }
+
 // Call is a request to another node.
 type Call struct {
 	To      NodeID

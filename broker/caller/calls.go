@@ -72,7 +72,8 @@ type Caller struct {
 	self        NodeID
 	header      wire.RequestHeader // of the last request
 	timeout     time.Duration
-	addresses   map[NodeID]Address
+	brokers     map[NodeID]Address
+	voters      map[NodeID]Address
 	controllers []NodeID // the voters, in configuration order
 	active      NodeID   // the controller believed active, or -1
 	probe       int      // which voter is asked while it is unknown
@@ -94,7 +95,7 @@ type target struct {
 func New(self NodeID, timeout time.Duration) *Caller {
 	return &Caller{
 		self: self, header: wire.RequestHeader{ClientID: fmt.Sprintf("broker-%d", self), HasClientID: true}, timeout: timeout, active: -1,
-		addresses: make(map[NodeID]Address), byTarget: make(map[target]*link),
+		brokers: make(map[NodeID]Address), voters: make(map[NodeID]Address), byTarget: make(map[target]*link),
 		byConn: make(map[edge.ConnID]*link), byDial: make(map[edge.DialID]*link),
 	}
 }
@@ -103,9 +104,23 @@ func New(self NodeID, timeout time.Duration) *Caller {
 // turn while the active one is not known.
 func (k *Caller) SetControllers(ids []NodeID) { k.controllers = ids }
 
-// SetAddress says where a node listens. If it has moved, the old connections
-// stay until they fail.
-func (k *Caller) SetAddress(id NodeID, a Address) { k.addresses[id] = a }
+// SetController says where a controller listens.
+func (k *Caller) SetController(id NodeID, a Address) { k.voters[id] = a }
+
+// SetBroker says where a broker listens for other brokers. If it has moved, the
+// old connections stay until they fail. A node that is both broker and
+// controller has two addresses.
+func (k *Caller) SetBroker(id NodeID, a Address) { k.brokers[id] = a }
+
+// address is where calls of a channel to a node go.
+func (k *Caller) address(t target) (Address, bool) {
+	addresses := k.voters
+	if t.channel.toBrokers() {
+		addresses = k.brokers
+	}
+	a, ok := addresses[t.to]
+	return a, ok
+}
 
 // SetActiveController says which controller is active; -1 if that is unknown,
 // and then the next voter is tried.
@@ -140,7 +155,7 @@ func (k *Caller) Send(c *step.Context, call Call) {
 	if call.To == ActiveController {
 		call.To = k.Controller()
 	}
-	if _, ok := k.addresses[call.To]; !ok {
+	if _, ok := k.address(target{call.To, call.Channel}); !ok {
 		k.fail(&call, Unknown)
 		return
 	}
@@ -191,7 +206,7 @@ func (k *Caller) connect(c *step.Context, l *link) {
 	k.nextDial++
 	l.dial, l.started = k.nextDial, c.Now
 	k.byDial[l.dial] = l
-	a := k.addresses[l.to]
+	a, _ := k.address(target{l.to, l.channel})
 	c.Out.Dials = append(c.Out.Dials, edge.Dial{ID: l.dial, Host: a.Host, Port: a.Port})
 	k.arm(c, l)
 }

@@ -79,6 +79,7 @@ type Manager struct {
 	fenced        bool
 	seq           uint64 // of the request that is awaited
 	metadata      int64  // highest metadata offset that the broker has applied
+	refusal       int16  // error code of the last registration, so that it is logged once
 }
 
 // New returns a manager that does nothing before Start.
@@ -220,8 +221,9 @@ func (m *Manager) registered(c *step.Context, r *caller.Reply) {
 	if resp.ErrorCode != 0 {
 		if resp.ErrorCode == kerr.NotController.Code {
 			m.controllers.ControllerFailed(r.From)
-		} else {
-			c.Logf(edge.Warn, "broker registration refused: %v", kerr.ErrorForCode(resp.ErrorCode))
+		} else if resp.ErrorCode != m.refusal {
+			m.refusal = resp.ErrorCode
+			c.Logf(edge.Warn, "broker registration refused: %v; trying again", kerr.ErrorForCode(resp.ErrorCode))
 		}
 		m.again(c, retryBackoff)
 		return

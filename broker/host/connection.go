@@ -1,0 +1,171 @@
+package host
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+)
+
+const (
+	// readBufferBytes is what a connection reads ahead: short frames that follow
+	// each other come with one system call, and ten thousand idle connections
+	// hold little.
+	readBufferBytes = 4 << 10
+	// firstPieceBytes is what a frame may take of memory before anything of it
+	// has come, unless its connection has carried a longer one before; then it
+	// grows to growthFactor times what has come. A client that announces much and
+	// sends nothing holds nothing.
+	firstPieceBytes = 16 << 10
+	growthFactor    = 4
+	// frameChargeMin is what a frame takes of the memory budget at least: its
+	// place in the inbox counts too.
+	frameChargeMin = 256
+	prefixBytes    = 4
+)
+
+var errPeerClosed = errors.New("closed by the peer")
+
+// connection is one TCP or TLS connection, of either direction.
+type connection struct {
+	id    edge.ConnID
+	peer  string
+	raw   net.Conn
+	out   outbox
+	moved atomic.Int64 // unix nanoseconds at which something was last written
+
+	proven int // of the reader: the longest frame that has come whole
+
+	// Of the core's goroutine.
+	dirty bool
+	fresh []edge.Send
+}
+
+// abort ends the connection at once. Reader and writer notice by themselves.
+func (c *connection) abort() {
+	_ = c.raw.Close() // it is being thrown away
+}
+
+// serve starts the writer and reads until the connection ends. The machine has
+// been told of the connection before.
+func (h *Host) serve(c *connection) {
+	h.tasks.Go(func() { h.write(c) })
+	h.log.Debug("connection ended", "peer", c.peer, "cause", h.read(c))
+	c.out.abandon()
+	c.abort()
+	h.inbox.push(arrival{event: edge.Event{Kind: edge.EventConnClosed, Conn: c.id}, conn: c})
+}
+
+// read hands frames to the core until the connection ends, and says why.
+func (h *Host) read(c *connection) error {
+	in := bufio.NewReaderSize(c.raw, readBufferBytes)
+	for {
+		n, err := h.prefix(c, in)
+		if err != nil {
+			return err
+		}
+		frame, charge, err := h.frame(c, in, n)
+		if err != nil {
+			return err
+		}
+		h.inbox.push(arrival{
+			event: edge.Event{Kind: edge.EventFrame, Conn: c.id, Frame: edge.NewBuffer(frame)}, conn: c, charge: charge,
+		})
+	}
+}
+
+// prefix waits for the length of the next frame. A connection on which nothing
+// moves in either direction is closed after the idle time.
+func (h *Host) prefix(c *connection, in *bufio.Reader) (int, error) {
+	if err := h.awaitFrame(c, in); err != nil {
+		return 0, err
+	}
+	if err := c.readWithin(h.limits.frameTime(0)); err != nil {
+		return 0, err
+	}
+	b, err := in.Peek(prefixBytes)
+	if err != nil {
+		return 0, fmt.Errorf("read a frame's length: %w", err)
+	}
+	n := int32(binary.BigEndian.Uint32(b))
+	if n < 0 || int(n) > h.limits.FrameBytes {
+		return 0, fmt.Errorf("a frame of %d bytes, at most %d are read (socket.request.max.bytes)", n, h.limits.FrameBytes)
+	}
+	if _, err := in.Discard(prefixBytes); err != nil {
+		return 0, fmt.Errorf("read a frame's length: %w", err)
+	}
+	return int(n), nil
+}
+
+func (h *Host) awaitFrame(c *connection, in *bufio.Reader) error {
+	for in.Buffered() == 0 {
+		if err := c.readWithin(h.limits.IdleTime); err != nil {
+			return err
+		}
+		_, err := in.Peek(1)
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if time.Since(time.Unix(0, c.moved.Load())) >= h.limits.IdleTime {
+				return fmt.Errorf("idle for %v (connections.max.idle.ms)", h.limits.IdleTime)
+			}
+		case errors.Is(err, io.EOF):
+			return errPeerClosed
+		default:
+			return fmt.Errorf("read: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *connection) readWithin(d time.Duration) error {
+	if err := c.raw.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return fmt.Errorf("set the read deadline: %w", err)
+	}
+	return nil
+}
+
+// frame reads n bytes. Its memory is taken from the budget piece by piece, as
+// the bytes come; charge is what the core gives back.
+func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b []byte, charge int, err error) {
+	size := min(n, max(firstPieceBytes, c.proven))
+	if err := h.memory.take(max(size, frameChargeMin), -1); err != nil {
+		return nil, 0, err
+	}
+	charge = max(size, frameChargeMin)
+	defer func() {
+		if err != nil {
+			h.memory.giveBack(charge)
+		}
+	}()
+	b = make([]byte, size)
+	for read := 0; ; {
+		if in.Buffered() < size-read {
+			if err := c.readWithin(h.limits.frameTime(size - read)); err != nil {
+				return nil, charge, err
+			}
+		}
+		if _, err := io.ReadFull(in, b[read:]); err != nil {
+			return nil, charge, fmt.Errorf("read a frame of %d bytes: %w", n, err)
+		}
+		if read = size; read == n {
+			c.proven = max(c.proven, n)
+			return b, charge, nil
+		}
+		size = min(n, growthFactor*read)
+		if err := h.memory.take(size-read, h.limits.FrameTime); err != nil {
+			return nil, charge, err
+		}
+		charge += size - read
+		longer := make([]byte, size)
+		copy(longer, b)
+		b = longer
+	}
+}

@@ -1,0 +1,220 @@
+package host
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+)
+
+// files is the data directory and what is open of it.
+type files struct {
+	dir  string
+	mu   sync.RWMutex
+	open map[edge.FileID]*os.File
+}
+
+func newFiles(dir string) *files { return &files{dir: dir, open: make(map[edge.FileID]*os.File)} }
+
+func (f *files) path(p string) string { return filepath.Join(f.dir, filepath.FromSlash(p)) }
+
+func (f *files) get(id edge.FileID) *os.File {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.open[id]
+}
+
+// perform carries out one operation.
+func (f *files) perform(op *edge.DiskOp, r *edge.DiskResult) {
+	var err error
+	switch op.Kind {
+	case edge.OpMkdir:
+		if err = os.Mkdir(f.path(op.Path), 0o755); errors.Is(err, fs.ErrExist) {
+			err = nil
+		}
+	case edge.OpList:
+		r.Entries, err = f.list(op.Path)
+	case edge.OpOpen:
+		r.Length, err = f.openFile(op.File, op.Path)
+	case edge.OpClose:
+		err = f.close(op.File)
+	case edge.OpRead:
+		r.Data, err = f.read(op)
+	case edge.OpReadFile:
+		r.Data, err = f.readFile(op)
+	case edge.OpWrite:
+		r.Length, err = f.write(op)
+	case edge.OpTruncate:
+		err = f.truncate(op)
+	case edge.OpSyncDir:
+		err = syncPath(f.path(op.Path))
+	case edge.OpRename:
+		err = os.Rename(f.path(op.Path), f.path(op.NewPath))
+	case edge.OpRemove:
+		err = os.RemoveAll(f.path(op.Path))
+	case edge.OpReplaceFile:
+		err = f.replace(op)
+	}
+	r.Err = diskError(err)
+}
+
+// errNotOpen is the fate of operations on a file whose open has failed.
+var errNotOpen = errors.New("not open")
+
+// diskError says what a machine may know of an error.
+func diskError(err error) edge.DiskError {
+	switch {
+	case err == nil:
+		return edge.DiskOK
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return edge.ErrNotFound
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return edge.ErrNoSpace
+	}
+	return edge.ErrIO
+}
+
+func (f *files) list(path string) ([]edge.DirEntry, error) {
+	entries, err := os.ReadDir(f.path(path)) // in name order
+	if err != nil {
+		return nil, err
+	}
+	out := make([]edge.DirEntry, 0, len(entries))
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone since
+		}
+		if err != nil {
+			return nil, err
+		}
+		d := edge.DirEntry{Name: e.Name(), Dir: e.IsDir()}
+		if !d.Dir {
+			d.Size = info.Size()
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+func (f *files) openFile(id edge.FileID, path string) (int64, error) {
+	file, err := os.OpenFile(f.path(path), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return 0, errors.Join(err, file.Close())
+	}
+	f.mu.Lock()
+	f.open[id] = file
+	f.mu.Unlock()
+	return info.Size(), nil
+}
+
+func (f *files) close(id edge.FileID) error {
+	f.mu.Lock()
+	file := f.open[id]
+	delete(f.open, id)
+	f.mu.Unlock()
+	if file == nil {
+		return nil // its open has failed, and has been reported
+	}
+	return file.Close()
+}
+
+func (f *files) closeAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, file := range f.open {
+		_ = file.Close() // what matters has been synced
+		delete(f.open, id)
+	}
+}
+
+func (f *files) read(op *edge.DiskOp) (*edge.Buffer, error) {
+	file := f.get(op.File)
+	if file == nil {
+		return nil, errNotOpen
+	}
+	b := make([]byte, op.Length)
+	n, err := file.ReadAt(b, op.Offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return edge.NewBuffer(b[:n]), nil
+}
+
+func (f *files) readFile(op *edge.DiskOp) (*edge.Buffer, error) {
+	file, err := os.Open(f.path(op.Path))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, op.Length))
+	if err != nil {
+		return nil, err
+	}
+	return edge.NewBuffer(b), nil
+}
+
+// write writes all parts behind each other; the length is what was written.
+func (f *files) write(op *edge.DiskOp) (int64, error) {
+	file := f.get(op.File)
+	if file == nil {
+		return 0, errNotOpen
+	}
+	return writeAt(file, op.Data, op.Offset)
+}
+
+func (f *files) truncate(op *edge.DiskOp) error {
+	file := f.get(op.File)
+	if file == nil {
+		return errNotOpen
+	}
+	return file.Truncate(op.Length)
+}
+
+func (f *files) sync(id edge.FileID) edge.DiskError {
+	file := f.get(id)
+	if file == nil {
+		return edge.ErrIO
+	}
+	return diskError(syncData(file))
+}
+
+// syncPath makes a directory's entries stable.
+func syncPath(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// replace writes a file beside the old one and puts it in its place.
+func (f *files) replace(op *edge.DiskOp) error {
+	path := f.path(op.Path)
+	temporary := path + ".tmp"
+	file, err := os.Create(temporary)
+	if err != nil {
+		return err
+	}
+	_, err = writeAt(file, op.Data, 0)
+	if err == nil {
+		err = syncData(file)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return err
+	}
+	return syncPath(filepath.Dir(path))
+}

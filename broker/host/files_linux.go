@@ -1,0 +1,66 @@
+package host
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+)
+
+// syncData makes what has been written to a file stable, with as much of its
+// metadata as is needed to read it.
+func syncData(f *os.File) error {
+	for {
+		if err := syscall.Fdatasync(int(f.Fd())); !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+// partsMax bounds one pwritev: IOV_MAX.
+const partsMax = 1024
+
+// writeAt writes parts behind each other at an offset.
+func writeAt(f *os.File, data []edge.Slice, offset int64) (written int64, err error) {
+	if len(data) == 1 {
+		n, err := f.WriteAt(data[0].Bytes(), offset)
+		return int64(n), err
+	}
+	parts := make([][]byte, 0, min(len(data), partsMax))
+	for len(data) > 0 || len(parts) > 0 {
+		for len(data) > 0 && len(parts) < partsMax {
+			if data[0].Len() > 0 {
+				parts = append(parts, data[0].Bytes())
+			}
+			data = data[1:]
+		}
+		if len(parts) == 0 {
+			break
+		}
+		n, err := unix.Pwritev(int(f.Fd()), parts, offset+written)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			return written, err
+		}
+		written += int64(n)
+		parts = behind(parts, n)
+	}
+	return written, nil
+}
+
+// behind drops the first n bytes of parts.
+func behind(parts [][]byte, n int) [][]byte {
+	for len(parts) > 0 && n >= len(parts[0]) {
+		n -= len(parts[0])
+		parts = parts[1:]
+	}
+	if len(parts) > 0 {
+		parts[0] = parts[0][n:]
+	}
+	return parts
+}

@@ -1,0 +1,22 @@
+//go:build !linux
+
+package host
+
+import (
+	"os"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+)
+
+func syncData(f *os.File) error { return f.Sync() }
+
+func writeAt(f *os.File, data []edge.Slice, offset int64) (written int64, err error) {
+	for i := range data {
+		n, err := f.WriteAt(data[i].Bytes(), offset+written)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}

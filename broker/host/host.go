@@ -1,0 +1,159 @@
+// Package host drives one machine of the core (a broker, a controller, or both)
+// with the real world: TCP, TLS, files and the system's clock.
+//
+// One goroutine per node calls Step and performs the effects; readers and
+// writers of connections, dialers and disk workers talk to it through one
+// inbox. The package knows no Kafka: it carries length-prefixed frames and disk
+// operations. It never decides anything that a machine could decide.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/clock"
+)
+
+// Config is what a host needs to know before it drives a machine.
+type Config struct {
+	Dir       string // data directory; it exists
+	Listeners []Listener
+	Limits    Limits
+	Logger    *slog.Logger
+	// Clock is nil for the system's.
+	Clock clock.Clock
+}
+
+// Listener is an address on which the host accepts connections.
+type Listener struct {
+	Number edge.Listener // what the machine knows it by
+	Name   string        // for logs
+	Socket net.Listener  // bound by the caller, who thereby knows its port; closed by the host
+}
+
+// Host is one process's side of a machine. It is made by Open, runs once, and
+// is then spent.
+type Host struct {
+	cfg     Config
+	limits  Limits
+	log     *slog.Logger
+	clock   clock.Clock
+	unlock  func() error
+	inbox   inbox
+	disk    *disk
+	memory  *budget
+	doors   *doors
+	tracked tracker
+	machine edge.Machine
+
+	// Of the core's goroutine alone.
+	effects  edge.Effects
+	event    edge.Event
+	conns    map[edge.ConnID]*connection
+	dirty    []*connection // have something to write since the last round
+	wake     clock.Instant
+	last     clock.Instant
+	stopping bool
+
+	dialing context.Context // ends when the host stops
+	giveUp  context.CancelFunc
+	tasks   sync.WaitGroup // goroutines of listeners, connections and dials
+}
+
+// ErrHalted is wrapped by the error of a machine that ended its process because
+// it could not go on, as a broker does whose log directory fails.
+var ErrHalted = errors.New("halted")
+
+// ErrForced is the error of a shutdown that did not end by itself.
+var ErrForced = errors.New("shutdown was cut short")
+
+// Open takes the data directory for this process. Nothing is accepted or read
+// before Run.
+func Open(cfg Config) (*Host, error) {
+	unlock, err := lockDirectory(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.NewSystem()
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &Host{
+		cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, clock: cfg.Clock, unlock: unlock,
+		conns: make(map[edge.ConnID]*connection), wake: clock.Never,
+	}
+	h.inbox.init()
+	h.tracked = tracker{open: make(map[*connection]struct{}), empty: make(chan struct{})}
+	h.memory = newBudget(h.limits.InFlightBytes)
+	h.doors = newDoors(h.limits)
+	h.disk = newDisk(cfg.Dir, &h.inbox)
+	h.dialing, h.giveUp = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// Close gives the data directory back if Run was never called.
+func (h *Host) Close() error {
+	h.closeSockets()
+	return h.unlock()
+}
+
+// Run boots the machine and drives it until it has stopped. It returns nil
+// after a controlled shutdown, or an error that wraps ErrHalted or ErrForced.
+// When ctx ends, the machine is asked for a controlled shutdown (see Shutdown).
+func (h *Host) Run(ctx context.Context, m edge.Machine) error {
+	h.machine = m
+	for i := range h.cfg.Listeners {
+		l := h.cfg.Listeners[i]
+		h.tasks.Go(func() { h.accept(&l) })
+	}
+	stop := context.AfterFunc(ctx, h.Shutdown)
+	defer stop()
+	err := h.drive()
+	h.giveUp()
+	h.closeSockets()
+	h.closeConnections(err == nil)
+	h.tasks.Wait()
+	h.disk.close()
+	return errors.Join(err, h.unlock())
+}
+
+// Shutdown asks the machine for a controlled shutdown; the second call, and the
+// end of Limits.ShutdownTime, end it at once.
+func (h *Host) Shutdown() {
+	if h.inbox.signal(askedToStop) {
+		time.AfterFunc(h.limits.ShutdownTime, func() { h.inbox.signal(forcedToStop) })
+		return
+	}
+	h.inbox.signal(forcedToStop)
+}
+
+// View runs look on the goroutine that drives the machine, between two steps,
+// and waits for it. It must not change the machine. After the end of Run, look
+// is not called and the error says so.
+func (h *Host) View(ctx context.Context, look func()) error {
+	done := make(chan struct{})
+	if !h.inbox.view(func() { look(); close(done) }) {
+		return errors.New("the node has stopped")
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the node: %w", ctx.Err())
+	}
+}
+
+func (h *Host) closeSockets() {
+	for i := range h.cfg.Listeners {
+		// A socket that cannot be closed is closed by the process's end.
+		_ = h.cfg.Listeners[i].Socket.Close()
+	}
+}

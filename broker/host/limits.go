@@ -1,0 +1,47 @@
+package host
+
+import "time"
+
+// Limits bound what peers can make a host hold. A zero field has its default.
+type Limits struct {
+	FrameBytes          int           // largest frame (socket.request.max.bytes); 100 MiB
+	Connections         int           // open at a time (max.connections); no limit in Kafka, 1<<20 here
+	ConnectionsPerIP    int           // of one peer's address (max.connections.per.ip); as Connections
+	InFlightBytes       int64         // of frames read and not yet consumed (queued.max.request.bytes); 256 MiB
+	IdleTime            time.Duration // until a silent connection is closed (connections.max.idle.ms); 10 min
+	SlowClientBytes     int           // written and not yet taken by one client, beyond one frame; 64 MiB
+	ShutdownTime        time.Duration // of a controlled shutdown; 5 min
+	HandshakeTime       time.Duration // of TLS, in either direction; 10 s
+	FrameTime           time.Duration // in which a frame that has begun must arrive; 30 s, more for long ones
+	DialTime            time.Duration // of one attempt to connect; 10 s
+	FlushTime           time.Duration // for connections that are closed to take what was sent; 5 s
+	FrameBytesPerSecond int           // the rate that FrameTime grows by for long frames; 32 KiB/s
+}
+
+func (l Limits) orDefaults() Limits {
+	def(&l.FrameBytes, 100<<20)
+	def(&l.Connections, 1<<20)
+	def(&l.ConnectionsPerIP, l.Connections)
+	def(&l.InFlightBytes, 256<<20)
+	def(&l.IdleTime, 10*time.Minute)
+	def(&l.SlowClientBytes, 64<<20)
+	def(&l.ShutdownTime, 5*time.Minute)
+	def(&l.HandshakeTime, 10*time.Second)
+	def(&l.FrameTime, 30*time.Second)
+	def(&l.DialTime, 10*time.Second)
+	def(&l.FlushTime, 5*time.Second)
+	def(&l.FrameBytesPerSecond, 32<<10)
+	return l
+}
+
+func def[T int | int64 | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// frameTime is how long a frame of n bytes may take to arrive once its first
+// byte is there.
+func (l *Limits) frameTime(n int) time.Duration {
+	return l.FrameTime + time.Duration(n)*time.Second/time.Duration(l.FrameBytesPerSecond)
+}

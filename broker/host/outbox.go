@@ -1,0 +1,169 @@
+package host
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+)
+
+// writeBuffersMax bounds the parts of one system call: IOV_MAX of Linux.
+const writeBuffersMax = 1024
+
+// outbox holds what a connection's writer has not yet written.
+type outbox struct {
+	mu       sync.Mutex
+	ready    sync.Cond
+	sends    []edge.Send
+	bytes    int // of sends
+	finished bool
+	dead     bool
+}
+
+func (o *outbox) init() { o.ready.L = &o.mu }
+
+// put adds sends. It is false, and nothing more will be written, if more than
+// max bytes wait besides the first of what is added. The frames of a dead
+// outbox are left to the garbage collector.
+func (o *outbox) put(sends []edge.Send, max int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dead || o.finished {
+		return true
+	}
+	waiting := o.bytes
+	for i := range sends {
+		o.bytes += sendBytes(&sends[i])
+	}
+	if waiting > max {
+		o.dead, o.sends = true, nil
+		o.ready.Signal()
+		return false
+	}
+	o.sends = append(o.sends, sends...)
+	o.ready.Signal()
+	return true
+}
+
+// finish lets the writer write what is there and then close the connection.
+func (o *outbox) finish() {
+	o.mu.Lock()
+	o.finished = true
+	o.mu.Unlock()
+	o.ready.Signal()
+}
+
+// abandon ends the writer at once.
+func (o *outbox) abandon() {
+	o.mu.Lock()
+	o.dead, o.sends = true, nil
+	o.mu.Unlock()
+	o.ready.Signal()
+}
+
+// take waits for sends and moves them to the writer, which gives its memory in
+// exchange; none means that the writer is to end.
+func (o *outbox) take(memory []edge.Send) []edge.Send {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.sends) == 0 && !o.finished && !o.dead {
+		o.ready.Wait()
+	}
+	if o.dead {
+		return nil
+	}
+	sends := o.sends
+	o.sends = memory[:0]
+	return sends
+}
+
+// wrote says that n bytes are with the kernel.
+func (o *outbox) wrote(n int) {
+	o.mu.Lock()
+	o.bytes -= n
+	o.mu.Unlock()
+}
+
+func sendBytes(s *edge.Send) int {
+	n := len(s.Head)
+	for i := range s.Body {
+		n += s.Body[i].Len()
+	}
+	return n
+}
+
+// write is a connection's writer.
+func (h *Host) write(c *connection) {
+	var sends []edge.Send
+	var parts net.Buffers
+	for {
+		sends = c.out.take(sends)
+		if len(sends) == 0 {
+			c.abort()
+			return
+		}
+		err := h.writeAll(c, sends, &parts)
+		h.inbox.giveBack(sends)
+		clear(sends)
+		if err != nil {
+			h.log.Debug("connection ended", "peer", c.peer, "cause", err)
+			c.out.abandon()
+			c.abort()
+			return
+		}
+	}
+}
+
+// writeAll writes frames with as few system calls as possible. A client that
+// takes nothing for the idle time is given up.
+func (h *Host) writeAll(c *connection, sends []edge.Send, memory *net.Buffers) error {
+	for i := 0; i < len(sends); {
+		parts, n := (*memory)[:0], 0
+		for ; i < len(sends); i++ {
+			if len(parts) > 0 && len(parts)+1+2*len(sends[i].Body) > writeBuffersMax {
+				break
+			}
+			parts = appendSend(parts, &sends[i])
+			n += sendBytes(&sends[i])
+		}
+		*memory = parts[:0]
+		if err := c.raw.SetWriteDeadline(time.Now().Add(h.limits.IdleTime)); err != nil {
+			return fmt.Errorf("set the write deadline: %w", err)
+		}
+		if _, err := parts.WriteTo(c.raw); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		c.out.wrote(n)
+		c.moved.Store(time.Now().UnixNano())
+	}
+	return nil
+}
+
+// appendSend appends the bytes of a frame in their order: pieces of the body
+// are inserted into the head where Pieces says.
+func appendSend(parts net.Buffers, s *edge.Send) net.Buffers {
+	if len(s.Pieces) == 0 {
+		parts = appendPart(parts, s.Head)
+		for i := range s.Body {
+			parts = appendPart(parts, s.Body[i].Bytes())
+		}
+		return parts
+	}
+	from := 0
+	for i := range s.Body {
+		at := int(s.Pieces[i])
+		parts = appendPart(parts, s.Head[from:at])
+		parts = appendPart(parts, s.Body[i].Bytes())
+		from = at
+	}
+	return appendPart(parts, s.Head[from:])
+}
+
+func appendPart(parts net.Buffers, b []byte) net.Buffers {
+	if len(b) == 0 {
+		return parts
+	}
+	return append(parts, b)
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Real processes and real clients: what a user starts is started, and what a
+// user's client reads is compared with what it wrote.
+
+var brokerd string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "brokerd")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		brokerd = filepath.Join(dir, "brokerd")
+		build := exec.Command("go", "build", "-o", brokerd, ".")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build brokerd:", err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// process is a running brokerd.
+type process struct {
+	t         *testing.T
+	cmd       *exec.Cmd
+	bootstrap string
+	log       *bytes.Buffer
+	ended     bool
+}
+
+// run starts brokerd and waits until it says where it listens.
+func run(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(brokerd, args...), log: new(bytes.Buffer)}
+	p.cmd.Stderr = p.log
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.end(syscall.SIGKILL)
+		if t.Failed() {
+			t.Logf("log of brokerd %s:\n%s", strings.Join(args, " "), p.log)
+		}
+	})
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if address, ok := strings.CutPrefix(lines.Text(), "bootstrap.servers="); ok {
+			p.bootstrap = address
+			go func() { _, _ = io.Copy(io.Discard, out) }() // nothing more is expected
+			return p
+		}
+	}
+	p.end(syscall.SIGKILL)
+	t.Fatalf("brokerd %s ended: %s", strings.Join(args, " "), p.log)
+	return nil
+}
+
+// end sends a signal and waits for the process; its exit status is the result.
+func (p *process) end(signal syscall.Signal) int {
+	if !p.ended {
+		p.ended = true
+		_ = p.cmd.Process.Signal(signal) // it may have ended by itself
+		_ = p.cmd.Wait()                 // the status is asked for below
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// kcat runs librdkafka's tool, which is a Debian package.
+func kcat(t *testing.T, input string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath("kcat")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("kcat is missing: apt-get install kcat")
+		}
+		t.Skip("kcat is missing: apt-get install kcat")
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Stdin = strings.NewReader(input)
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("kcat %s: %v\n%s", strings.Join(args, " "), err, &complaints)
+	}
+	return out.String()
+}
+
+func TestDevServesKcat(t *testing.T) {
+	dir := t.TempDir()
+	var text strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&text, "record %d\n", i)
+	}
+	args := []string{"--dev", "--data", dir, "--listen", "localhost:0"}
+	p := run(t, args...)
+	kcat(t, text.String(), "-b", p.bootstrap, "-P", "-t", "letters", "-z", "snappy", "-X", "enable.idempotence=true")
+	read := func(where string) {
+		t.Helper()
+		got := kcat(t, "", "-b", p.bootstrap, "-C", "-t", "letters", "-e", "-q")
+		if diff := cmp.Diff(text.String(), got); diff != "" {
+			t.Errorf("%s: %s", where, diff)
+		}
+	}
+	read("at once")
+	got := kcat(t, "", "-b", p.bootstrap, "-q", "-c", "20000", "-X", "auto.offset.reset=earliest", "-G", "readers", "letters")
+	if diff := cmp.Diff(text.String(), got); diff != "" {
+		t.Errorf("in a group: %s", diff)
+	}
+	if status := p.end(syscall.SIGTERM); status != 0 {
+		t.Errorf("exit status %d after SIGTERM", status)
+	}
+	p = run(t, args...)
+	read("after a restart")
+	p.end(syscall.SIGKILL)
+	p = run(t, args...)
+	read("after a kill")
+}
