@@ -56,6 +56,8 @@ type applier struct {
 	configsOwned   [2]bool
 	configResource [2]map[string]struct{} // whose value lists are ours
 	featuresOwned  bool
+	aclsOwned      bool
+	usersOwned     bool
 }
 
 func (a *applier) apply(r Record) {
@@ -87,6 +89,14 @@ func (a *applier) apply(r Record) {
 		a.m.NextProducerID = r.NextProducerID
 	case *FeatureLevelRecord:
 		a.feature(r)
+	case *AccessControlEntryRecord:
+		a.addACL(&r.Binding)
+	case *RemoveAccessControlEntryRecord:
+		a.removeACL(&r.Binding)
+	case *UserScramCredentialRecord:
+		a.setScramUser(&ScramUser{r.Name, r.Mechanism, r.ScramCredential})
+	case *RemoveUserScramCredentialRecord:
+		a.removeScramUser(r)
 	default:
 		panic(fmt.Sprintf("meta: record of type %T", r))
 	}

@@ -4,7 +4,12 @@
 // writes records, everybody else replays them.
 package meta
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/sasl"
+)
 
 // TopicID is a topic's id (KIP-516), a version 4 UUID.
 type TopicID [16]byte
@@ -27,6 +32,8 @@ type Image struct {
 	Features       []Feature
 	NextProducerID int64
 	ClusterID      string
+	ACLs           []acl.Binding // sorted by acl.Compare
+	ScramUsers     []ScramUser   // sorted by name and mechanism
 
 	topicsByID []*Topic // sorted by id; nil in an image put together by hand
 }
@@ -79,4 +86,11 @@ type ConfigValue struct{ Name, Value string }
 type Feature struct {
 	Name  string
 	Level int16
+}
+
+// ScramUser is a user's credential of one mechanism.
+type ScramUser struct {
+	Name       string
+	Mechanism  sasl.ScramMechanism
+	Credential sasl.ScramCredential
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/sasl"
 	"pgregory.net/rapid"
 )
 
@@ -38,7 +40,7 @@ func (w *writer) partition(id TopicID, index int) *PartitionRecord {
 }
 
 func (w *writer) record() Record {
-	switch w.int("type", 0, 10) {
+	switch w.int("type", 0, 12) {
 	case 0:
 		return &ClusterRecord{rapid.StringN(0, 5, -1).Draw(w.t, "cluster")}
 	case 1, 2:
@@ -84,11 +86,29 @@ func (w *writer) record() Record {
 		}
 	case 9:
 		return w.config(ResourceBroker, rapid.SampledFrom([]string{"", "1", "2"}).Draw(w.t, "resource"))
+	case 10:
+		b := binding(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(w.t, "name"), acl.Operation(w.int("operation", 3, 5)))
+		if w.m.HasACL(&b) {
+			return &RemoveAccessControlEntryRecord{b}
+		}
+		return &AccessControlEntryRecord{b}
+	case 11:
+		name := rapid.SampledFrom([]string{"alice", "bob", "carol"}).Draw(w.t, "user")
+		mechanism := rapid.SampledFrom([]sasl.ScramMechanism{sasl.SHA256, sasl.SHA512}).Draw(w.t, "mechanism")
+		if w.m.ScramCredential(name, mechanism) != nil && w.int("remove", 0, 1) == 0 {
+			return &RemoveUserScramCredentialRecord{name, mechanism}
+		}
+		return &UserScramCredentialRecord{name, mechanism, sasl.ScramCredential{Salt: "salt", StoredKey: "s", ServerKey: "k", Iterations: int32(w.int("iterations", 1, 9))}}
 	}
 	if w.int("other", 0, 1) == 0 {
 		return &ProducerIdsRecord{1, 2, w.m.NextProducerID + 1000}
 	}
 	return &FeatureLevelRecord{rapid.SampledFrom([]string{"a", "b", "c"}).Draw(w.t, "feature"), int16(w.int("level", 0, 3))}
+}
+
+func binding(name string, operation acl.Operation) acl.Binding {
+	return acl.Binding{Resource: acl.Resource{Type: acl.Topic, Pattern: acl.Literal, Name: name},
+		Principal: "User:alice", Host: "*", Operation: operation, Permission: acl.Allow}
 }
 
 func (w *writer) config(kind ConfigResource, resource string) Record {
@@ -195,6 +215,7 @@ func TestEqualSeesEverything(t *testing.T) {
 		&UnregisterBrokerRecord{1, 1}, &TopicRecord{"u", TopicID{2}}, &RemoveTopicRecord{id},
 		&PartitionRecord{TopicID: id, PartitionID: 1}, &ProducerIdsRecord{NextProducerID: 5}, &FeatureLevelRecord{"f", 1},
 		&ConfigRecord{ResourceTopic, "t", "a", "b", false}, &ConfigRecord{ResourceBroker, "", "a", "b", false},
+		&AccessControlEntryRecord{binding("t", acl.Read)}, &UserScramCredentialRecord{Name: "alice", Mechanism: sasl.SHA256},
 		&PartitionChangeRecord{TopicID: id, Leader: NoLeaderChange, Recovery: RecoveryNoChange},
 		&PartitionChangeRecord{TopicID: id, Leader: 1, Recovery: RecoveryNoChange},
 		&PartitionChangeRecord{TopicID: id, Leader: NoLeaderChange, Recovery: Recovering},
@@ -267,8 +288,10 @@ func seeds() [][]byte {
 		&TopicRecord{"t", id}, &PartitionRecord{TopicID: id, Partition: Partition{Replicas: []int32{1}, ISR: []int32{}}},
 		&PartitionChangeRecord{TopicID: id, ISR: []int32{1}}, &ConfigRecord{ResourceTopic, "t", "a", "b", false},
 		&ProducerIdsRecord{NextProducerID: 9}, &FeatureLevelRecord{"f", 1}, &RemoveTopicRecord{id}, &UnregisterBrokerRecord{BrokerID: 1},
+		&AccessControlEntryRecord{binding("t", acl.Read)}, &UserScramCredentialRecord{Name: "alice", Mechanism: sasl.SHA256},
+		&RemoveAccessControlEntryRecord{binding("t", acl.Read)}, &RemoveUserScramCredentialRecord{"alice", sasl.SHA256},
 	}
-	m := Empty().Apply(records[:9], 1, 1)
+	m := Empty().Apply(append(records[:9:9], records[11:13]...), 1, 1)
 	req, resp := FetchRequest{BrokerID: 1}, FetchResponse{Snapshot: m.AppendTo(nil), Batches: []FetchedBatch{{1, 1, []byte{1}}}}
 	return [][]byte{AppendRecords(nil, records), m.AppendTo(nil), req.AppendTo(nil), resp.AppendTo(nil)}
 }

@@ -27,6 +27,10 @@ const (
 	typeConfig
 	typeProducerIDs
 	typeFeatureLevel
+	typeAccessControlEntry
+	typeRemoveAccessControlEntry
+	typeUserScramCredential
+	typeRemoveUserScramCredential
 )
 
 func newRecord(t recordType) Record {
@@ -53,6 +57,14 @@ func newRecord(t recordType) Record {
 		return new(ProducerIdsRecord)
 	case typeFeatureLevel:
 		return new(FeatureLevelRecord)
+	case typeAccessControlEntry:
+		return new(AccessControlEntryRecord)
+	case typeRemoveAccessControlEntry:
+		return new(RemoveAccessControlEntryRecord)
+	case typeUserScramCredential:
+		return new(UserScramCredentialRecord)
+	case typeRemoveUserScramCredential:
+		return new(RemoveUserScramCredentialRecord)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash/crc64"
 	"slices"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 )
 
 // snapshotVersion is the first byte of an encoded image. A batch of records
@@ -40,6 +42,12 @@ func (m *Image) Records() []Record {
 		for _, v := range rc.Values {
 			records = append(records, &ConfigRecord{Type: ResourceBroker, Resource: rc.Resource, Name: v.Name, Value: v.Value})
 		}
+	}
+	for i := range m.ACLs {
+		records = append(records, &AccessControlEntryRecord{m.ACLs[i]})
+	}
+	for _, u := range m.ScramUsers {
+		records = append(records, &UserScramCredentialRecord{u.Name, u.Mechanism, u.Credential})
 	}
 	if m.NextProducerID != 0 {
 		records = append(records, &ProducerIdsRecord{BrokerID: -1, BrokerEpoch: -1, NextProducerID: m.NextProducerID})
@@ -83,6 +91,7 @@ func DecodeImage(b []byte) (image *Image, err error) {
 func checkSnapshot(records []Record) error {
 	topics := make(map[TopicID]int32)
 	names := make(map[string]struct{})
+	bindings := make(map[acl.Binding]struct{})
 	nextProducerID := int64(0)
 	for _, r := range records {
 		switch r := r.(type) {
@@ -103,7 +112,12 @@ func checkSnapshot(records []Record) error {
 				return fmt.Errorf("next producer id %d goes back", r.NextProducerID)
 			}
 			nextProducerID = r.NextProducerID
-		case *ConfigRecord, *RegisterBrokerRecord, *ClusterRecord, *FeatureLevelRecord:
+		case *AccessControlEntryRecord:
+			if _, ok := bindings[r.Binding]; ok {
+				return fmt.Errorf("ACL %v appears twice", &r.Binding)
+			}
+			bindings[r.Binding] = struct{}{}
+		case *ConfigRecord, *RegisterBrokerRecord, *ClusterRecord, *FeatureLevelRecord, *UserScramCredentialRecord:
 		default:
 			return fmt.Errorf("a record of type %T has no place in a snapshot", r)
 		}
@@ -121,6 +135,7 @@ func (m *Image) Equal(o *Image) bool {
 		m.NextProducerID == o.NextProducerID &&
 		slices.Equal(m.Features, o.Features) &&
 		slices.EqualFunc(m.Brokers, o.Brokers, func(a, b *Broker) bool { return *a == *b }) &&
+		slices.Equal(m.ACLs, o.ACLs) && slices.Equal(m.ScramUsers, o.ScramUsers) &&
 		slices.EqualFunc(m.Topics, o.Topics, equalTopic) &&
 		slices.EqualFunc(m.TopicConfigs, o.TopicConfigs, equalResource) &&
 		slices.EqualFunc(m.BrokerConfigs, o.BrokerConfigs, equalResource)
