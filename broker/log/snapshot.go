@@ -20,37 +20,51 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encodeSnapshot writes Kafka's file. Only the last batch of each producer has
-// a place in it, so that a restart narrows the window of duplicates to one
-// batch, and what is replayed behind the snapshot.
+// encodeSnapshot writes Kafka's file. Kafka keeps the last batch of a producer
+// only, so that after a restart a retry of the four before it is out of order
+// instead of a duplicate, and the producer bumps its epoch and writes them again.
+// Here a producer has an entry for each batch that is remembered, the oldest
+// first: Kafka, which reads the entries one over the other, is left with the last.
 func (s *producerState) encodeSnapshot() []byte {
 	order := make([]int32, len(s.entries))
+	count := 0
 	for i := range order {
 		order[i] = int32(i)
+		count += max(1, int(s.entries[i].count))
 	}
 	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(s.entries[a].id, s.entries[b].id) })
 	be := binary.BigEndian
-	out := make([]byte, 0, snapshotHeaderBytes+len(order)*snapshotEntryBytes)
+	out := make([]byte, 0, snapshotHeaderBytes+count*snapshotEntryBytes)
 	out = be.AppendUint16(out, snapshotVersion)
 	out = be.AppendUint32(out, 0)
-	out = be.AppendUint32(out, uint32(len(order)))
+	out = be.AppendUint32(out, uint32(count))
 	for _, i := range order {
 		e := &s.entries[i]
-		last := producerBatch{lastSequence: -1, lastOffset: -1, timestamp: e.lastTimestamp}
-		if l := e.last(); l != nil {
-			last = *l
+		if e.count == 0 {
+			out = e.appendSnapshot(out, &producerBatch{lastSequence: -1, lastOffset: -1, timestamp: e.lastTimestamp})
 		}
-		out = be.AppendUint64(out, uint64(e.id))
-		out = be.AppendUint16(out, uint16(e.epoch))
-		out = be.AppendUint32(out, uint32(last.lastSequence))
-		out = be.AppendUint64(out, uint64(last.lastOffset))
-		out = be.AppendUint32(out, uint32(last.offsetDelta))
-		out = be.AppendUint64(out, uint64(e.lastTimestamp))
-		out = be.AppendUint32(out, uint32(e.coordinatorEpoch))
-		out = be.AppendUint64(out, uint64(e.txnFirst))
+		for k := range e.batches[:e.count] {
+			out = e.appendSnapshot(out, &e.batches[k])
+		}
 	}
 	be.PutUint32(out[2:], crc32.Checksum(out[snapshotCRCFrom:], castagnoli))
 	return out
+}
+
+func (e *producerEntry) appendSnapshot(out []byte, b *producerBatch) []byte {
+	be := binary.BigEndian
+	timestamp := b.timestamp
+	if b == e.last() {
+		timestamp = e.lastTimestamp // a marker may have been later than the last batch
+	}
+	out = be.AppendUint64(out, uint64(e.id))
+	out = be.AppendUint16(out, uint16(e.epoch))
+	out = be.AppendUint32(out, uint32(b.lastSequence))
+	out = be.AppendUint64(out, uint64(b.lastOffset))
+	out = be.AppendUint32(out, uint32(b.offsetDelta))
+	out = be.AppendUint64(out, uint64(timestamp))
+	out = be.AppendUint32(out, uint32(e.coordinatorEpoch))
+	return be.AppendUint64(out, uint64(e.txnFirst))
 }
 
 // decodeSnapshot replaces the state by a file's. On an error the state is empty.
@@ -83,6 +97,9 @@ func (s *producerState) decodeSnapshot(b []byte) error {
 		if last.offsetDelta < 0 || last.offsetDelta == math.MaxInt32 || e.id < 0 {
 			s.reset()
 			return fmt.Errorf("producer snapshot: entry of producer %d is impossible", e.id)
+		}
+		if earlier := s.get(e.id); earlier != nil && earlier.epoch == e.epoch {
+			e.batches, e.count = earlier.batches, earlier.count
 		}
 		if last.lastSequence >= 0 && last.lastOffset >= 0 {
 			e.remember(last)

@@ -55,7 +55,6 @@ var open = []struct {
 	mend  string
 }{
 	{"loss is not the predicted one", retains, "linearizability: what retention deletes unread below acks=all counts as lost"},
-	{"consumer-stopped", static, "sim/client/commit.go: a commit is sent again without a membership"},
 	{"duplicate-batch", unclean, "not found yet: a batch stands twice after a power loss"},
 	{"reorder", anything, "not found yet: an idempotent producer's batches, after a partition and delivery.timeout.ms"},
 }
@@ -64,10 +63,6 @@ func anything(*scenarios.Scenario) bool { return true }
 
 func retains(s *scenarios.Scenario) bool {
 	return slices.ContainsFunc(s.Topics, func(t scenarios.Topic) bool { return t.Settings.RetentionMillis < 60_000 })
-}
-
-func static(s *scenarios.Scenario) bool {
-	return slices.ContainsFunc(s.Workload.Consumers, func(c scenarios.Consumer) bool { return c.InstanceIDs })
 }
 
 func unclean(s *scenarios.Scenario) bool {

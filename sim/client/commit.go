@@ -23,7 +23,9 @@ type commitState struct {
 	fetching   bool
 	fetchTries int32
 	nextAuto   clock.Instant
-	attempt    uint64  // counts attempts of commits, for tokens
+	attempt    uint64 // counts attempts of commits, for tokens
+	generation int32  // under which the one in flight was sent
+	memberID   string
 	asked      []place // whose committed offsets are being fetched
 }
 
@@ -76,13 +78,16 @@ func (c *Consumer) gatherCommit() bool {
 		p := &c.partitions[i]
 		if p.assigned && (p.state == positionValid || p.state == positionValidating) && p.position != p.committed {
 			s.offsets = append(s.offsets, Commit{Reader: c.cfg.Index, Topic: p.topic, Partition: p.number, Offset: p.position,
-				Generation: c.group.generation, Now: c.net.now})
+				Now: c.net.now})
 		}
 	}
 	return len(s.offsets) > 0
 }
 
-// sendCommit sends what was gathered, if the coordinator can be reached.
+// sendCommit sends what was gathered, if the coordinator can be reached. A member
+// commits in a stable generation only: else what it sends would be a stranger's,
+// and a static member would be fenced by itself. The first attempt and each
+// repetition look anew.
 func (c *Consumer) sendCommit() {
 	s := &c.commit
 	if len(s.offsets) == 0 || s.inFlight {
@@ -92,11 +97,17 @@ func (c *Consumer) sendCommit() {
 	if to == nil {
 		return
 	}
+	if !c.cfg.Assign && c.group.state != stable {
+		s.offsets = s.offsets[:0] // no attempt is under way of which to tell
+		c.commitOutcome(false, codeRebalanceInProgress)
+		return
+	}
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.SetVersion(max(to.version(kmsg.OffsetCommit), 2))
-	req.Group, req.Generation, req.MemberID = c.settings.GroupID, c.group.generation, c.group.memberID
-	if c.settings.GroupInstanceID != "" {
-		req.InstanceID = kmsg.StringPtr(c.settings.GroupInstanceID)
+	s.generation, s.memberID = c.group.generation, c.group.memberID
+	req.Group, req.Generation, req.MemberID = c.settings.GroupID, s.generation, s.memberID
+	if !c.cfg.Assign {
+		req.InstanceID = c.instance()
 	}
 	for i := range s.offsets {
 		o := &s.offsets[i]
@@ -107,7 +118,7 @@ func (c *Consumer) sendCommit() {
 			req.Topics = append(req.Topics, t)
 		}
 		x := kmsg.NewOffsetCommitRequestTopicPartition()
-		o.Token = c.commitToken()
+		o.Token, o.Generation = c.commitToken(), s.generation
 		x.Partition, x.Offset, x.Metadata = o.Partition, o.Offset, kmsg.StringPtr(strconv.FormatUint(o.Token, 16))
 		if p := c.partition(int(o.Topic), o.Partition); p != nil && p.position == o.Offset {
 			x.LeaderEpoch = p.epoch
@@ -143,19 +154,23 @@ func (c *Consumer) committed(r *call, body []byte) bool {
 }
 
 // commitEnded takes the outcome of one request; a commitSync goes on after
-// errors that may pass.
+// errors that may pass. An answer to a membership that has been given up since
+// says nothing about the present one.
 func (c *Consumer) commitEnded(code int16) {
 	s := &c.commit
 	s.inFlight = false
+	unchanged := s.generation == c.group.generation && s.memberID == c.group.memberID
 	switch code {
 	case codeNotCoordinator, codeCoordinatorNotAvail, codeRequestTimedOut, codeNetworkException:
 		c.coordinatorUnknown()
 	case codeIllegalGeneration, codeUnknownMember:
-		if len(s.offsets) > 0 && s.offsets[0].Generation == c.group.generation {
+		if unchanged {
 			c.forgetGeneration(code)
 		}
 	case codeFencedInstanceID:
-		c.fatal(code, "another member has the group.instance.id")
+		if unchanged {
+			c.fatal(code, "another member has the group.instance.id")
+		}
 	case codeRebalanceInProgress:
 		c.group.rejoin = true
 	}
