@@ -7,6 +7,7 @@ package broker
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/api"
@@ -34,6 +35,7 @@ type Config struct {
 	IsController bool
 	Host         string // advertised to clients and other brokers
 	Port         int32  // of the client listener
+	LogDir       string // the data directory's path, for DescribeLogDirs only
 	Voters       []controller.Voter
 	Broker       config.Broker
 	Overrides    []config.KV // Broker as it was written, for DescribeConfigs
@@ -86,7 +88,7 @@ func New(cfg Config) *Node {
 	n.caller.SetControllers(voters)
 	if cfg.IsController {
 		n.controller = controller.New(controller.Config{
-			NodeID: cfg.NodeID, ClusterID: cfg.ClusterID, Voters: cfg.Voters, Broker: cfg.Broker,
+			NodeID: cfg.NodeID, ClusterID: cfg.ClusterID, Voters: cfg.Voters, Broker: cfg.Broker, Overrides: cfg.Overrides,
 		}, n.caller, n.conns)
 	}
 	if cfg.IsBroker {
@@ -108,7 +110,7 @@ func (n *Node) newBroker() {
 	}
 	n.lifecycle = lifecycle.New(id, cfg, n.caller, n.caller)
 	n.metadata = newMetadataFetcher(n.cfg.NodeID, id.Incarnation, n.caller)
-	n.server = api.NewServer(api.Self{NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID}, cfg, n.cfg.Overrides,
+	n.server = api.NewServer(api.Self{NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, LogDir: n.cfg.LogDir}, cfg, n.cfg.Overrides,
 		n.conns, n.caller, n.caller, api.NewData(n.partitions, n.conns), n.groups)
 }
 
@@ -302,6 +304,7 @@ func (n *Node) applyImage(c *step.Context, image *meta.Image) {
 	for _, b := range image.Brokers {
 		n.caller.SetBroker(b.ID, caller.Address{Host: b.Host, Port: b.Port})
 	}
+	n.reconfigure(c, old, image)
 	n.server.SetImage(image)
 	n.partitions.Apply(c, old, image)
 	n.groups.Apply(c, old, image)
@@ -312,6 +315,22 @@ func (n *Node) applyImage(c *step.Context, image *meta.Image) {
 		n.swept = true
 		n.partitions.RemoveStrays(c)
 	}
+}
+
+// reconfigure takes up dynamic broker properties (KIP-226). The controller has
+// validated them; if they do not parse, what is in force stays.
+func (n *Node) reconfigure(c *step.Context, old, image *meta.Image) {
+	before, after := old.ConfigLayers(n.cfg.NodeID, nil), image.ConfigLayers(n.cfg.NodeID, nil)
+	if slices.Equal(before.Broker, after.Broker) && slices.Equal(before.Default, after.Default) {
+		return
+	}
+	cfg, err := config.UpdateBroker(n.cfg.Broker, after.Dynamic())
+	if err != nil {
+		c.Logf(edge.Error, "dynamic broker configuration: %v", err)
+		return
+	}
+	n.logs.SetConfig(cfg)
+	n.partitions.SetConfig(cfg)
 }
 
 func (n *Node) request(c *step.Context, r *conn.Request) {
@@ -351,7 +370,7 @@ func (n *Node) Ready() bool {
 // brokers make on their own account and that answer NOT_CONTROLLER.
 func isForwarded(key int16) bool {
 	switch key {
-	case 56, 62, 63, 64, 67:
+	case 56, 62, 63, 67:
 		return false
 	}
 	return true

@@ -85,11 +85,7 @@ func (s *Server) topicMetadata(t *meta.Topic, version int16) kmsg.MetadataRespon
 		q.Default()
 		q.Partition, q.Leader, q.LeaderEpoch = int32(i), p.Leader, p.LeaderEpoch
 		q.Replicas, q.ISR = p.Replicas, p.ISR
-		for _, id := range p.Replicas {
-			if b := s.image.Broker(id); b == nil || b.Fenced {
-				q.OfflineReplicas = append(q.OfflineReplicas, id)
-			}
-		}
+		q.OfflineReplicas = s.offline(p)
 		leader := s.image.Broker(p.Leader)
 		if p.Leader == meta.NoLeader || leader == nil || leader.Fenced && version > 0 {
 			q.ErrorCode = kerr.LeaderNotAvailable.Code

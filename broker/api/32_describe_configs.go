@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
@@ -11,8 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// DescribeConfigs (key 32, versions 1 to 4) shows topics and this broker, each
-// property with its source, synonyms and, on request, its documentation.
+// DescribeConfigs (key 32, versions 1 to 4) shows topics, this broker, and the
+// dynamic defaults of all brokers (the broker without a name): each property
+// with its source and, on request, its synonyms and documentation.
 
 func (s *Server) describeConfigs(c *step.Context, r *conn.Request) {
 	var req kmsg.DescribeConfigsRequest
@@ -37,7 +39,10 @@ func (s *Server) describeConfigs(c *step.Context, r *conn.Request) {
 	s.responder.Respond(c, r.ID, resp)
 }
 
+// configEntries describes one resource. Authorisation: DESCRIBE_CONFIGS on the
+// topic, or on the cluster for a broker.
 func (s *Server) configEntries(asked *kmsg.DescribeConfigsRequestResource) ([]config.Entry, int16, string) {
+	layers := s.image.ConfigLayers(s.self.NodeID, s.overrides)
 	switch asked.ResourceType {
 	case kmsg.ConfigResourceTypeTopic:
 		if meta.ValidateTopicName(asked.ResourceName) != nil {
@@ -46,16 +51,16 @@ func (s *Server) configEntries(asked *kmsg.DescribeConfigsRequestResource) ([]co
 		if s.image.Topic(asked.ResourceName) == nil {
 			return nil, kerr.UnknownTopicOrPartition.Code, "this server does not host this topic"
 		}
-		var overrides []config.KV
-		for _, v := range s.image.TopicConfig(asked.ResourceName) {
-			overrides = append(overrides, config.KV{Name: v.Name, Value: v.Value})
-		}
-		return config.DescribeTopic(overrides, s.overrides, asked.ConfigNames), 0, ""
+		return config.DescribeTopic(s.image.TopicConfig(asked.ResourceName), &layers, asked.ConfigNames), 0, ""
 	case kmsg.ConfigResourceTypeBroker:
-		if asked.ResourceName != strconv.Itoa(int(s.self.NodeID)) {
-			return nil, kerr.InvalidRequest.Code, "this broker has the id " + strconv.Itoa(int(s.self.NodeID))
+		switch asked.ResourceName {
+		case "":
+			return config.DescribeDefault(layers.Default, asked.ConfigNames), 0, ""
+		case strconv.Itoa(int(s.self.NodeID)):
+			return config.DescribeBroker(&layers, asked.ConfigNames), 0, ""
 		}
-		return config.DescribeBroker(s.overrides, asked.ConfigNames), 0, ""
+		return nil, kerr.InvalidRequest.Code, fmt.Sprintf("Unexpected broker id, expected %d or empty string, but received %s",
+			s.self.NodeID, asked.ResourceName)
 	default:
 		return nil, kerr.InvalidRequest.Code, "only topics and brokers can be described"
 	}

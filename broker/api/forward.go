@@ -14,10 +14,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Requests that change metadata are forwarded to the active controller
-// (KIP-590): CreateTopics (19), DeleteTopics (20), CreatePartitions (37),
-// ElectLeaders (43), IncrementalAlterConfigs (44). A controller that is not
-// active closes the connection of a forwarded request, and the next one is
+// Requests that change metadata, or that only the controller can answer, are
+// forwarded to the active one (KIP-590): CreateTopics (19), DeleteTopics (20),
+// AlterConfigs (33), CreatePartitions (37), ElectLeaders (43),
+// IncrementalAlterConfigs (44), DescribeQuorum (55), UpdateFeatures (57),
+// UnregisterBroker (64). A controller that is not active closes the connection of a forwarded request, and the next one is
 // tried until the request's time has passed.
 
 const (
@@ -36,6 +37,7 @@ type forward struct {
 	key, version int16
 	body         []byte
 	deadline     clock.Instant
+	refused      []refusedConfig // of 33 and 44: what this broker adds to the answer
 }
 
 type forwards struct {
@@ -44,7 +46,13 @@ type forwards struct {
 
 func newForwards() forwards { return forwards{byToken: make(map[uint64]*forward)} }
 
+// forward passes a request on as it came. Authorisation is the controller's, for
+// the client's principal.
 func (s *Server) forward(c *step.Context, r *conn.Request) {
+	s.forwardBody(c, r, append([]byte(nil), r.Body...), nil)
+}
+
+func (s *Server) forwardBody(c *step.Context, r *conn.Request, body []byte, refused []refusedConfig) {
 	if len(s.forwards.byToken) >= maxForwards {
 		c.Logf(edge.Warn, "closing connection of %s: %d requests are being forwarded already", r.Peer, maxForwards)
 		s.responder.Disconnect(c, r.ID)
@@ -52,7 +60,7 @@ func (s *Server) forward(c *step.Context, r *conn.Request) {
 	}
 	s.nextToken++
 	s.forwards.byToken[s.nextToken] = &forward{
-		request: r.ID, key: r.Key, version: r.Version, body: append([]byte(nil), r.Body...),
+		request: r.ID, key: r.Key, version: r.Version, body: body, refused: refused,
 		deadline: c.Now.Add(time.Duration(s.cfg.RequestTimeoutMillis) * time.Millisecond),
 	}
 	s.sendForward(c, s.nextToken)
@@ -109,6 +117,10 @@ func (s *Server) forwarded(c *step.Context, r *caller.Reply) {
 		return
 	}
 	delete(s.forwards.byToken, r.Token.B)
+	if len(f.refused) > 0 {
+		s.alteredReply(c, f, r.Body)
+		return
+	}
 	head := s.responder.ResponseHead(f.request, c.Out.Head())
 	s.responder.RespondEncoded(c, f.request, edge.Send{Head: append(head, r.Body...)})
 }

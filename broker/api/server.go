@@ -48,14 +48,24 @@ func init() {
 		{18, 0, 5, (*Server).apiVersions},
 		{19, 2, 7, (*Server).forward},
 		{20, 1, 6, (*Server).forward},
+		{21, 0, 2, func(s *Server, c *step.Context, r *conn.Request) { s.data.DeleteRecords(c, r) }},
 		{22, 0, 5, (*Server).initProducerID},
 		{23, 2, 4, func(s *Server, c *step.Context, r *conn.Request) { s.data.OffsetForLeaderEpoch(c, r) }},
 		{32, 1, 4, (*Server).describeConfigs},
+		{33, 0, 2, (*Server).alterConfigs},
+		{35, 1, 5, (*Server).describeLogDirs},
 		{37, 0, 3, (*Server).forward},
 		{42, 0, 3, func(s *Server, c *step.Context, r *conn.Request) { s.groups.DeleteGroups(c, r) }},
 		{43, 0, 2, (*Server).forward},
-		{44, 0, 1, (*Server).forward},
+		{44, 0, 1, (*Server).incrementalAlterConfigs},
+		{47, 0, 0, func(s *Server, c *step.Context, r *conn.Request) { s.groups.OffsetDelete(c, r) }},
+		{55, 0, 2, (*Server).forward},
+		{57, 0, 2, (*Server).forward},
 		{60, 0, 2, (*Server).describeCluster},
+		{61, 0, 0, (*Server).describeProducers},
+		{64, 0, 0, (*Server).forward},
+		{74, 0, 1, (*Server).listConfigResources},
+		{75, 0, 0, (*Server).describeTopicPartitions},
 	}
 	for i := range keys {
 		byKey[keys[i].Key] = &keys[i]
@@ -68,6 +78,7 @@ var byKey [kmsg.MaxKey + 1]*Key
 type Self struct {
 	NodeID    int32
 	ClusterID string
+	LogDir    string // as DescribeLogDirs names the data directory
 }
 
 // Controllers is what the server tells and asks about controllers.
@@ -104,6 +115,7 @@ type Groups interface {
 	DescribeGroups(c *step.Context, r *conn.Request)
 	ListGroups(c *step.Context, r *conn.Request)
 	DeleteGroups(c *step.Context, r *conn.Request)
+	OffsetDelete(c *step.Context, r *conn.Request)
 }
 
 // NewServer returns a server that answers through the responder.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
@@ -126,17 +127,87 @@ func TestErrors(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	got := DescribeTopic([]KV{{"retention.ms", "5"}}, []KV{{"log.retention.hours", "2"}}, []string{"retention.ms", "segment.ms"})
-	want := []SynonymValue{
-		{"retention.ms", "5", false, SourceDynamicTopic},
-		{"log.retention.hours", "7200000", false, SourceStaticBroker},
-		{"log.retention.hours", "604800000", false, SourceDefault},
+	layers := &Layers{
+		Broker:  []KV{{"log.retention.ms", "4"}},
+		Default: []KV{{"log.retention.ms", "3"}, {"log.roll.ms", "9"}},
+		Static:  []KV{{"log.retention.hours", "2"}, {"log.roll.hours", "1"}},
 	}
-	if len(got) != 2 || got[0].Value != "5" || got[0].Source != SourceDynamicTopic || got[1].Source != SourceDefault {
-		t.Fatalf("got %+v", got)
+	names := []string{"retention.ms", "segment.ms", "preallocate"}
+	got := DescribeTopic([]KV{{"retention.ms", "5"}}, layers, names)
+	want := []Entry{
+		{Value: "false", Source: SourceDefault, Synonyms: []SynonymValue{{"log.preallocate", "false", false, SourceDefault}}},
+		{Value: "5", Source: SourceDynamicTopic, Synonyms: []SynonymValue{
+			{"retention.ms", "5", false, SourceDynamicTopic},
+			{"log.retention.ms", "4", false, SourceDynamicBroker},
+			{"log.retention.ms", "3", false, SourceDynamicDefault},
+			{"log.retention.hours", "2", false, SourceStaticBroker},
+			{"log.retention.hours", "168", false, SourceDefault},
+		}},
+		{Value: "9", Source: SourceDynamicDefault, Synonyms: []SynonymValue{
+			{"log.roll.ms", "9", false, SourceDynamicDefault},
+			{"log.roll.hours", "1", false, SourceStaticBroker},
+			{"log.roll.hours", "168", false, SourceDefault},
+		}},
 	}
-	if diff := cmp.Diff(want, got[0].Synonyms); diff != "" {
+	ignore := cmpopts.IgnoreFields(Entry{}, "Property")
+	if diff := cmp.Diff(want, got, ignore); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	got = DescribeTopic(nil, &Layers{Static: []KV{{"log.retention.hours", "2"}}}, names[:1])
+	if got[0].Value != "7200000" || got[0].Source != SourceStaticBroker {
+		t.Errorf("hours in milliseconds: %+v", got[0])
+	}
+	names = []string{"log.retention.hours", "log.retention.ms", "num.partitions", "log.retention.minutes"}
+	got = DescribeBroker(layers, names)
+	want = []Entry{
+		{Value: "2", Source: SourceStaticBroker, ReadOnly: true, Synonyms: []SynonymValue{
+			{"log.retention.hours", "2", false, SourceStaticBroker}, {"log.retention.hours", "168", false, SourceDefault}}},
+		{Null: true, Source: SourceDefault, ReadOnly: true},
+		{Value: "4", Source: SourceDynamicBroker, Synonyms: []SynonymValue{
+			{"log.retention.ms", "4", false, SourceDynamicBroker}, {"log.retention.ms", "3", false, SourceDynamicDefault},
+			{"log.retention.hours", "2", false, SourceStaticBroker}}},
+		{Value: "1", Source: SourceDefault, ReadOnly: true, Synonyms: []SynonymValue{{"num.partitions", "1", false, SourceDefault}}},
+	}
+	if diff := cmp.Diff(want, got, ignore, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	got = DescribeDefault(layers.Default, nil)
+	if len(got) != 2 || got[0].Property.Name != "log.retention.ms" || got[1].Value != "9" {
+		t.Errorf("the default of all brokers: %+v", got)
+	}
+}
+
+// The dynamic properties are Kafka's, and what they make of a broker is what a
+// restart with them would.
+func TestDynamic(t *testing.T) {
+	for _, test := range []struct {
+		kv   KV
+		want string
+	}{
+		{KV{"log.retention.ms", "7"}, ""},
+		{KV{"min.insync.replicas", "2"}, ""},
+		{KV{"producer.id.expiration.ms", "60000"}, ""},
+		{KV{"log.retention.hours", "7"}, `broker property "log.retention.hours" cannot be updated dynamically: brokers read it when they start`},
+		{KV{"num.partitions", "7"}, `broker property "num.partitions" cannot be updated dynamically: brokers read it when they start`},
+		{KV{"log.retention.msx", "7"}, `broker property "log.retention.msx" is unknown to Kafka; did you mean "log.retention.ms"?`},
+		{KV{"log.retention.ms", "-2"}, `broker property log.retention.ms="-2" must be a whole number in -1 .. 2^63-1`},
+	} {
+		got := ""
+		if err := CheckDynamic([]KV{test.kv}); err != nil {
+			got = err.Error()
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", test.kv, diff)
+		}
+	}
+	layers := Layers{Broker: []KV{{"log.retention.ms", "4"}}, Default: []KV{{"log.retention.ms", "3"}, {"log.segment.bytes", "2097152"}},
+		Static: []KV{{"log.retention.hours", "2"}, {"log.segment.bytes", "3145728"}, {"num.partitions", "5"}}}
+	b, err := ParseBroker(layers.Static)
+	if err == nil {
+		b, err = UpdateBroker(b, layers.Dynamic())
+	}
+	if err != nil || b.TopicDefaults.RetentionMillis != 4 || b.TopicDefaults.SegmentBytes != 2<<20 || b.NumPartitions != 5 {
+		t.Errorf("%+v, %v", b, err)
 	}
 }
 

@@ -10,14 +10,17 @@ import (
 // DescribeConfigs.
 type Source int8
 
-// The sources that this broker has. Dynamic broker settings do not exist yet.
+// The sources that this broker has.
 const (
-	SourceDynamicTopic Source = 1
-	SourceStaticBroker Source = 4
-	SourceDefault      Source = 5
+	SourceDynamicTopic   Source = 1
+	SourceDynamicBroker  Source = 2
+	SourceDynamicDefault Source = 3 // dynamic, of all brokers
+	SourceStaticBroker   Source = 4
+	SourceDefault        Source = 5
 )
 
-// SynonymValue is one place that a value could come from, strongest first.
+// SynonymValue is one place that a value could come from, strongest first. The
+// value is as it was written there, in that property's own unit.
 type SynonymValue struct {
 	Name   string
 	Value  string
@@ -35,58 +38,95 @@ type Entry struct {
 	Synonyms []SynonymValue
 }
 
+// layered collects what the layers say of a property under its names. Kafka
+// goes through the layers first, so that a weak name in a strong layer wins.
+// scale is that of the strongest value found.
+func layered(names []Synonym, layers *Layers) (found []SynonymValue, scale int64) {
+	scale = 1
+	for _, layer := range [...]struct {
+		values []KV
+		source Source
+	}{{layers.Broker, SourceDynamicBroker}, {layers.Default, SourceDynamicDefault}, {layers.Static, SourceStaticBroker}} {
+		for _, name := range names {
+			v, ok := find(layer.values, name.Name)
+			if !ok {
+				continue
+			}
+			if len(found) == 0 {
+				scale = name.Scale
+			}
+			found = append(found, SynonymValue{name.Name, v, false, layer.source})
+		}
+	}
+	return found, scale
+}
+
 // DescribeTopic lists the topic properties that have an effect, by name, with
 // the value that is in force and every place that it could come from. names
 // nil means all; unknown names are left out, as Kafka does.
-func DescribeTopic(topic, broker []KV, names []string) []Entry {
+func DescribeTopic(topic []KV, layers *Layers, names []string) []Entry {
 	var out []Entry
 	for i := range topicTable.rows {
 		p := &topicTable.rows[i].Property
 		if !p.Effect || names != nil && !slices.Contains(names, p.Name) {
 			continue
 		}
-		entry := Entry{Property: p}
+		entry := Entry{Property: p, Value: p.Default, Null: p.Null, Source: SourceDefault}
+		found, scale := layered(p.Synonyms, layers)
+		if len(found) > 0 {
+			entry.Value, entry.Null, entry.Source = scaled(found[0].Value, scale), false, found[0].Source
+		}
 		if v, ok := find(topic, p.Name); ok {
+			entry.Value, entry.Null, entry.Source = v, false, SourceDynamicTopic
 			entry.Synonyms = append(entry.Synonyms, SynonymValue{p.Name, v, false, SourceDynamicTopic})
 		}
-		for _, synonym := range p.Synonyms {
-			if v, ok := find(broker, synonym.Name); ok {
-				entry.Synonyms = append(entry.Synonyms, SynonymValue{synonym.Name, scaled(v, synonym.Scale), false, SourceStaticBroker})
-			}
+		last := Synonym{p.Name, 1}
+		if n := len(p.Synonyms); n > 0 {
+			last = p.Synonyms[n-1]
 		}
-		last := p.Name
-		if len(p.Synonyms) > 0 {
-			last = p.Synonyms[len(p.Synonyms)-1].Name
-		}
-		entry.Synonyms = append(entry.Synonyms, SynonymValue{last, p.Default, p.Null, SourceDefault})
-		out = append(out, entry.strongest())
+		entry.Synonyms = append(append(entry.Synonyms, found...),
+			SynonymValue{last.Name, unscaled(p.Default, last.Scale), p.Null, SourceDefault})
+		out = append(out, entry)
 	}
 	return out
 }
 
-// DescribeBroker is DescribeTopic for a node's own properties. All are read
-// only: changing them means restarting the node.
-func DescribeBroker(broker []KV, names []string) []Entry {
+// DescribeBroker is DescribeTopic for a node's own properties. Those that are
+// read only change with a restart of the node.
+func DescribeBroker(layers *Layers, names []string) []Entry {
 	var out []Entry
 	for i := range brokerTable.rows {
 		p := &brokerTable.rows[i].Property
 		if !p.Effect || names != nil && !slices.Contains(names, p.Name) {
 			continue
 		}
-		entry := Entry{Property: p, ReadOnly: true}
-		if v, ok := find(broker, p.Name); ok {
-			entry.Synonyms = append(entry.Synonyms, SynonymValue{p.Name, v, false, SourceStaticBroker})
+		entry := Entry{Property: p, ReadOnly: !Dynamic(p.Name), Value: p.Default, Null: p.Null, Source: SourceDefault}
+		found, _ := layered(brokerSynonyms(p.Name), layers)
+		for len(found) > 0 && found[0].Name != p.Name {
+			found = found[1:] // a weaker name than this
 		}
-		entry.Synonyms = append(entry.Synonyms, SynonymValue{p.Name, p.Default, p.Null, SourceDefault})
-		out = append(out, entry.strongest())
+		if entry.Synonyms = found; len(found) > 0 {
+			first := found[0]
+			entry.Value, entry.Null, entry.Source = first.Value, first.Null, first.Source
+		}
+		if !p.Null {
+			entry.Synonyms = append(entry.Synonyms, SynonymValue{p.Name, p.Default, false, SourceDefault})
+		}
+		out = append(out, entry)
 	}
 	return out
 }
 
-func (e Entry) strongest() Entry {
-	first := e.Synonyms[0]
-	e.Value, e.Null, e.Source = first.Value, first.Null, first.Source
-	return e
+// DescribeDefault lists the dynamic properties that are set for all brokers.
+func DescribeDefault(values []KV, names []string) []Entry {
+	var out []Entry
+	for _, entry := range DescribeBroker(&Layers{Default: values}, names) {
+		if entry.Source == SourceDynamicDefault {
+			entry.Synonyms = entry.Synonyms[:1]
+			out = append(out, entry)
+		}
+	}
+	return out
 }
 
 func find(overrides []KV, name string) (string, bool) {

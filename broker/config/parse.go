@@ -41,8 +41,11 @@ func ParseTopic(overrides []KV, defaults Topic) (Topic, error) {
 
 // ParseBroker returns Kafka's defaults changed by overrides, TopicDefaults
 // included. The error is an *Error.
-func ParseBroker(overrides []KV) (Broker, error) {
-	out := DefaultBroker()
+func ParseBroker(overrides []KV) (Broker, error) { return UpdateBroker(DefaultBroker(), overrides) }
+
+// UpdateBroker is ParseBroker over settings that may differ from Kafka's
+// defaults: a running broker takes up its dynamic properties with it.
+func UpdateBroker(out Broker, overrides []KV) (Broker, error) {
 	if err := brokerTable.Apply(overrides, &out); err != nil {
 		return Broker{}, elsewhere(err, topicTable.index, "topic")
 	}

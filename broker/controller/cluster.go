@@ -10,12 +10,13 @@ import (
 
 // supported lists the features that the controller can finalise, by name, with
 // the level of a new cluster: what Kafka 4 finalises, as far as it exists here.
+// There is but one metadata version: no other level would change anything.
 var supported = []struct {
 	name         string
 	from, to, at int16
 }{
 	{elrFeature, 0, 1, 1},
-	{"metadata.version", 7, 29, 29},
+	{"metadata.version", 29, 29, 29},
 }
 
 // bootstrap writes the first records of a cluster.
@@ -41,8 +42,32 @@ func (t *change) updateFeatures(req *kmsg.UpdateFeaturesRequest) kmsg.Response {
 	}
 	if !req.ValidateOnly {
 		t.add(records...)
+		t.oneMinimum()
 	}
-	return req.ResponseKind()
+	resp := req.ResponseKind().(*kmsg.UpdateFeaturesResponse)
+	if req.Version <= 1 { // later ones have one result for all
+		for i := range req.FeatureUpdates {
+			out := kmsg.NewUpdateFeaturesResponseResult()
+			out.Feature = req.FeatureUpdates[i].Feature
+			resp.Results = append(resp.Results, out)
+		}
+	}
+	return resp
+}
+
+// oneMinimum drops what single brokers say of the minimum in-sync replicas, once
+// eligible replicas depend on it: the controller must know what leaders go by.
+func (t *change) oneMinimum() {
+	if t.image.FeatureLevel(elrFeature) == 0 {
+		return
+	}
+	var records []meta.Record
+	for _, rc := range t.image.BrokerConfigs {
+		if _, ok := findValue(rc.Values, minISRName); ok && rc.Resource != "" {
+			records = append(records, &meta.ConfigRecord{Type: meta.ResourceBroker, Resource: rc.Resource, Name: minISRName, Remove: true})
+		}
+	}
+	t.add(records...)
 }
 
 func (t *change) checkFeature(u *kmsg.UpdateFeaturesRequestFeatureUpdate) *failure {
@@ -66,7 +91,8 @@ func (t *change) checkFeature(u *kmsg.UpdateFeaturesRequestFeatureUpdate) *failu
 // metadataTopic is the name under which DescribeQuorum knows the log.
 const metadataTopic = "__cluster_metadata"
 
-// describeQuorum is DescribeQuorum (55). Times of contact are not known, because
+// describeQuorum is DescribeQuorum (55). Observers are the brokers, which report
+// their offsets with their heartbeats. Times of contact are not known, because
 // raft keeps none; they are -1, as for a voter that never fetched.
 func (t *change) describeQuorum(req *kmsg.DescribeQuorumRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeQuorumResponse)
@@ -104,4 +130,9 @@ func (k *Controller) fillQuorum(p *kmsg.DescribeQuorumResponseTopicPartition) {
 		v.LastFetchTimestamp, v.LastCaughtUpTimestamp = -1, -1
 		p.CurrentVoters = append(p.CurrentVoters, v)
 	})
+	for _, s := range k.active.sessions {
+		v := kmsg.NewDescribeQuorumResponseTopicPartitionReplicaState()
+		v.ReplicaID, v.LogEndOffset = s.id, s.offset+1
+		p.Observers = append(p.Observers, v)
+	}
 }

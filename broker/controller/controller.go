@@ -48,6 +48,7 @@ type Config struct {
 	ClusterID string
 	Voters    []Voter       // the same on every node, this one included
 	Broker    config.Broker // the cluster's defaults
+	Overrides []config.KV   // Broker as it was written, for CreateTopics' answer
 }
 
 // Role is a node's place in the quorum.

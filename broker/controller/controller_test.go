@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -56,6 +57,10 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		return s.alterPartition(d)
 	case "alter-config":
 		return s.alterConfig(d)
+	case "replace-config":
+		return s.replaceConfig(d)
+	case "configs":
+		return s.configs()
 	case "elect":
 		return s.elect(d)
 	case "standby":
@@ -77,6 +82,9 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		fmt.Fprintf(&b, "leader %d epoch %d high watermark %d\n", p.LeaderID, p.LeaderEpoch, p.HighWatermark)
 		for _, v := range p.CurrentVoters {
 			fmt.Fprintf(&b, "voter %d log end offset %d\n", v.ReplicaID, v.LogEndOffset)
+		}
+		for _, v := range p.Observers {
+			fmt.Fprintf(&b, "observer %d log end offset %d\n", v.ReplicaID, v.LogEndOffset)
 		}
 		return b.String()
 	case "image":
@@ -107,6 +115,15 @@ func (s *story) admin(t *testing.T, d *datadriven.TestData) string {
 		req.Topics = append(req.Topics, rt)
 		resp := s.w.active().call(req).(*kmsg.CreatePartitionsResponse)
 		return outcome(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
+	case "update-feature":
+		req := kmsg.NewPtrUpdateFeaturesRequest()
+		req.Version = int16(number(d, "v", 2))
+		u := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
+		u.Feature, u.MaxVersionLevel = text(d, "feature"), int16(number(d, "level", 0))
+		u.UpgradeType = int8(number(d, "upgrade-type", 1))
+		req.FeatureUpdates = append(req.FeatureUpdates, u)
+		resp := s.w.active().call(req).(*kmsg.UpdateFeaturesResponse)
+		return fmt.Sprintf("results %d: %s", len(resp.Results), outcome(resp.ErrorCode, resp.ErrorMessage))
 	case "unregister":
 		req := kmsg.NewPtrUnregisterBrokerRequest()
 		req.BrokerID = int32(number(d, "broker", 0))
@@ -297,7 +314,7 @@ func (s *story) alterConfig(d *datadriven.TestData) string {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	req.Version = 1
 	r := kmsg.NewIncrementalAlterConfigsRequestResource()
-	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, text(d, "topic")
+	r.ResourceType, r.ResourceName = configTarget(d)
 	for _, line := range strings.Fields(d.Input) {
 		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
 		op, rest, _ := strings.Cut(line, ":")
@@ -312,6 +329,51 @@ func (s *story) alterConfig(d *datadriven.TestData) string {
 	req.Resources = append(req.Resources, r)
 	resp := s.w.active().call(req).(*kmsg.IncrementalAlterConfigsResponse)
 	return outcome(resp.Resources[0].ErrorCode, resp.Resources[0].ErrorMessage)
+}
+
+// configTarget is topic=name, or broker=id, or broker=all.
+func configTarget(d *datadriven.TestData) (kmsg.ConfigResourceType, string) {
+	switch broker := text(d, "broker"); broker {
+	case "":
+		return kmsg.ConfigResourceTypeTopic, text(d, "topic")
+	case "all":
+		return kmsg.ConfigResourceTypeBroker, ""
+	default:
+		return kmsg.ConfigResourceTypeBroker, broker
+	}
+}
+
+// replaceConfig is AlterConfigs, which drops what it does not name.
+func (s *story) replaceConfig(d *datadriven.TestData) string {
+	req := kmsg.NewPtrAlterConfigsRequest()
+	req.Version = 2
+	r := kmsg.NewAlterConfigsRequestResource()
+	r.ResourceType, r.ResourceName = configTarget(d)
+	for _, line := range strings.Fields(d.Input) {
+		c := kmsg.NewAlterConfigsRequestResourceConfig()
+		key, value, _ := strings.Cut(line, "=")
+		c.Name, c.Value = key, &value
+		r.Configs = append(r.Configs, c)
+	}
+	req.Resources = append(req.Resources, r)
+	resp := s.w.active().call(req).(*kmsg.AlterConfigsResponse)
+	return outcome(resp.Resources[0].ErrorCode, resp.Resources[0].ErrorMessage)
+}
+
+// configs shows every override in the image.
+func (s *story) configs() string {
+	var b strings.Builder
+	image := s.w.active().k.Image()
+	for _, list := range [][]meta.ResourceConfig{image.TopicConfigs, image.BrokerConfigs} {
+		for _, r := range list {
+			fmt.Fprintf(&b, "%q:", r.Resource)
+			for _, v := range r.Values {
+				fmt.Fprintf(&b, " %s=%s", v.Name, v.Value)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
 }
 
 func (s *story) elect(d *datadriven.TestData) string {

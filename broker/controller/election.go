@@ -3,6 +3,7 @@ package controller
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 )
@@ -205,8 +206,10 @@ func (t *change) setting(topic, name string) (string, bool) {
 	return meta.Lookup(t.image.BrokerConfig(""), name)
 }
 
+const minISRName = "min.insync.replicas"
+
 func (t *change) minISR(topic string) int {
-	if v, ok := t.setting(topic, "min.insync.replicas"); ok {
+	if v, ok := t.setting(topic, minISRName); ok {
 		if n, err := strconv.Atoi(v); err == nil && n > 0 {
 			return n
 		}
@@ -216,7 +219,7 @@ func (t *change) minISR(topic string) int {
 
 func (t *change) uncleanAllowed(topic string) bool {
 	if v, ok := t.setting(topic, "unclean.leader.election.enable"); ok {
-		return v == "true"
+		return strings.EqualFold(v, "true")
 	}
 	return t.k.cfg.Broker.TopicDefaults.UncleanLeaderElection
 }

@@ -22,5 +22,6 @@ const (
 	errMemberIDRequired      int16 = 79
 	errGroupMaxSize          int16 = 81
 	errFencedInstance        int16 = 82
+	errSubscribedToTopic     int16 = 86
 	errUnknownTopicID        int16 = 100
 )

@@ -19,12 +19,13 @@ var _ coordinator.Machine[op] = (*Manager)(nil)
 type opKind uint8
 
 const (
-	opCommit  opKind = iota + 1 // OffsetCommit
-	opAssign                    // the leader's SyncGroup
-	opReplace                   // a static member that came back to a stable group
-	opEmpty                     // the group has emptied; perhaps a LeaveGroup waits
-	opExpire                    // offsets or groups that are no more
-	opDelete                    // DeleteGroups
+	opCommit        opKind = iota + 1 // OffsetCommit
+	opAssign                          // the leader's SyncGroup
+	opReplace                         // a static member that came back to a stable group
+	opEmpty                           // the group has emptied; perhaps a LeaveGroup waits
+	opExpire                          // offsets or groups that are no more
+	opDelete                          // DeleteGroups
+	opDeleteOffsets                   // OffsetDelete
 )
 
 // op is what waits for a write.
@@ -38,6 +39,7 @@ type op struct {
 	replaced   *replaced
 	deletion   *deletion
 	index      int // of the group in the deletion
+	offsets    *offsetDeletion
 }
 
 // Loading begins a shard's state anew.
@@ -147,6 +149,9 @@ func (m *Manager) Decided(c *step.Context, index int32, w *op, code int16, unkno
 	case opDelete:
 		m.expireDecided(c, index, g)
 		m.deletionDecided(c, w.deletion, w.index, code)
+	case opDeleteOffsets:
+		m.expireDecided(c, index, g)
+		m.offsetDeletionDecided(c, w.offsets, code)
 	}
 }
 

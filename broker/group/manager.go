@@ -4,8 +4,8 @@
 // __consumer_offsets that its name hashes to; what must outlive that leader is
 // in the partition's log, in Kafka's own formats.
 //
-// It never assigns partitions (a member does, KIP-41), never looks into a
-// member's subscription, and never reads or writes any other topic. Joins, syncs
+// It never assigns partitions (a member does, KIP-41), looks into a member's
+// subscription for OffsetDelete only, and never reads or writes any other topic. Joins, syncs
 // and heartbeats live in memory only, as in Kafka: the log learns of a group
 // when a generation's assignment is known and when its last member has gone.
 package group

@@ -183,6 +183,19 @@ func (s *script) request(t *testing.T) {
 		r.SetVersion(s.version(5))
 		r.StatesFilter, r.TypesFilter = strings.Fields(s.text("states", "")), strings.Fields(s.text("types", ""))
 		req = r
+	case "delete-offsets":
+		r := kmsg.NewPtrOffsetDeleteRequest()
+		r.Group = group
+		for _, part := range strings.Split(s.text("offsets", ""), ",") {
+			name, index, _ := strings.Cut(part, "/")
+			topic := kmsg.NewOffsetDeleteRequestTopic()
+			p := kmsg.NewOffsetDeleteRequestTopicPartition()
+			n, _ := strconv.Atoi(index)
+			topic.Topic, p.Partition = name, int32(n)
+			topic.Partitions = append(topic.Partitions, p)
+			r.Topics = append(r.Topics, topic)
+		}
+		req = r
 	case "delete":
 		r := kmsg.NewPtrDeleteGroupsRequest()
 		r.SetVersion(s.version(2))
@@ -206,9 +219,23 @@ func (s *script) joinRequest(group, member string) kmsg.Request {
 		p := kmsg.NewJoinGroupRequestProtocol()
 		name, value, _ := strings.Cut(part, "/")
 		p.Name, p.Metadata = name, []byte(value)
+		if topics, reads := strings.CutPrefix(value, "reads:"); reads {
+			subscription := kmsg.NewConsumerMemberMetadata()
+			subscription.Topics = strings.Split(topics, "+")
+			p.Metadata = subscription.AppendTo(nil)
+		}
 		r.Protocols = append(r.Protocols, p)
 	}
 	return r
+}
+
+// subscription shows what joinRequest made of "reads:".
+func subscription(b []byte) string {
+	var v kmsg.ConsumerMemberMetadata
+	if len(b) == 0 || b[0] != 0 || v.ReadFrom(b) != nil {
+		return string(b)
+	}
+	return "reads:" + strings.Join(v.Topics, "+")
 }
 
 func (s *script) leaveRequest(group string) kmsg.Request {
@@ -310,7 +337,7 @@ func (s *script) answer(id conn.RequestID, _ kmsg.Request, resp kmsg.Response) {
 			line += " skip-assignment"
 		}
 		for _, m := range r.Members {
-			line += fmt.Sprintf(" %s/%s/%s", m.MemberID, or(m.InstanceID, "-"), m.ProtocolMetadata)
+			line += fmt.Sprintf(" %s/%s/%s", m.MemberID, or(m.InstanceID, "-"), subscription(m.ProtocolMetadata))
 		}
 		s.lines = append(s.lines, line)
 	case *kmsg.SyncGroupResponse:
@@ -361,7 +388,7 @@ func (s *script) answerAdmin(id conn.RequestID, resp kmsg.Response) {
 		for _, g := range r.Groups {
 			line := fmt.Sprintf("#%d describe %s %s state=%s type=%s protocol=%s", id, g.Group, code(g.ErrorCode), g.State, g.ProtocolType, g.Protocol)
 			for _, m := range g.Members {
-				line += fmt.Sprintf(" %s/%s/%s/%s/%s=%s", m.MemberID, or(m.InstanceID, "-"), m.ClientID, m.ClientHost, m.ProtocolMetadata, m.MemberAssignment)
+				line += fmt.Sprintf(" %s/%s/%s/%s/%s=%s", m.MemberID, or(m.InstanceID, "-"), m.ClientID, m.ClientHost, subscription(m.ProtocolMetadata), m.MemberAssignment)
 			}
 			s.lines = append(s.lines, line)
 		}
@@ -371,6 +398,13 @@ func (s *script) answerAdmin(id conn.RequestID, resp kmsg.Response) {
 			line += fmt.Sprintf(" %s/%s/%s/%s", g.Group, g.ProtocolType, g.GroupState, g.GroupType)
 		}
 		s.lines = append(s.lines, line)
+	case *kmsg.OffsetDeleteResponse:
+		s.printf("#%d delete-offsets %s", id, code(r.ErrorCode))
+		for _, topic := range r.Topics {
+			for _, p := range topic.Partitions {
+				s.printf("  %s-%d %s", topic.Topic, p.Partition, code(p.ErrorCode))
+			}
+		}
 	case *kmsg.DeleteGroupsResponse:
 		for _, g := range r.Groups {
 			s.printf("#%d delete %s %s", id, g.Group, code(g.ErrorCode))
@@ -447,7 +481,7 @@ func recordText(key, value []byte) string {
 		text := fmt.Sprintf("group %s v%d generation=%d type=%q protocol=%s leader=%s at %d", gk.Group, gv.Version, gv.Generation,
 			gv.ProtocolType, or(gv.Protocol, "null"), or(gv.Leader, "null"), gv.CurrentStateTimestamp)
 		for _, m := range gv.Members {
-			text += fmt.Sprintf(" %s/%s/%s/%s/%d/%d=%s", m.MemberID, or(m.InstanceID, "-"), m.ClientID, m.Subscription,
+			text += fmt.Sprintf(" %s/%s/%s/%s/%d/%d=%s", m.MemberID, or(m.InstanceID, "-"), m.ClientID, subscription(m.Subscription),
 				m.SessionTimeoutMillis, m.RebalanceTimeoutMillis, m.Assignment)
 		}
 		return text

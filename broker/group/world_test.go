@@ -222,6 +222,8 @@ func (w *world) send(client string, req kmsg.Request) conn.RequestID {
 		w.m.ListGroups(c, r)
 	case *kmsg.DeleteGroupsRequest:
 		w.m.DeleteGroups(c, r)
+	case *kmsg.OffsetDeleteRequest:
+		w.m.OffsetDelete(c, r)
 	}
 	id := w.lastID
 	w.settle()

@@ -1,7 +1,9 @@
 package log
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -129,6 +131,32 @@ func (l *Log) EpochAt(offset int64) int32 { return l.epochs.at(offset) }
 // for the latest. Both are undefined (-1) for an epoch above the latest.
 func (l *Log) EndOffsetForEpoch(epoch int32) (int32, int64) {
 	return l.epochs.end(epoch, l.appendEnd)
+}
+
+// Producer is what a log knows of one producer.
+type Producer struct {
+	ID               int64
+	Epoch            int16
+	LastSequence     int32 // -1 without one
+	LastTimestamp    int64 // milliseconds
+	CoordinatorEpoch int32 // of the last transaction marker, -1
+	TxnStart         int64 // where its open transaction begins, -1
+}
+
+// Producers lists the producers that the log knows, by id.
+func (l *Log) Producers() []Producer {
+	list := make([]Producer, 0, len(l.producers.entries))
+	for i := range l.producers.entries {
+		e := &l.producers.entries[i]
+		p := Producer{ID: e.id, Epoch: e.epoch, LastSequence: -1, LastTimestamp: e.lastTimestamp,
+			CoordinatorEpoch: e.coordinatorEpoch, TxnStart: e.txnFirst}
+		if last := e.last(); last != nil {
+			p.LastSequence = last.lastSequence
+		}
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b Producer) int { return cmp.Compare(a.ID, b.ID) })
+	return list
 }
 
 // AssignEpoch notes that a leader epoch begins at startOffset, at the election

@@ -65,6 +65,9 @@ func NewManager(cfg config.Broker) *Manager {
 	return m
 }
 
+// SetConfig takes up changed dynamic properties; logs keep their topics' own.
+func (m *Manager) SetConfig(cfg config.Broker) { m.cfg = cfg }
+
 func (m *Manager) takeQueues(n uint32) edge.QueueID {
 	q := firstID + m.queues
 	if m.queues += n; m.queues > idsMax {

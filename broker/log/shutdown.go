@@ -24,6 +24,10 @@ type checkpoint struct {
 	again   bool   // and must be written once more after that
 }
 
+// CheckpointStarts writes the log starts now rather than with the next interval:
+// what was deleted by request must not come back with a crash.
+func (m *Manager) CheckpointStarts(c *step.Context) { m.writeCheckpoint(c, checkpointStart) }
+
 func (m *Manager) checkpointNow(c *step.Context) {
 	m.writeCheckpoint(c, checkpointRecovery)
 	m.writeCheckpoint(c, checkpointStart)

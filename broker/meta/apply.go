@@ -291,7 +291,7 @@ func (a *applier) config(r *ConfigRecord) {
 	case ok:
 		rc.Values[j].Value = r.Value
 	default:
-		rc.Values = slices.Insert(rc.Values, j, ConfigValue{r.Name, r.Value})
+		rc.Values = slices.Insert(rc.Values, j, ConfigValue{Name: r.Name, Value: r.Value})
 	}
 	if len(rc.Values) == 0 {
 		*list = slices.Delete(*list, i, i+1)

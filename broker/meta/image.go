@@ -7,6 +7,7 @@ package meta
 import (
 	"fmt"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/security/sasl"
 )
@@ -80,7 +81,7 @@ type ResourceConfig struct {
 }
 
 // ConfigValue is one override.
-type ConfigValue struct{ Name, Value string }
+type ConfigValue = config.KV
 
 // Feature is a finalised feature level.
 type Feature struct {

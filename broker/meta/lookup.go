@@ -3,7 +3,10 @@ package meta
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 )
 
 // Empty returns the image before the first record.
@@ -74,6 +77,12 @@ func (m *Image) TopicConfig(name string) []ConfigValue { return values(m.TopicCo
 // brokers (""), sorted by name; nil if there are none.
 func (m *Image) BrokerConfig(resource string) []ConfigValue {
 	return values(m.BrokerConfigs, resource)
+}
+
+// ConfigLayers collects the places that a broker's properties come from; static
+// is how it was started.
+func (m *Image) ConfigLayers(broker int32, static []config.KV) config.Layers {
+	return config.Layers{Broker: m.BrokerConfig(strconv.Itoa(int(broker))), Default: m.BrokerConfig(""), Static: static}
 }
 
 // FeatureLevel returns the finalised level of a feature, 0 if it has none.

@@ -18,12 +18,7 @@ func (m *Manager) topicConfig(topic string) config.Topic {
 	if !ok {
 		return m.cfg.TopicDefaults
 	}
-	values := m.image.TopicConfigs[i].Values
-	overrides := make([]config.KV, 0, len(values))
-	for _, v := range values {
-		overrides = append(overrides, config.KV{Name: v.Name, Value: v.Value})
-	}
-	cfg, err := config.ParseTopic(overrides, m.cfg.TopicDefaults)
+	cfg, err := config.ParseTopic(m.image.TopicConfigs[i].Values, m.cfg.TopicDefaults)
 	if err != nil {
 		return m.cfg.TopicDefaults
 	}

@@ -22,6 +22,7 @@ const (
 	errNotEnoughReplicasAfter     int16 = 20
 	errInvalidTimestamp           int16 = 32
 	errInvalidRequest             int16 = 42
+	errPolicyViolation            int16 = 44
 	errOutOfOrderSequence         int16 = 45
 	errInvalidProducerEpoch       int16 = 47
 	errInvalidTxnState            int16 = 48

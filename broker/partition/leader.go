@@ -118,6 +118,7 @@ func (m *Manager) replicaFetched(c *step.Context, p *Partition, f *follower, at 
 	f.endAtLastFetch, f.lastFetch, f.session = end, c.Now, at.session
 	m.maybeExpand(c, p, f)
 	if moved {
+		m.wakeDeletes()
 		m.advance(c, p)
 	}
 }

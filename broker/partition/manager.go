@@ -30,6 +30,7 @@ type Answerer interface {
 	// AnswerFetch owns one reference to every buffer in the results' records.
 	AnswerFetch(c *step.Context, f *Fetch)
 	AnswerListOffsets(c *step.Context, l *ListOffsets)
+	AnswerDeleteRecords(c *step.Context, d *DeleteRecords)
 }
 
 // Manager holds every replica of one broker.
@@ -56,6 +57,7 @@ type Manager struct {
 	fetches  fetchTable
 	sessions sessionCache
 	lists    listTable
+	deletes  deleteTable
 	fetchers []*fetcher // sorted by leader
 	internal internalQueue
 	probes   probeTable
@@ -81,6 +83,10 @@ func NewManager(cfg config.Broker, brokerID int32, logs *log.Manager, sender cal
 // SetAnswerer names who encodes answers; it must be set before any request.
 func (m *Manager) SetAnswerer(a Answerer) { m.answerer = a }
 
+// SetConfig takes up changed dynamic properties. Apply, with the image that
+// brought them, passes them on to the replicas of topics that inherit them.
+func (m *Manager) SetConfig(cfg config.Broker) { m.cfg = cfg }
+
 // SetBrokerEpoch tells the epoch of this broker's registration, which goes with
 // every replica fetch and AlterPartition (KIP-903).
 func (m *Manager) SetBrokerEpoch(epoch int64) { m.brokerEpoch = epoch }
@@ -104,6 +110,7 @@ const (
 	timerFetch                    // A: slot of a Fetch that waits
 	timerAlter                    // send AlterPartition again
 	timerFetcher                  // B: leader id; a fetcher's back-off ends
+	timerDelete                   // A: serial of a DeleteRecords that waits
 	tokenAlter
 	tokenFetch     // A: generation, B: leader id
 	tokenEndOffset // A: probe id
@@ -123,6 +130,8 @@ func (m *Manager) Timer(c *step.Context, id timer.ID) {
 		m.fetchTimeout(c, id.A)
 	case timerAlter:
 		m.sendAlter(c)
+	case timerDelete:
+		m.deleteTimeout(c, id.A)
 	case timerFetcher:
 		m.fetcherTimer(c, int32(id.B))
 	}
@@ -169,6 +178,7 @@ func (m *Manager) LogChanges(c *step.Context, changes []log.Change) {
 // Every public entry ends with it, so that one event's changes are seen at once.
 func (m *Manager) settle(c *step.Context) {
 	m.retryWoken(c)
+	m.retryDeletes(c)
 	if m.alter.dirty && !m.alter.inFlight {
 		m.sendAlter(c)
 	}

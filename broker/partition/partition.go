@@ -145,6 +145,7 @@ func (m *Manager) Apply(c *step.Context, old, image *meta.Image) {
 	if !slices.Equal(old.Brokers, image.Brokers) {
 		m.brokersChanged(c)
 	}
+	m.wakeDeletes()
 	m.settle(c)
 }
 

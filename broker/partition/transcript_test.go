@@ -63,6 +63,12 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 		w.fetchCommand(t, d)
 	case "list":
 		w.listCommand(t, d)
+	case "delete-records":
+		w.deleteCommand(t, d)
+	case "cleanup":
+		w.cleanupCommand(t, d)
+	case "broker-config":
+		w.brokerConfigCommand(t, d)
 	case "run":
 	case "advance":
 		var by string
@@ -197,6 +203,56 @@ func (w *world) listCommand(t *testing.T, d *datadriven.TestData) {
 	l.Parts = append(l.Parts, ListPart{Topic: worldTopic, LeaderEpoch: int32(epoch), Timestamp: int64(timestamp)})
 	n.parts.ListOffsets(n.context(), l)
 	n.flow()
+}
+
+func (w *world) deleteCommand(t *testing.T, d *datadriven.TestData) {
+	var from, before int
+	timeout := 30000
+	topic := worldTopic
+	d.ScanArgs(t, "from", &from)
+	d.ScanArgs(t, "before", &before)
+	d.MaybeScanArgs(t, "timeout", &timeout)
+	d.MaybeScanArgs(t, "topic", &topic)
+	n := w.node(int32(from))
+	n.parts.DeleteRecords(n.context(), &DeleteRecords{TimeoutMillis: int32(timeout),
+		Parts: []DeletePart{{Topic: topic, Offset: int64(before)}}})
+	n.flow()
+}
+
+// brokerConfigCommand replaces the dynamic properties of all brokers, as a node
+// does when an image brings them.
+func (w *world) brokerConfigCommand(t *testing.T, d *datadriven.TestData) {
+	next := *w.image
+	next.Offset++
+	next.BrokerConfigs = nil
+	var values []meta.ConfigValue
+	for _, line := range strings.Fields(d.Input) {
+		name, value, _ := strings.Cut(line, "=")
+		values = append(values, meta.ConfigValue{Name: name, Value: value})
+	}
+	if len(values) > 0 {
+		next.BrokerConfigs = []meta.ResourceConfig{{Values: values}}
+	}
+	w.image = &next
+	for _, n := range w.nodes {
+		layers := w.image.ConfigLayers(n.id, nil)
+		cfg, err := config.UpdateBroker(w.cfg, layers.Dynamic())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.logs.SetConfig(cfg)
+		n.parts.SetConfig(cfg)
+		n.apply()
+	}
+}
+
+// cleanupCommand sets the topic's cleanup.policy behind the metadata's back.
+func (w *world) cleanupCommand(t *testing.T, d *datadriven.TestData) {
+	for _, n := range w.nodes {
+		if !n.partition().cfg.CleanupPolicy.Set(d.CmdArgs[0].Key) {
+			d.Fatalf(t, "cleanup policy %s", d.CmdArgs[0].Key)
+		}
+	}
 }
 
 // holdCommand holds what matches any line of its input and every hold before:

@@ -343,6 +343,14 @@ func (n *node) consumerFetched(f *Fetch) {
 	release(f.Records)
 }
 
+// AnswerDeleteRecords implements Answerer.
+func (n *node) AnswerDeleteRecords(_ *step.Context, d *DeleteRecords) {
+	for i := range d.Parts {
+		p := &d.Parts[i]
+		n.w.said = append(n.w.said, fmt.Sprintf("delete %d: error=%d low=%d", p.Offset, p.ErrorCode, p.LowWatermark))
+	}
+}
+
 // AnswerListOffsets implements Answerer.
 func (n *node) AnswerListOffsets(_ *step.Context, l *ListOffsets) {
 	m := n.served[l.Request]

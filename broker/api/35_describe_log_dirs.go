@@ -1,0 +1,54 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/log"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// DescribeLogDirs (key 35, versions 1 to 5) shows the size of this broker's logs,
+// and how far each is behind the high watermark. A node has one log directory.
+//
+// Authorisation: DESCRIBE on the cluster.
+
+func (s *Server) describeLogDirs(c *step.Context, r *conn.Request) {
+	var req kmsg.DescribeLogDirsRequest
+	if !decode(s.responder, c, r, &req) {
+		return
+	}
+	resp := kmsg.NewPtrDescribeLogDirsResponse()
+	resp.SetVersion(r.Version)
+	dir := kmsg.NewDescribeLogDirsResponseDir()
+	dir.Dir = s.self.LogDir
+	for _, p := range s.data.Partitions.Partitions() {
+		key := p.Key()
+		if !asksForLog(&req, key) {
+			continue
+		}
+		if n := len(dir.Topics); n == 0 || dir.Topics[n-1].Topic != key.Topic {
+			t := kmsg.NewDescribeLogDirsResponseDirTopic()
+			t.Topic = key.Topic
+			dir.Topics = append(dir.Topics, t)
+		}
+		out := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
+		out.Partition, out.Size = key.Index, p.Log().Size()
+		out.OffsetLag = max(0, p.HighWatermark()-p.EndOffset())
+		t := &dir.Topics[len(dir.Topics)-1]
+		t.Partitions = append(t.Partitions, out)
+	}
+	resp.Dirs = append(resp.Dirs, dir)
+	s.responder.Respond(c, r.ID, resp)
+}
+
+// asksForLog: null topics are all of them.
+func asksForLog(req *kmsg.DescribeLogDirsRequest, key log.Partition) bool {
+	if req.Topics == nil {
+		return true
+	}
+	return slices.ContainsFunc(req.Topics, func(t kmsg.DescribeLogDirsRequestTopic) bool {
+		return t.Topic == key.Topic && slices.Contains(t.Partitions, key.Index)
+	})
+}
