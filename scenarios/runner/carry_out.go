@@ -262,8 +262,7 @@ func (r *run) lastHeal() clock.Instant {
 }
 
 // phaseOf places an intended send.
-func (r *run) phaseOf(at int64) phase {
-	t := clock.Instant(at)
+func (r *run) phaseOf(t clock.Instant) phase {
 	if t < r.firstFault() {
 		return before
 	}

@@ -33,7 +33,7 @@ type ledger struct {
 	// auditedEnd is how far the auditor has read, by topic and partition.
 	auditedEnd [][]int64
 
-	phaseOf func(at int64) phase
+	phaseOf func(at clock.Instant) phase
 	faulty  func(from, to clock.Instant) time.Duration // how much of it was in the time of faults
 	quiet   func() bool                                // no fault has been in force for a while
 	ackedAt func(b *client.Batch, base int64)
@@ -197,14 +197,14 @@ func (l *ledger) Acked(b *client.Batch, base int64) {
 	l.acked += int64(b.Count)
 	l.ackedBytes += int64(b.Bytes)
 	l.second.acked += int64(b.Count)
-	oldest := b.Intended[0]
-	for _, at := range b.Intended {
-		d := b.Now.Sub(at)
-		l.produce.record(l.phaseOf(int64(at)), d)
+	oldest := b.Intended[0].At
+	for _, due := range b.Intended {
+		d := b.Now.Sub(due.At)
+		l.produce.record(l.phaseOf(due.At), d, due.Count)
 		if p.byPart.Histogram != nil {
-			p.byPart.record(d)
+			p.byPart.record(d, due.Count)
 		}
-		oldest = min(oldest, at)
+		oldest = min(oldest, due.At)
 	}
 	p.produce.done(b.Now, oldest, l.faulty)
 	l.inside.Acked(l.topics[b.Topic].name, b.Partition, base, b.Count, b.Acks == -1, b.Now)
@@ -264,13 +264,15 @@ func (l *ledger) Delivered(d *client.Delivery) {
 	if end <= *frontier {
 		return
 	}
-	for i := max(*frontier-d.BaseOffset, 0); i < int64(d.Count); i++ {
-		at := d.Intended[i]
-		l.e2e.record(l.phaseOf(int64(at)), d.Now.Sub(at))
+	again := max(*frontier-d.BaseOffset, 0) // delivered before
+	for _, due := range d.Intended {
+		skip := min(again, int64(due.Count))
+		if again -= skip; skip < int64(due.Count) {
+			l.e2e.record(l.phaseOf(due.At), d.Now.Sub(due.At), due.Count-int32(skip))
+		}
 	}
 	*frontier = end
-	at := d.Intended[d.Count-1]
-	p.fetch.done(d.Now, at, l.faulty)
+	p.fetch.done(d.Now, d.Intended[len(d.Intended)-1].At, l.faulty)
 }
 
 // HighWatermark implements client.ConsumerObserver.

@@ -37,9 +37,9 @@ func newHistogram() histogram {
 	return histogram{hdrhistogram.New(latencyMin, latencyMax, latencyDigits)}
 }
 
-func (h histogram) record(d time.Duration) {
+func (h histogram) record(d time.Duration, records int32) {
 	// The value is in range by construction, so that there is no error.
-	_ = h.RecordValue(min(max(int64(d), latencyMin), latencyMax))
+	_ = h.RecordValues(min(max(int64(d), latencyMin), latencyMax), int64(records))
 }
 
 func (h histogram) quantiles() reports.Quantiles {
@@ -66,9 +66,9 @@ func newLatency() *latency {
 	return l
 }
 
-func (l *latency) record(p phase, d time.Duration) {
-	l.byPhase[p].record(d)
-	l.second.record(d)
+func (l *latency) record(p phase, d time.Duration, records int32) {
+	l.byPhase[p].record(d, records)
+	l.second.record(d, records)
 }
 
 // outside is the latency of everything that was not meant during a fault.

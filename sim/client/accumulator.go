@@ -28,11 +28,12 @@ func (p *Producer) generate() {
 		b := p.room(due, wasBlocked)
 		switch {
 		case b != nil:
-			p.stats.Due++
+			n := p.append(b, due)
+			p.stats.Due += n
 			if wasBlocked && due < now {
-				p.stats.Late++
+				p.stats.Late += n
 			}
-			p.append(b, due)
+			p.load.take(n)
 		case p.paused:
 			return
 		case now.Sub(due) >= millis(p.settings.MaxBlockMillis):
@@ -40,7 +41,7 @@ func (p *Producer) generate() {
 			dropped++
 			p.stats.Due++
 			p.stats.Late++
-			p.load.take()
+			p.load.take(1)
 			p.load.refused(now)
 			continue
 		default:
@@ -49,7 +50,6 @@ func (p *Producer) generate() {
 		if b == nil {
 			break
 		}
-		p.load.take()
 	}
 	if dropped > 0 {
 		p.stats.Dropped += int64(dropped)
@@ -145,27 +145,37 @@ func (p *Producer) fits(b *batch, due clock.Instant) bool {
 	if n := p.cfg.Load.BatchRecords; n > 0 {
 		return b.view.Count < n
 	}
-	return int64(b.size+p.sizeNext(b, due)) <= p.settings.BatchSizeBytes
+	return int64(b.size+p.sizeIn(b, due, 1, p.pendingKey)) <= p.settings.BatchSizeBytes
 }
 
-// sizeNext is what the record due then would add to the batch.
-func (p *Producer) sizeNext(b *batch, due clock.Instant) int {
+// sizeIn is what count records due then would add to the batch.
+func (p *Producer) sizeIn(b *batch, due clock.Instant, count int, key int64) int {
 	delta := int64(0)
 	if b.view.Count > 0 {
-		delta = int64(due.Sub(b.view.Intended[0]) / time.Millisecond)
+		delta = int64(due.Sub(b.view.Intended[0].At) / time.Millisecond)
 	}
-	return p.encoder.recordBytes(int(b.view.Count), delta, p.pendingKey)
+	return p.encoder.recordsBytes(int(b.view.Count), count, delta, key)
 }
 
-// append adds the next record to the batch, which has room.
-func (p *Producer) append(b *batch, due clock.Instant) {
-	size := p.sizeNext(b, due)
+// together is how many of the records that are due next go into the batch at
+// once: those that nothing tells apart.
+func (p *Producer) together(b *batch) int64 {
+	if n := p.cfg.Load.BatchRecords; n > 0 && p.cfg.Load.Keys.Distribution == NoKeys {
+		return min(int64(n-b.view.Count), p.load.alike())
+	}
+	return 1
+}
+
+// append adds the next record to the batch, which has room, and those like it.
+func (p *Producer) append(b *batch, due clock.Instant) (count int64) {
+	count = p.together(b)
+	size := p.sizeIn(b, due, int(count), p.pendingKey)
 	b.size += size
-	b.view.Intended = append(b.view.Intended, due)
+	b.view.Intended = appendDue(b.view.Intended, due, int32(count))
 	if p.cfg.Load.Keys.Distribution != NoKeys {
 		b.keys = append(b.keys, p.pendingKey)
 	}
-	b.view.Count++
+	b.view.Count += int32(count)
 	keyed := p.keyed()
 	p.hasPending = false
 	if n := p.cfg.Load.BatchRecords; n > 0 {
@@ -173,7 +183,7 @@ func (p *Producer) append(b *batch, due clock.Instant) {
 			p.closeAppends(b)
 			p.sticky.partition = -1
 		}
-		return
+		return count
 	}
 	if int64(b.size) >= p.settings.BatchSizeBytes {
 		p.closeAppends(b)
@@ -185,6 +195,7 @@ func (p *Producer) append(b *batch, due clock.Instant) {
 	default:
 		p.sticky.appended(int64(size), p.settings.BatchSizeBytes, b.closed)
 	}
+	return count
 }
 
 // closeAppends ends the filling of a batch and names it.

@@ -54,9 +54,18 @@ func (b *batch) lastSequence() int32 {
 	return record.IncrementSequence(b.view.Sequence, b.view.Count-1)
 }
 
-// timestamp of a record, in milliseconds: the wall clock when it was due.
-func (b *batch) timestamp(i int) int64 {
-	return int64(b.wall) + int64(b.view.Intended[i].Sub(b.view.Intended[0])/time.Millisecond)
+// timestamp of the records of a run, in milliseconds: the wall clock when they
+// were due.
+func (b *batch) timestamp(run int) int64 {
+	return int64(b.wall) + int64(b.view.Intended[run].At.Sub(b.view.Intended[0].At)/time.Millisecond)
+}
+
+// key of a record, or noKey.
+func (b *batch) key(i int) int64 {
+	if len(b.keys) == 0 {
+		return noKey
+	}
+	return b.keys[i]
 }
 
 // encoder turns batches into bytes, again and again with the same memory.
@@ -88,6 +97,20 @@ func (e *encoder) bodyBytes(index int, timestampDelta, key int64) int {
 	return n
 }
 
+// recordsBytes is what count records of one timestamp add to a batch, the first
+// of them at an index.
+func (e *encoder) recordsBytes(index, count int, timestampDelta, key int64) (total int) {
+	for count > 0 {
+		n := min(count, sameWidth(index))
+		total += n * e.recordBytes(index, timestampDelta, key)
+		index, count = index+n, count-n
+	}
+	return total
+}
+
+// sameWidth is how many indexes, from one on, take as many bytes as it.
+func sameWidth(index int) int { return 1<<(7*varintBytes(int64(index))-1) - index }
+
 // encode writes the batch into a buffer of its own. The payloads' headers are
 // written here, once the batch's id and count are known.
 func (e *encoder) encode(b *batch) {
@@ -104,35 +127,20 @@ func (e *encoder) encode(b *batch) {
 	b.stale = false
 }
 
-func (e *encoder) payloadOf(b *batch, i int) payload {
-	return payload{batch: b.view.ID, index: uint32(i), count: uint32(b.view.Count), intended: b.view.Intended[i],
+func (e *encoder) payloadOf(b *batch, index int, due clock.Instant) payload {
+	return payload{batch: b.view.ID, index: uint32(index), count: uint32(b.view.Count), intended: due,
 		topic: b.view.Topic, partition: b.view.Partition}
 }
 
 func (e *encoder) encodePlain(b *batch) {
 	dst := b.buffer.Bytes()[:record.HeaderBytes]
-	for i := range int(b.view.Count) {
-		key, delta := noKey, b.timestamp(i)-int64(b.wall)
-		if len(b.keys) > 0 {
-			key = b.keys[i]
+	index := 0
+	for run := range b.view.Intended {
+		for left := int(b.view.Intended[run].Count); left > 0; {
+			n := min(left, sameWidth(index))
+			dst = e.appendAlike(dst, b, run, index, n)
+			index, left = index+n, left-n
 		}
-		dst = appendVarint(dst, int64(e.bodyBytes(i, delta, key)))
-		dst = append(dst, 0)
-		dst = appendVarint(dst, delta)
-		dst = appendVarint(dst, int64(i))
-		if key == noKey {
-			dst = append(dst, 1)
-		} else {
-			dst = append(dst, keyBytes<<1)
-			dst = binary.BigEndian.AppendUint64(dst, uint64(key))
-		}
-		dst = appendVarint(dst, int64(e.size))
-		at := len(dst)
-		dst = dst[:at+PayloadHeaderBytes]
-		p := e.payloadOf(b, i)
-		putPayload(dst[at:], &p)
-		dst = appendFiller(dst, e.size)
-		dst = append(dst, 0)
 	}
 	if len(dst) != b.buffer.Len() {
 		panic("client: a batch's size was reckoned wrongly")
@@ -145,9 +153,51 @@ func (e *encoder) encodePlain(b *batch) {
 	be.PutUint16(dst[21:], 0)
 	be.PutUint32(dst[23:], uint32(b.view.Count-1))
 	be.PutUint64(dst[27:], uint64(b.wall))
-	be.PutUint64(dst[35:], uint64(b.timestamp(int(b.view.Count)-1)))
+	be.PutUint64(dst[35:], uint64(b.timestamp(len(b.view.Intended)-1)))
 	be.PutUint32(dst[57:], uint32(b.view.Count))
 	e.putProducer(dst, b)
+}
+
+// appendAlike adds count records of a run that differ in index, key and sum only:
+// the first is written field by field, the others are copies of it with these
+// overwritten. All their indexes take as many bytes.
+func (e *encoder) appendAlike(dst []byte, b *batch, run, index, count int) []byte {
+	be := binary.BigEndian
+	delta := b.timestamp(run) - int64(b.wall)
+	start := len(dst)
+	dst = appendVarint(dst, int64(e.bodyBytes(index, delta, b.key(index))))
+	dst = append(dst, 0)
+	dst = appendVarint(dst, delta)
+	indexAt := len(dst) - start
+	dst = appendVarint(dst, int64(index))
+	keyAt := len(dst) + 1 - start
+	if key := b.key(index); key == noKey {
+		dst = append(dst, 1)
+	} else {
+		dst = append(dst, keyBytes<<1)
+		dst = be.AppendUint64(dst, uint64(key))
+	}
+	dst = appendVarint(dst, int64(e.size))
+	valueAt := len(dst) - start
+	dst = dst[:len(dst)+PayloadHeaderBytes]
+	p := e.payloadOf(b, index, b.view.Intended[run].At)
+	putPayload(dst[start+valueAt:], &p)
+	dst = appendFiller(dst, e.size)
+	dst = append(dst, 0)
+	first := dst[start:]
+	common := be.Uint32(first[valueAt+28:]) ^ indexSum(p.index)
+	for i := index + 1; i < index+count; i++ {
+		at := len(dst)
+		dst = append(dst, first...)
+		next := dst[at:]
+		binary.PutUvarint(next[indexAt:], zigzag(int64(i)))
+		if len(b.keys) > 0 {
+			be.PutUint64(next[keyAt:], uint64(b.keys[i]))
+		}
+		be.PutUint32(next[valueAt+8:], uint32(i))
+		be.PutUint32(next[valueAt+28:], common^indexSum(uint32(i)))
+	}
+	return dst
 }
 
 // putProducer writes producer id, epoch and sequence, and with them the CRC.
@@ -168,15 +218,19 @@ func (e *encoder) encodeCompressed(b *batch) {
 		e.value = appendFiller(make([]byte, PayloadHeaderBytes, e.size), e.size)
 	}
 	var key [keyBytes]byte
-	for i := range int(b.view.Count) {
-		p := e.payloadOf(b, i)
-		putPayload(e.value, &p)
-		k := []byte(nil)
-		if len(b.keys) > 0 && b.keys[i] != noKey {
-			binary.BigEndian.PutUint64(key[:], uint64(b.keys[i]))
-			k = key[:]
+	index := 0
+	for run, due := range b.view.Intended {
+		for range due.Count {
+			p := e.payloadOf(b, index, due.At)
+			putPayload(e.value, &p)
+			k := []byte(nil)
+			if b.key(index) != noKey {
+				putKey(&key, b.key(index))
+				k = key[:]
+			}
+			e.builder.Append(b.timestamp(run), k, e.value, nil)
+			index++
 		}
-		e.builder.Append(b.timestamp(i), k, e.value, nil)
 	}
 	encoded := e.builder.Finish()
 	if len(encoded) > b.buffer.Len() {

@@ -114,7 +114,8 @@ type Consumer struct {
 
 	reader   record.Reader
 	scratch  record.Scratch
-	intended []clock.Instant
+	payload  payloadReader
+	intended []Due
 	delivery Delivery // the run that is being handed out
 	request  wire.FetchRequest
 	response wire.FetchResponse

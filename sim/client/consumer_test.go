@@ -39,7 +39,7 @@ func (l *readLog) Delivered(d *Delivery) {
 	if at, ok := l.next[p]; !ok || at != d.BaseOffset {
 		l.t.Fatalf("delivered %v from %d, expected %d (%v)", p, d.BaseOffset, at, ok)
 	}
-	if int(d.Count) != len(d.Intended) || d.Count < 1 || d.FirstIndex+d.Count > d.BatchCount {
+	if d.Count != recordsOf(d.Intended) || d.Count < 1 || d.FirstIndex+d.Count > d.BatchCount {
 		l.t.Fatalf("delivery %+v", d)
 	}
 	if l.seen[p] == nil {

@@ -400,7 +400,7 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 	d := &c.delivery
 	*d = Delivery{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number, LeaderEpoch: b.LeaderEpoch(), Fetched: fetched, Now: c.net.now}
 	c.intended = c.intended[:0]
-	var v payload
+	v := &c.payload
 	for n < limit {
 		rec, ok, err := c.reader.Next()
 		if err != nil {
@@ -414,7 +414,7 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 		if offset < p.position {
 			continue
 		}
-		if problem := parsePayload(rec.Value, &v); problem != "" {
+		if problem := v.read(rec.Value); problem != "" {
 			c.observer.Corrupt(c.cfg.Index, c.public(p), offset, problem)
 			continue
 		}
@@ -428,7 +428,7 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 			d.BatchID, d.FirstIndex, d.BatchCount, d.BaseOffset = v.batch, int32(v.index), int32(v.count), offset
 		}
 		d.Count++
-		c.intended = append(c.intended, v.intended)
+		c.intended = appendDue(c.intended, v.intended, 1)
 		n++
 		p.position, p.epoch = offset+1, b.LeaderEpoch()
 	}

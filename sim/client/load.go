@@ -77,9 +77,22 @@ const refusedWait = time.Millisecond
 // refused gives a user back whose record was dropped.
 func (a *arrivals) refused(now clock.Instant) { a.completed(now.Add(refusedWait), 1) }
 
-// take consumes the next record.
-func (a *arrivals) take() {
-	a.taken++
+// alike is how many records are due at the instant of the next one, which is
+// one of them; at least 1.
+func (a *arrivals) alike() int64 {
+	switch a.load.Kind {
+	case ConstantVUs:
+		return a.waiting[a.first].count
+	case SharedIterations:
+		l := a.load
+		return (l.Records - l.Instance - a.taken*l.Instances + l.Instances - 1) / l.Instances
+	}
+	return 1
+}
+
+// take consumes the next records, of which there are count at one instant.
+func (a *arrivals) take(count int64) {
+	a.taken += count
 	switch a.load.Kind {
 	case ConstantRate:
 		a.head = a.constant(a.taken)
@@ -87,7 +100,7 @@ func (a *arrivals) take() {
 		a.head = a.limit(a.ramp.advance(a.load.Instances))
 	case ConstantVUs:
 		w := &a.waiting[a.first]
-		if w.count--; w.count == 0 {
+		if w.count -= count; w.count == 0 {
 			if a.first++; a.first == len(a.waiting) {
 				a.waiting, a.first = a.waiting[:0], 0
 			}

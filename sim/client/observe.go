@@ -15,10 +15,27 @@ type Batch struct {
 	ProducerID int64
 	Epoch      int16
 	Sequence   int32
-	Attempts   int32           // sent so often, the present one included
-	Leader     int32           // the broker that the last attempt went to
-	Intended   []clock.Instant // when each record was due
+	Attempts   int32 // sent so often, the present one included
+	Leader     int32 // the broker that the last attempt went to
+	Intended   []Due // when the records were due, in their order
 	Now        clock.Instant
+}
+
+// Due is a run of consecutive records that were due at the same instant: a load
+// that sends as fast as it can has thousands of them, which then cost no more
+// than one.
+type Due struct {
+	At    clock.Instant
+	Count int32
+}
+
+// appendDue adds records to a list of runs.
+func appendDue(list []Due, at clock.Instant, count int32) []Due {
+	if n := len(list); n > 0 && list[n-1].At == at {
+		list[n-1].Count += count
+		return list
+	}
+	return append(list, Due{at, count})
 }
 
 // ProducerObserver is told what becomes of batches. The calls are made inside
@@ -52,9 +69,9 @@ type Delivery struct {
 	BaseOffset  int64
 	Count       int32
 	BatchID     uint64
-	FirstIndex  int32 // of the first record of the run, within the producer's batch
-	BatchCount  int32 // records of the producer's batch
-	Intended    []clock.Instant
+	FirstIndex  int32         // of the first record of the run, within the producer's batch
+	BatchCount  int32         // records of the producer's batch
+	Intended    []Due         // of the run's records, in their order
 	LeaderEpoch int32         // of the stored batch
 	Fetched     clock.Instant // when the records came from the broker; the application may get them later
 	Now         clock.Instant

@@ -157,22 +157,26 @@ func (p *Producer) splitBatch(q *partitionQueue, b *batch) {
 	p.observer.Split(&b.view, !b.maybe)
 	var parts []*batch
 	sequence := b.view.Sequence
-	for i := 0; i < int(b.view.Count); i++ {
-		n := len(parts)
-		if n == 0 || parts[n-1].size+p.encoder.recordBytes(int(parts[n-1].view.Count), p.deltaIn(parts[n-1], b, i), keyOf(b, i)) > limit {
-			part := p.newBatch(b.view.Partition, b.created)
-			part.wall = clock.Wall(b.timestamp(i))
-			part.split = true
-			parts = append(parts, part)
-			n++
+	i := 0
+	for run, due := range b.view.Intended {
+		for range due.Count {
+			n := len(parts)
+			if n == 0 || parts[n-1].size+p.sizeIn(parts[n-1], due.At, 1, b.key(i)) > limit {
+				part := p.newBatch(b.view.Partition, b.created)
+				part.wall = clock.Wall(b.timestamp(run))
+				part.split = true
+				parts = append(parts, part)
+				n++
+			}
+			part := parts[n-1]
+			part.size += p.sizeIn(part, due.At, 1, b.key(i))
+			part.view.Intended = appendDue(part.view.Intended, due.At, 1)
+			if len(b.keys) > 0 {
+				part.keys = append(part.keys, b.keys[i])
+			}
+			part.view.Count++
+			i++
 		}
-		part := parts[n-1]
-		part.size += p.encoder.recordBytes(int(part.view.Count), p.deltaIn(part, b, i), keyOf(b, i))
-		part.view.Intended = append(part.view.Intended, b.view.Intended[i])
-		if len(b.keys) > 0 {
-			part.keys = append(part.keys, b.keys[i])
-		}
-		part.view.Count++
 	}
 	for k, part := range parts {
 		p.closeAppends(part)
@@ -193,19 +197,4 @@ func (p *Producer) splitBatch(q *partitionQueue, b *batch) {
 	b.done = true
 	p.outstanding--
 	p.recycle(b)
-}
-
-func keyOf(b *batch, i int) int64 {
-	if len(b.keys) == 0 {
-		return noKey
-	}
-	return b.keys[i]
-}
-
-// deltaIn is the timestamp delta that record i of a batch has in a part.
-func (p *Producer) deltaIn(part, b *batch, i int) int64 {
-	if part.view.Count == 0 {
-		return 0
-	}
-	return int64(b.view.Intended[i].Sub(part.view.Intended[0]) / 1e6)
 }

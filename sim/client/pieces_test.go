@@ -42,34 +42,41 @@ func TestEncoderAgainstBuilder(t *testing.T) {
 		b.view.ProducerID, b.view.Epoch, b.view.Sequence = 77, 3, 1234
 		keyed := rapid.Bool().Draw(t, "keyed")
 		at := clock.Instant(0)
-		for range rapid.IntRange(1, 200).Draw(t, "count") {
-			at += clock.Instant(rapid.Int64Range(0, 1e8).Draw(t, "step"))
-			b.view.Intended = append(b.view.Intended, at)
+		for run := range rapid.IntRange(1, 4).Draw(t, "runs") {
+			at += clock.Instant(rapid.Int64Range(1, 1e8).Draw(t, "step"))
+			count := rapid.SampledFrom([]int{1, 2, 63, 64, 65, 130, 8200}).Draw(t, "count")
+			b.view.Intended = appendDue(b.view.Intended, at, int32(count))
 			key := noKey
 			if keyed {
 				key = rapid.Int64Range(0, 1e6).Draw(t, "key")
-				b.keys = append(b.keys, key)
+				for i := range count {
+					b.keys = append(b.keys, key+int64(i))
+				}
 			}
-			b.size += e.recordBytes(int(b.view.Count), b.timestamp(int(b.view.Count))-int64(b.wall), key)
-			b.view.Count++
+			b.size += e.recordsBytes(int(b.view.Count), count, b.timestamp(run)-int64(b.wall), key)
+			b.view.Count += int32(count)
 		}
 		e.encode(b)
 		var builder record.Builder
 		o := record.NoProducer(record.None)
 		o.ProducerID, o.ProducerEpoch, o.BaseSequence = 77, 3, 1234
 		builder.Reset(nil, o)
-		for i := range int(b.view.Count) {
-			value := make([]byte, PayloadHeaderBytes)
-			p := e.payloadOf(b, i)
-			putPayload(value, &p)
-			var key []byte
-			if keyed {
-				key = binary.BigEndian.AppendUint64(nil, uint64(b.keys[i]))
+		i := 0
+		for run, due := range b.view.Intended {
+			for range due.Count {
+				value := make([]byte, PayloadHeaderBytes)
+				p := e.payloadOf(b, i, due.At)
+				putPayload(value, &p)
+				var key []byte
+				if keyed {
+					key = binary.BigEndian.AppendUint64(nil, uint64(b.keys[i]))
+				}
+				builder.Append(b.timestamp(run), key, appendFiller(value, e.size), nil)
+				i++
 			}
-			builder.Append(b.timestamp(i), key, appendFiller(value, e.size), nil)
 		}
-		if diff := cmp.Diff([]byte(builder.Finish()), b.buffer.Bytes()); diff != "" {
-			t.Fatal(diff)
+		if want := builder.Finish(); !bytes.Equal(want, b.buffer.Bytes()) {
+			t.Fatal(cmp.Diff([]byte(want), b.buffer.Bytes()))
 		}
 	})
 }
@@ -112,17 +119,46 @@ func TestPayloadDamage(t *testing.T) {
 	value := make([]byte, PayloadHeaderBytes)
 	putPayload(value, &p)
 	value = appendFiller(value, 100_000)
-	var got payload
-	if problem := parsePayload(value, &got); problem != "" || got != p {
-		t.Fatalf("%s %+v", problem, got)
-	}
-	for _, at := range []int{0, 31, 32, 65535, 65536, 99_999} {
+	for at := range value {
+		if at > 2*PayloadHeaderBytes && at%997 != 0 && at != 65535 && at != 65536 && at != 99_999 {
+			continue
+		}
+		var cold, warm payloadReader
+		if problem := warm.read(value); problem != "" || warm.payload != p {
+			t.Fatalf("%s %+v", problem, warm.payload)
+		}
 		value[at] ^= 1
-		if parsePayload(value, &got) == "" {
+		if cold.read(value) == "" || warm.read(value) == "" {
 			t.Errorf("a flipped bit at %d is not noticed", at)
 		}
 		value[at] ^= 1
+		if problem := warm.read(value); problem != "" || warm.payload != p {
+			t.Fatalf("after a flipped bit at %d: %s %+v", at, problem, warm.payload)
+		}
 	}
+}
+
+// A reader that knows the header before reads the same as one that does not.
+func TestPayloadsInTurn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var warm payloadReader
+		p := payload{batch: 1, count: 1 << 30}
+		for range 40 {
+			switch rapid.IntRange(0, 3).Draw(t, "what") {
+			case 0:
+				p.batch = rapid.Uint64().Draw(t, "batch")
+			case 1:
+				p.intended = clock.Instant(rapid.Int64().Draw(t, "intended"))
+			default:
+				p.index = rapid.Uint32().Draw(t, "index")
+			}
+			value := make([]byte, PayloadHeaderBytes)
+			putPayload(value, &p)
+			if problem := warm.read(value); problem != "" || warm.payload != p {
+				t.Fatalf("%s: %+v, want %+v", problem, warm.payload, p)
+			}
+		}
+	})
 }
 
 // The instances of a load take the records of one, at the same instants.
@@ -142,7 +178,7 @@ func TestArrivalsAreShared(t *testing.T) {
 					t.Fatalf("%d ahead is before the next", k)
 				}
 				out = append(out, a.next())
-				a.take()
+				a.take(1)
 			}
 			return out
 		}
@@ -166,7 +202,7 @@ func TestRampCountsTheStraightLine(t *testing.T) {
 		Instances: 1, End: clock.Instant(11 * time.Second)}
 	a := newArrivals(&load)
 	byEnd, half := 0, 0
-	for ; a.next() != clock.Never; a.take() {
+	for ; a.next() != clock.Never; a.take(1) {
 		if a.next() <= clock.Instant(5*time.Second) {
 			half++
 		}
@@ -181,7 +217,7 @@ func TestConstantInstants(t *testing.T) {
 	load := Load{Kind: ConstantRate, Rate: Rate{3, time.Second}, Instance: 1, Instances: 2, End: clock.Instant(2 * time.Second)}
 	a := newArrivals(&load)
 	var got []clock.Instant
-	for ; a.next() != clock.Never; a.take() {
+	for ; a.next() != clock.Never; a.take(1) {
 		got = append(got, a.next())
 	}
 	if diff := cmp.Diff([]clock.Instant{333_333_333, 1_000_000_000, 1_666_666_666}, got); diff != "" {
@@ -317,21 +353,53 @@ func dealt(t *rapid.T, protocol string, members []assignMember, count func(strin
 	return out
 }
 
-func BenchmarkEncode(b *testing.B) {
-	var e encoder
+// hundred is a batch of 100 records of 100 bytes, due apart in time.
+func hundred(e *encoder, apart time.Duration) *batch {
 	e.size = 100
-	x := &batch{}
+	x := &batch{size: record.HeaderBytes}
 	x.view.ProducerID, x.view.Epoch, x.view.Sequence = 1, 1, 1
-	x.size = record.HeaderBytes
 	for i := range 100 {
-		x.view.Intended = append(x.view.Intended, clock.Instant(i))
+		x.view.Intended = appendDue(x.view.Intended, clock.Instant(apart)*clock.Instant(i), 1)
 		x.size += e.recordBytes(i, 0, noKey)
 		x.view.Count++
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		e.encode(x)
-		x.buffer.Release()
-		x.buffer = nil
+	return x
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for name, apart := range map[string]time.Duration{"together": 0, "apart": 1} {
+		b.Run(name, func(b *testing.B) {
+			var e encoder
+			x := hundred(&e, apart)
+			b.ReportAllocs()
+			for b.Loop() {
+				e.encode(x)
+				x.buffer.Release()
+				x.buffer = nil
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/record")
+		})
 	}
+}
+
+func BenchmarkPayload(b *testing.B) {
+	var e encoder
+	e.size = 100
+	x := hundred(&e, 0)
+	var r payloadReader
+	var values [][]byte
+	for i := range 100 {
+		p := e.payloadOf(x, i, 0)
+		value := make([]byte, PayloadHeaderBytes)
+		putPayload(value, &p)
+		values = append(values, appendFiller(value, e.size))
+	}
+	for b.Loop() {
+		for i := range values {
+			if problem := r.read(values[i]); problem != "" {
+				b.Fatal(problem)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/record")
 }

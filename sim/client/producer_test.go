@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ type ledgerBatch struct {
 	partition, count int32
 	outcome          string
 	offset           int64
-	intended         []clock.Instant
+	intended         []Due
 }
 
 type failer interface {
@@ -38,11 +39,18 @@ type failer interface {
 
 func newLedger(t failer) *ledger { return &ledger{t: t, invoked: map[uint64]*ledgerBatch{}} }
 
+func recordsOf(list []Due) (n int32) {
+	for _, due := range list {
+		n += due.Count
+	}
+	return n
+}
+
 func (l *ledger) Invoked(b *Batch) {
-	if l.invoked[b.ID] != nil || int(b.Count) != len(b.Intended) || b.Count < 1 {
+	if l.invoked[b.ID] != nil || b.Count != recordsOf(b.Intended) || b.Count < 1 {
 		l.t.Fatalf("invoked batch %x with %d records and %d instants again", b.ID, b.Count, len(b.Intended))
 	}
-	l.invoked[b.ID] = &ledgerBatch{partition: b.Partition, count: b.Count, intended: append([]clock.Instant(nil), b.Intended...)}
+	l.invoked[b.ID] = &ledgerBatch{partition: b.Partition, count: b.Count, intended: slices.Clone(b.Intended)}
 	l.order = append(l.order, b.ID)
 }
 
@@ -101,8 +109,8 @@ func (w *toy) found(t failer, topic string) (at map[uint64][]int64, order map[in
 				if !ok {
 					break
 				}
-				var v payload
-				if problem := parsePayload(rec.Value, &v); problem != "" {
+				var v payloadReader
+				if problem := v.read(rec.Value); problem != "" {
 					t.Fatalf("p%d@%d: %s", i, r.Offset(), problem)
 				}
 				if v.index != n || n > 0 && v.batch != id || int32(v.count) != b.Count() || v.topic != 5 || v.partition != int32(i) {
