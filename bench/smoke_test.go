@@ -56,15 +56,30 @@ func BenchmarkSmoke(b *testing.B) {
 	b.ReportMetric(virtual/elapsed, "virtual-s/s")
 }
 
+// shapes are the two loads that are counted in records, and the sizes to which
+// they are reduced, so that the difference of two runs is what a record costs.
+var shapes = []struct {
+	name, scenario string
+	instructions   [2]int64 // records of the two runs of callgrind.sh
+	allocations    int64    // records of the shorter run of BenchmarkAllocations
+}{
+	{"singles", "ten-million-singles", [2]int64{10_000, 30_000}, 500_000},
+	{"batches", "billion", [2]int64{100_000, 500_000}, 5_000_000},
+}
+
 // BenchmarkInstructions is for the callgrind gate, which subtracts the smaller
 // run from the larger one: instructions of one more record.
 func BenchmarkInstructions(b *testing.B) {
-	for _, records := range []int64{20_000, 40_000} {
-		b.Run(fmt.Sprintf("records=%d", records), func(b *testing.B) {
-			s := load(b, "ten-million-singles")
-			reduce(s, records)
-			for b.Loop() {
-				run(b, s)
+	for _, shape := range shapes {
+		b.Run(shape.name, func(b *testing.B) {
+			for _, records := range shape.instructions {
+				b.Run(fmt.Sprintf("records=%d", records), func(b *testing.B) {
+					s := load(b, shape.scenario)
+					reduce(s, records)
+					for b.Loop() {
+						run(b, s)
+					}
+				})
 			}
 		})
 	}
@@ -73,13 +88,12 @@ func BenchmarkInstructions(b *testing.B) {
 // BenchmarkAllocations compares a run with one twice as long, so that what boot
 // and buffers' growth allocate falls out: what is left is the steady state.
 func BenchmarkAllocations(b *testing.B) {
-	for _, name := range []string{"billion", "ten-million-singles"} {
-		b.Run(name, func(b *testing.B) {
-			records := map[string]int64{"billion": 5_000_000, "ten-million-singles": 500_000}[name]
+	for _, shape := range shapes {
+		b.Run(shape.name, func(b *testing.B) {
 			var allocations, events float64
 			for b.Loop() {
-				mallocs1, events1 := allocationsOf(b, name, records)
-				mallocs2, events2 := allocationsOf(b, name, 2*records)
+				mallocs1, events1 := allocationsOf(b, shape.scenario, shape.allocations)
+				mallocs2, events2 := allocationsOf(b, shape.scenario, 2*shape.allocations)
 				allocations += float64(mallocs2) - float64(mallocs1)
 				events += float64(events2) - float64(events1)
 			}
