@@ -3,6 +3,8 @@ package record
 import (
 	"errors"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // The fuzz targets hold the package to: never panic, never read outside the
@@ -99,6 +101,31 @@ func FuzzReader(f *testing.F) {
 		}
 		if n != b.Count() {
 			t.Fatalf("%d records, header says %d", n, b.Count())
+		}
+	})
+}
+
+// FuzzUsual: whatever the short way through a record accepts, the long way reads
+// the same.
+func FuzzUsual(f *testing.F) {
+	for _, r := range []testRecord{
+		{Timestamp: 1}, {Timestamp: 70, Key: []byte{}, Value: []byte{}}, {Timestamp: 1 << 40, Value: []byte("value")},
+		{Timestamp: 5, Key: []byte("k"), Value: make([]byte, 100)}, {Value: make([]byte, 9000)},
+		{Key: []byte("k"), Value: []byte("v"), Headers: []Header{{Key: []byte("h")}}},
+	} {
+		f.Add(appendRecord(nil, 3, r.Timestamp, r.Key, r.Value, r.Headers))
+		f.Add(appendRecord(nil, 300, r.Timestamp, r.Key, r.Value, r.Headers))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		short, long := Reader{rest: in}, Reader{rest: in}
+		if !short.parseUsual() {
+			return
+		}
+		if reason := long.parse(); reason != "" {
+			t.Fatalf("the short way accepts what is wrong: %s", reason)
+		}
+		if diff := cmp.Diff(long.rec, short.rec); diff != "" || len(long.rest) != len(short.rest) {
+			t.Fatalf("%d and %d bytes left\n%s", len(long.rest), len(short.rest), diff)
 		}
 	})
 }

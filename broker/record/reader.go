@@ -75,6 +75,9 @@ func (r *Reader) Next() (rec *Record, ok bool, err error) {
 	}
 	r.left--
 	r.index++
+	if r.parseUsual() {
+		return &r.rec, true, nil
+	}
 	if reason := r.parse(); reason != "" {
 		r.err = fmt.Errorf("%w: record %d of %d: %s", ErrInvalid, r.index, r.batch.Count(), reason)
 		return nil, false, r.err
@@ -95,6 +98,43 @@ func (r *Reader) Timestamp() int64 {
 		return r.batch.MaxTimestamp()
 	}
 	return r.batch.BaseTimestamp() + r.rec.TimestampDelta
+}
+
+// parseUsual takes one record off rest if it is of the usual kind: without
+// headers, its integers in one byte or two. Others, and all that are wrong, it
+// leaves to parse, which takes several times as long.
+func (r *Reader) parseUsual() bool {
+	b := r.rest
+	length, at := shortVarint(b, 0)
+	end := at + int(length)
+	if at == 0 || length < recordBytesMin-1 || end > len(b) {
+		return false
+	}
+	b = b[:end:end]
+	timestamp, at := shortVarint(b, at+1) // the record's attributes have no bits in use
+	if at == 0 {
+		return false
+	}
+	offset, at := shortVarint(b, at)
+	if at == 0 {
+		return false
+	}
+	keyBytes, at := shortVarint(b, at)
+	if at == 0 || int(keyBytes) > end-at {
+		return false
+	}
+	var key []byte
+	if keyBytes >= 0 {
+		key = b[at : at+int(keyBytes) : at+int(keyBytes)]
+		at += int(keyBytes)
+	}
+	valueBytes, at := shortVarint(b, at)
+	if at == 0 || valueBytes < 0 || at+int(valueBytes) != end-1 || b[end-1] != 0 {
+		return false
+	}
+	r.rest = r.rest[end:]
+	r.rec = Record{OffsetDelta: offset, TimestampDelta: int64(timestamp), Key: key, Value: b[at : end-1 : end-1]}
+	return true
 }
 
 // parse takes one record off rest and returns why it could not, if so.

@@ -10,6 +10,24 @@ const (
 	varint64BytesMax = 10
 )
 
+// shortVarint reads one or two bytes at a place and returns the place behind
+// them; 0 if there is no such varint. It is made to be inlined.
+func shortVarint(b []byte, at int) (v int32, next int) {
+	if at+1 >= len(b) {
+		return 0, 0
+	}
+	u := int32(b[at])
+	next = at + 1
+	if u >= 0x80 {
+		if b[next] >= 0x80 {
+			return 0, 0
+		}
+		u = u&0x7f | int32(b[next])<<7
+		next++
+	}
+	return u>>1 ^ -(u & 1), next
+}
+
 func readVarint32(b []byte) (v int32, n int) {
 	if len(b) > 0 && b[0] < 0x80 {
 		u := uint32(b[0])
