@@ -18,6 +18,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/group"
 	"github.com/seed-604ea8f1/windtunnel/broker/lifecycle"
+	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
@@ -33,8 +34,7 @@ type Config struct {
 	ClusterID    string
 	IsBroker     bool
 	IsController bool
-	Host         string // advertised to clients and other brokers
-	Port         int32  // of the client listener
+	Listeners    listener.Set
 	LogDir       string // the data directory's path, for DescribeLogDirs only
 	Voters       []controller.Voter
 	Broker       config.Broker
@@ -86,9 +86,11 @@ func New(cfg Config) *Node {
 		n.caller.SetController(v.ID, caller.Address{Host: v.Host, Port: v.Port})
 	}
 	n.caller.SetControllers(voters)
+	n.caller.SetListeners(cfg.Listeners.InterBroker, cfg.Listeners.Controllers)
 	if cfg.IsController {
 		n.controller = controller.New(controller.Config{
 			NodeID: cfg.NodeID, ClusterID: cfg.ClusterID, Voters: cfg.Voters, Broker: cfg.Broker, Overrides: cfg.Overrides,
+			Listener: cfg.Listeners.Of(cfg.Listeners.Controllers).Name,
 		}, n.caller, n.conns)
 	}
 	if cfg.IsBroker {
@@ -103,15 +105,17 @@ func (n *Node) newBroker() {
 	n.partitions = partition.NewManager(cfg, n.cfg.NodeID, n.logs, n.caller)
 	n.groups = group.NewManager(cfg, n.partitions, n.conns)
 	id := lifecycle.Identity{
-		NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Rack: cfg.BrokerRack, Host: n.cfg.Host, Port: n.cfg.Port,
+		NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Rack: cfg.BrokerRack,
+		Endpoints: n.cfg.Listeners.Endpoints(),
 	}
 	for i := range id.Incarnation {
 		id.Incarnation[i] = byte(n.random.Uint32())
 	}
 	n.lifecycle = lifecycle.New(id, cfg, n.caller, n.caller)
 	n.metadata = newMetadataFetcher(n.cfg.NodeID, id.Incarnation, n.caller)
-	n.server = api.NewServer(api.Self{NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, LogDir: n.cfg.LogDir}, cfg, n.cfg.Overrides,
-		n.conns, n.caller, n.caller, api.NewData(n.partitions, n.conns), n.groups)
+	self := api.Self{NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, LogDir: n.cfg.LogDir, Listeners: n.cfg.Listeners.All}
+	n.server = api.NewServer(self, cfg, n.cfg.Overrides, n.conns, n.caller, n.caller,
+		api.NewData(n.partitions, n.conns, n.cfg.Listeners.All), n.groups)
 }
 
 // Step implements edge.Machine.
@@ -301,8 +305,11 @@ func (n *Node) applyImage(c *step.Context, image *meta.Image) {
 	}
 	old := n.image
 	n.image = image
+	between := n.cfg.Listeners.Of(n.cfg.Listeners.InterBroker).Name
 	for _, b := range image.Brokers {
-		n.caller.SetBroker(b.ID, caller.Address{Host: b.Host, Port: b.Port})
+		if e, ok := b.Endpoint(between); ok {
+			n.caller.SetBroker(b.ID, caller.Address{Host: e.Host, Port: e.Port})
+		}
 	}
 	n.reconfigure(c, old, image)
 	n.server.SetImage(image)
@@ -334,7 +341,7 @@ func (n *Node) reconfigure(c *step.Context, old, image *meta.Image) {
 }
 
 func (n *Node) request(c *step.Context, r *conn.Request) {
-	if r.Listener == edge.ListenerController {
+	if n.cfg.Listeners.Of(r.Listener).Controller {
 		if n.controller == nil || r.Key < wire.PrivateKeys && isForwarded(r.Key) && !n.controller.IsActive() {
 			// The sender tries the next voter.
 			n.conns.Disconnect(c, r.ID)

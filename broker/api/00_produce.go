@@ -75,14 +75,14 @@ func (d *Data) AnswerProduce(c *step.Context, p *partition.Produce) {
 		if i == 0 || part.Topic != p.Parts[i-1].Topic || part.TopicID != p.Parts[i-1].TopicID {
 			t = resp.AddTopic(part.Topic, part.TopicID)
 		}
-		d.produced(t, part)
+		d.produced(p.Request, t, part)
 	}
 	resp.NodeEndpoints = append(resp.NodeEndpoints[:0], d.endpoints...)
 	head := resp.AppendTo(d.Responder.ResponseHead(p.Request, c.Out.Head()))
 	d.Responder.RespondEncoded(c, p.Request, edge.Send{Head: head})
 }
 
-func (d *Data) produced(t *wire.ProduceTopicResponse, part *partition.ProducePart) {
+func (d *Data) produced(id conn.RequestID, t *wire.ProduceTopicResponse, part *partition.ProducePart) {
 	out := t.AddPartition(part.Partition)
 	out.ErrorCode = part.ErrorCode
 	if part.ErrorCode == 0 {
@@ -96,5 +96,5 @@ func (d *Data) produced(t *wire.ProduceTopicResponse, part *partition.ProducePar
 		out.RecordErrors = append(out.RecordErrors, wire.RecordError{BatchIndex: part.RecordIndex, Message: wire.Some(part.ErrorMessage)})
 	}
 	out.CurrentLeader = wire.CurrentLeader{LeaderID: part.LeaderID, LeaderEpoch: part.LeaderEpoch}
-	d.endpoint(d.Partitions.Image(), part.LeaderID)
+	d.endpoint(id, part.LeaderID)
 }

@@ -57,7 +57,7 @@ func (d *Data) Fetch(c *step.Context, r *conn.Request) {
 func (d *Data) AnswerFetch(c *step.Context, f *partition.Fetch) {
 	d.endpoints = d.endpoints[:0]
 	for i := range f.Results {
-		d.endpoint(d.Partitions.Image(), f.Results[i].LeaderID)
+		d.endpoint(f.Request, f.Results[i].LeaderID)
 	}
 	e := fetchEncoder{version: f.Version, flexible: f.Version >= 12}
 	e.head = d.Responder.ResponseHead(f.Request, c.Out.Head())

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -16,6 +17,10 @@ import (
 
 // authorizedUnknown stands for "authorized operations were not asked for".
 const authorizedUnknown = -2147483648
+
+// listenerNotFoundVersion is from where on clients know LISTENER_NOT_FOUND, which
+// a partition has whose leader cannot be reached as the client has reached us.
+const listenerNotFoundVersion = 6
 
 func (s *Server) metadata(c *step.Context, r *conn.Request) {
 	var req kmsg.MetadataRequest
@@ -31,35 +36,39 @@ func (s *Server) metadata(c *step.Context, r *conn.Request) {
 		if b.Fenced {
 			continue
 		}
+		e, ok := s.endpoint(b, r.Listener)
+		if !ok {
+			continue
+		}
 		out := kmsg.NewMetadataResponseBroker()
-		out.NodeID, out.Host, out.Port, out.Rack = b.ID, b.Host, b.Port, rackPtr(b.Rack)
+		out.NodeID, out.Host, out.Port, out.Rack = b.ID, e.Host, e.Port, rackPtr(b.Rack)
 		resp.Brokers = append(resp.Brokers, out)
 	}
 	// Version 0 has no null: an empty list means all topics there.
 	if req.Topics == nil || r.Version == 0 && len(req.Topics) == 0 {
 		for _, t := range s.image.Topics {
-			resp.Topics = append(resp.Topics, s.topicMetadata(t, r.Version))
+			resp.Topics = append(resp.Topics, s.topicMetadata(t, r.Version, r.Listener))
 		}
 	}
 	for i := range req.Topics {
-		resp.Topics = append(resp.Topics, s.requestedTopic(c, &req, &req.Topics[i]))
+		resp.Topics = append(resp.Topics, s.requestedTopic(c, &req, &req.Topics[i], r.Listener))
 	}
 	s.responder.Respond(c, r.ID, resp)
 }
 
-func (s *Server) requestedTopic(c *step.Context, req *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
+func (s *Server) requestedTopic(c *step.Context, req *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic, listener edge.Listener) kmsg.MetadataResponseTopic {
 	missing := kmsg.NewMetadataResponseTopic()
 	missing.AuthorizedOperations = authorizedUnknown
 	if asked.Topic == nil {
 		missing.TopicID = asked.TopicID
 		if t := s.image.TopicByID(asked.TopicID); t != nil {
-			return s.topicMetadata(t, req.Version)
+			return s.topicMetadata(t, req.Version, listener)
 		}
 		missing.ErrorCode = kerr.UnknownTopicID.Code
 		return missing
 	}
 	if t := s.image.Topic(*asked.Topic); t != nil {
-		return s.topicMetadata(t, req.Version)
+		return s.topicMetadata(t, req.Version, listener)
 	}
 	missing.Topic = asked.Topic
 	switch {
@@ -74,7 +83,7 @@ func (s *Server) requestedTopic(c *step.Context, req *kmsg.MetadataRequest, aske
 	return missing
 }
 
-func (s *Server) topicMetadata(t *meta.Topic, version int16) kmsg.MetadataResponseTopic {
+func (s *Server) topicMetadata(t *meta.Topic, version int16, listener edge.Listener) kmsg.MetadataResponseTopic {
 	out := kmsg.NewMetadataResponseTopic()
 	out.Topic, out.TopicID = kmsg.StringPtr(t.Name), t.ID
 	out.IsInternal = strings.HasPrefix(t.Name, "__")
@@ -89,6 +98,12 @@ func (s *Server) topicMetadata(t *meta.Topic, version int16) kmsg.MetadataRespon
 		leader := s.image.Broker(p.Leader)
 		if p.Leader == meta.NoLeader || leader == nil || leader.Fenced && version > 0 {
 			q.ErrorCode = kerr.LeaderNotAvailable.Code
+			q.Leader = meta.NoLeader
+		} else if _, ok := s.endpoint(leader, listener); !ok {
+			q.ErrorCode = kerr.LeaderNotAvailable.Code
+			if version >= listenerNotFoundVersion {
+				q.ErrorCode = kerr.ListenerNotFound.Code
+			}
 			q.Leader = meta.NoLeader
 		}
 	}

@@ -34,12 +34,19 @@ func (s *Server) findCoordinator(c *step.Context, r *conn.Request) {
 	}
 	for _, key := range asked {
 		broker, code := s.coordinator(c, req.CoordinatorType, key)
+		var e meta.Endpoint
+		if code == 0 {
+			var ok bool
+			if e, ok = s.endpoint(broker, r.Listener); !ok {
+				code = kerr.CoordinatorNotAvailable.Code
+			}
+		}
 		found := kmsg.NewFindCoordinatorResponseCoordinator()
 		found.Key, found.ErrorCode, found.NodeID, found.Port = key, code, -1, -1
 		if code != 0 {
 			found.ErrorMessage = kmsg.StringPtr(kerr.ErrorForCode(code).Error())
 		} else {
-			found.NodeID, found.Host, found.Port = broker.ID, broker.Host, broker.Port
+			found.NodeID, found.Host, found.Port = broker.ID, e.Host, e.Port
 		}
 		resp.Coordinators = append(resp.Coordinators, found)
 	}

@@ -23,8 +23,12 @@ func (s *Server) describeCluster(c *step.Context, r *conn.Request) {
 		if b.Fenced && !req.IncludeFencedBrokers {
 			continue
 		}
+		e, ok := s.endpoint(b, r.Listener)
+		if !ok {
+			continue
+		}
 		out := kmsg.NewDescribeClusterResponseBroker()
-		out.NodeID, out.Host, out.Port, out.Rack, out.IsFenced = b.ID, b.Host, b.Port, rackPtr(b.Rack), b.Fenced
+		out.NodeID, out.Host, out.Port, out.Rack, out.IsFenced = b.ID, e.Host, e.Port, rackPtr(b.Rack), b.Fenced
 		resp.Brokers = append(resp.Brokers, out)
 	}
 	s.responder.Respond(c, r.ID, resp)

@@ -2,7 +2,8 @@ package api
 
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
-	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 )
@@ -12,24 +13,32 @@ import (
 // them.
 type Data struct {
 	Partitions *partition.Manager
-	Responder  conn.Responder
+	Responder  Requests
 
+	listeners   []listener.Listener
 	produce     wire.ProduceRequest
 	produceResp wire.ProduceResponse
 	fetch       wire.FetchRequest
 	endpoints   []wire.NodeEndpoint
 }
 
+// Requests is what Data needs of the table of requests.
+type Requests interface {
+	conn.Responder
+	Listener(id conn.RequestID) edge.Listener
+}
+
 // NewData returns the handlers of Produce, Fetch, ListOffsets and
 // OffsetForLeaderEpoch, and makes them the manager's Answerer.
-func NewData(partitions *partition.Manager, responder conn.Responder) *Data {
-	d := &Data{Partitions: partitions, Responder: responder}
+func NewData(partitions *partition.Manager, responder Requests, listeners []listener.Listener) *Data {
+	d := &Data{Partitions: partitions, Responder: responder, listeners: listeners}
 	partitions.SetAnswerer(d)
 	return d
 }
 
-// endpoint adds the address of a leader that an answer names (KIP-951), once.
-func (d *Data) endpoint(image *meta.Image, leader int32) {
+// endpoint adds the address of a leader that an answer names (KIP-951), once: the
+// one of the listener by which the request came.
+func (d *Data) endpoint(id conn.RequestID, leader int32) {
 	if leader < 0 {
 		return
 	}
@@ -38,10 +47,12 @@ func (d *Data) endpoint(image *meta.Image, leader int32) {
 			return
 		}
 	}
-	for _, b := range image.Brokers {
-		if b.ID == leader {
-			d.endpoints = append(d.endpoints, wire.NodeEndpoint{NodeID: leader, Host: b.Host, Port: b.Port,
-				Rack: wire.NullableString{String: b.Rack, Valid: b.Rack != ""}})
-		}
+	b := d.Partitions.Image().Broker(leader)
+	if b == nil {
+		return
+	}
+	if e, ok := b.Endpoint(d.listeners[d.Responder.Listener(id)].Name); ok {
+		d.endpoints = append(d.endpoints, wire.NodeEndpoint{NodeID: leader, Host: e.Host, Port: e.Port,
+			Rack: wire.NullableString{String: b.Rack, Valid: b.Rack != ""}})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -79,6 +80,7 @@ type Self struct {
 	NodeID    int32
 	ClusterID string
 	LogDir    string // as DescribeLogDirs names the data directory
+	Listeners []listener.Listener
 }
 
 // Controllers is what the server tells and asks about controllers.
@@ -167,4 +169,11 @@ func decode(s conn.Responder, c *step.Context, r *conn.Request, into kmsg.Reques
 		return false
 	}
 	return true
+}
+
+// endpoint is where a broker is reached by whoever has asked through one of our
+// listeners: under the same name (KIP-103). A broker that has no listener of
+// that name does not exist for the client.
+func (s *Server) endpoint(b *meta.Broker, asked edge.Listener) (meta.Endpoint, bool) {
+	return b.Endpoint(s.self.Listeners[asked].Name)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
@@ -53,11 +54,18 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	partitions := partition.NewManager(cfg, 1, log.NewManager(cfg), d)
-	d.server = NewServer(Self{NodeID: 1, ClusterID: "desk", LogDir: "/data"}, cfg, static, d, d, d, NewData(partitions, d), nil)
+	listeners := []listener.Listener{{Name: "PLAINTEXT"}, {Name: "EXTERNAL", Protocol: listener.SSL}}
+	d.server = NewServer(Self{NodeID: 1, ClusterID: "desk", LogDir: "/data", Listeners: listeners}, cfg, static, d, d, d,
+		NewData(partitions, d, listeners), nil)
 	d.image = meta.Empty()
 	records := []meta.Record{}
 	for id := int32(1); id <= 3; id++ {
-		records = append(records, &meta.RegisterBrokerRecord{BrokerID: id, Host: fmt.Sprintf("b%d", id), Port: 9092, Fenced: id == 3})
+		b := &meta.RegisterBrokerRecord{BrokerID: id, Fenced: id == 3,
+			Endpoints: []meta.Endpoint{{Name: "PLAINTEXT", Host: fmt.Sprintf("b%d", id), Port: 9092}}}
+		if id == 1 { // the only one that is reached from outside
+			b.Endpoints = append(b.Endpoints, meta.Endpoint{Name: "EXTERNAL", Host: "b1.example", Port: 443, Protocol: int16(listener.SSL)})
+		}
+		records = append(records, b)
 	}
 	for i, name := range []string{"empty", "orders", "users"} {
 		id := meta.TopicID{15: byte(i + 1)}
@@ -108,10 +116,12 @@ func (d *desk) run(t *testing.T, data *datadriven.TestData) string {
 	return d.said.String()
 }
 
-// request is NAME v=VERSION and the request's fields.
+// request is NAME v=VERSION listener=NUMBER and the request's fields.
 func (d *desk) request(t *testing.T, data *datadriven.TestData) {
 	var version int16
+	var by int
 	data.MaybeScanArgs(t, "v", &version)
+	data.MaybeScanArgs(t, "listener", &by)
 	req := requestNamed(data.Cmd)
 	if req == nil {
 		data.Fatalf(t, "there is no request %q", data.Cmd)
@@ -124,7 +134,7 @@ func (d *desk) request(t *testing.T, data *datadriven.TestData) {
 	}
 	d.last++
 	d.sent[d.last] = req
-	d.server.Handle(d.context(), &conn.Request{ID: d.last, Key: req.Key(), Version: version, Body: req.AppendTo(nil), Peer: "client"})
+	d.server.Handle(d.context(), &conn.Request{ID: d.last, Key: req.Key(), Version: version, Listener: edge.Listener(by), Body: req.AppendTo(nil), Peer: "client"})
 }
 
 func requestNamed(name string) kmsg.Request {
@@ -210,6 +220,7 @@ func (d *desk) RespondEncoded(_ *step.Context, id conn.RequestID, send edge.Send
 }
 
 func (d *desk) ResponseHead(_ conn.RequestID, dst []byte) []byte { return dst }
+func (d *desk) Listener(conn.RequestID) edge.Listener            { return 0 }
 func (d *desk) NoResponse(*step.Context, conn.RequestID)         {}
 func (d *desk) Disconnect(*step.Context, conn.RequestID)         { d.said.WriteString("disconnected\n") }
 

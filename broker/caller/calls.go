@@ -72,6 +72,8 @@ type Caller struct {
 	self        NodeID
 	header      wire.RequestHeader // of the last request
 	timeout     time.Duration
+	interBroker edge.Listener // of brokers
+	quorum      edge.Listener // of controllers
 	brokers     map[NodeID]Address
 	voters      map[NodeID]Address
 	controllers []NodeID // the voters, in configuration order
@@ -103,6 +105,12 @@ func New(self NodeID, timeout time.Duration) *Caller {
 // SetControllers names the voters of the metadata quorum, which are asked in
 // turn while the active one is not known.
 func (k *Caller) SetControllers(ids []NodeID) { k.controllers = ids }
+
+// SetListeners says by which of their listeners brokers and controllers are
+// reached.
+func (k *Caller) SetListeners(brokers, controllers edge.Listener) {
+	k.interBroker, k.quorum = brokers, controllers
+}
 
 // SetController says where a controller listens.
 func (k *Caller) SetController(id NodeID, a Address) { k.voters[id] = a }
@@ -207,7 +215,11 @@ func (k *Caller) connect(c *step.Context, l *link) {
 	l.dial, l.started = k.nextDial, c.Now
 	k.byDial[l.dial] = l
 	a, _ := k.address(target{l.to, l.channel})
-	c.Out.Dials = append(c.Out.Dials, edge.Dial{ID: l.dial, Host: a.Host, Port: a.Port})
+	listener := k.quorum
+	if l.channel.toBrokers() {
+		listener = k.interBroker
+	}
+	c.Out.Dials = append(c.Out.Dials, edge.Dial{ID: l.dial, Host: a.Host, Port: a.Port, Listener: listener})
 	k.arm(c, l)
 }
 

@@ -21,6 +21,8 @@ type Request struct {
 	Conn     edge.ConnID
 	Listener edge.Listener
 	Peer     string // the client's host
+	// Principal is the name that the client's certificate gave it, or empty.
+	Principal string
 	// From the request's header.
 	Key, Version  int16
 	CorrelationID int32

@@ -36,13 +36,14 @@ type Table struct {
 }
 
 type connection struct {
-	id       edge.ConnID
-	listener edge.Listener
-	peer     string
-	header   wire.RequestHeader // of the last request: keeps the client id's memory
-	order    []*pending         // in flight, in the order of arrival
-	waiting  []*edge.Buffer
-	closed   bool
+	id        edge.ConnID
+	listener  edge.Listener
+	peer      string
+	principal string
+	header    wire.RequestHeader // of the last request: keeps the client id's memory
+	order     []*pending         // in flight, in the order of arrival
+	waiting   []*edge.Buffer
+	closed    bool
 }
 
 // pending is a request in flight together with its answer, once there is one.
@@ -63,7 +64,7 @@ func NewTable() *Table {
 
 // Opened registers an inbound connection.
 func (t *Table) Opened(ev *edge.Event) {
-	t.conns[ev.Conn] = &connection{id: ev.Conn, listener: ev.Listener, peer: ev.Peer}
+	t.conns[ev.Conn] = &connection{id: ev.Conn, listener: ev.Listener, peer: ev.Peer, principal: ev.Principal}
 }
 
 // Has tells whether the connection is one of the table's, not an outbound one.
@@ -201,7 +202,7 @@ func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
 	h := &cn.header
 	p.Key, p.Version, p.CorrelationID, p.ClientID, p.Body = h.Key, h.Version, h.CorrelationID, h.ClientID, body
 	t.enter(p)
-	p.Conn, p.Listener, p.Peer = cn.id, cn.listener, cn.peer
+	p.Conn, p.Listener, p.Peer, p.Principal = cn.id, cn.listener, cn.peer, cn.principal
 	p.Frame, p.Received, p.conn = frame, c.Now, cn
 	cn.order = append(cn.order, p)
 	t.ready = append(t.ready, p)
@@ -239,6 +240,14 @@ func (t *Table) RespondEncoded(c *step.Context, id RequestID, send edge.Send) {
 	binary.BigEndian.PutUint32(send.Head, uint32(total))
 	p.send = send
 	t.answer(c, p)
+}
+
+// Listener returns the listener by which a request came.
+func (t *Table) Listener(id RequestID) edge.Listener {
+	if p := t.find(id); p != nil {
+		return p.Listener
+	}
+	return 0
 }
 
 // NoResponse implements Responder.

@@ -23,7 +23,7 @@ func (t *change) registerBroker(req *kmsg.BrokerRegistrationRequest) kmsg.Respon
 	case req.ClusterID != t.k.cfg.ClusterID:
 		resp.ErrorCode = kerr.InconsistentClusterID.Code
 		return resp
-	case req.BrokerID < 0 || len(req.Listeners) == 0 || req.Listeners[0].Port == 0:
+	case req.BrokerID < 0 || !validListeners(req.Listeners):
 		resp.ErrorCode = kerr.InvalidRegistration.Code
 		return resp
 	}
@@ -41,7 +41,11 @@ func (t *change) registerBroker(req *kmsg.BrokerRegistrationRequest) kmsg.Respon
 	}
 	r := &meta.RegisterBrokerRecord{
 		BrokerID: req.BrokerID, BrokerEpoch: t.offset, IncarnationID: req.IncarnationID,
-		Host: req.Listeners[0].Host, Port: int32(req.Listeners[0].Port), Fenced: true,
+		Fenced: true,
+	}
+	for i := range req.Listeners {
+		l := &req.Listeners[i]
+		r.Endpoints = append(r.Endpoints, meta.Endpoint{Name: l.Name, Host: l.Host, Port: int32(l.Port), Protocol: l.SecurityProtocol})
 	}
 	if req.Rack != nil {
 		r.Rack = *req.Rack
@@ -65,6 +69,28 @@ func (t *change) registerBroker(req *kmsg.BrokerRegistrationRequest) kmsg.Respon
 	t.k.active.sessions.touch(r.BrokerID, r.BrokerEpoch, t.c.Now)
 	resp.BrokerEpoch = r.BrokerEpoch
 	return resp
+}
+
+// listenersMax bounds the endpoints of one broker.
+const listenersMax = 64
+
+// validListeners tells whether a broker can be reached, and by one address
+// under each name.
+func validListeners(list []kmsg.BrokerRegistrationRequestListener) bool {
+	if len(list) == 0 || len(list) > listenersMax {
+		return false
+	}
+	for i := range list {
+		if list[i].Port == 0 || list[i].Name == "" {
+			return false
+		}
+		for j := range i {
+			if list[j].Name == list[i].Name {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // heartbeat is BrokerHeartbeat (63).

@@ -115,7 +115,7 @@ func (t *change) describeQuorum(req *kmsg.DescribeQuorumRequest) kmsg.Response {
 		n := kmsg.NewDescribeQuorumResponseNode()
 		n.NodeID = v.ID
 		l := kmsg.NewDescribeQuorumResponseNodeListener()
-		l.Name, l.Host, l.Port = "CONTROLLER", v.Host, uint16(v.Port)
+		l.Name, l.Host, l.Port = t.k.cfg.Listener, v.Host, uint16(v.Port)
 		n.Listeners = append(n.Listeners, l)
 		resp.Nodes = append(resp.Nodes, n)
 	}

@@ -47,6 +47,7 @@ type Config struct {
 	NodeID    int32
 	ClusterID string
 	Voters    []Voter       // the same on every node, this one included
+	Listener  string        // the name of the quorum's listener
 	Broker    config.Broker // the cluster's defaults
 	Overrides []config.KV   // Broker as it was written, for CreateTopics' answer
 }

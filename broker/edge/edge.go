@@ -59,15 +59,20 @@ type Event struct {
 	Conn     ConnID
 	Dial     DialID
 	Listener Listener
-	Peer     string  // EventConnOpened inbound: the peer's host, without port
-	Frame    *Buffer // EventFrame: owned by the machine from now on (see Buffer)
-	Disk     DiskResult
+	Peer     string // EventConnOpened inbound: the peer's host, without port
+	// Principal is set of an inbound EventConnOpened whose peer has shown a
+	// certificate that the listener trusts: the subject's name, mapped by
+	// ssl.principal.mapping.rules. Empty is a peer that has shown none.
+	Principal string
+	Frame     *Buffer // EventFrame: owned by the machine from now on (see Buffer)
+	Disk      DiskResult
 }
 
-// Listener says on which of its listeners a node accepted a connection.
+// Listener is the number of one of a node's listeners, in the order of its
+// configuration.
 type Listener uint8
 
-// The listeners of a node.
+// The listeners of a node that has no more than it must.
 const (
 	ListenerClient     Listener = iota // clients and other brokers
 	ListenerController                 // controllers and brokers, for the metadata quorum
@@ -186,6 +191,9 @@ type Dial struct {
 	ID   DialID
 	Host string
 	Port int32
+	// Listener is the machine's own number of the peer's listener: the connection
+	// is secured as that one demands, with the key that this node has for it.
+	Listener Listener
 }
 
 // Severity ranks a log line.

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/caller"
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -58,8 +59,7 @@ type Identity struct {
 	ClusterID   string
 	Incarnation [16]byte
 	Rack        string
-	Host        string
-	Port        int32
+	Endpoints   []meta.Endpoint
 }
 
 // Controllers is what the lifecycle tells about controllers that fail it.
@@ -135,9 +135,11 @@ func (m *Manager) register(c *step.Context) {
 	req := kmsg.NewPtrBrokerRegistrationRequest()
 	req.SetVersion(registrationVersion)
 	req.BrokerID, req.ClusterID, req.IncarnationID = m.id.NodeID, m.id.ClusterID, m.id.Incarnation
-	listener := kmsg.NewBrokerRegistrationRequestListener()
-	listener.Name, listener.Host, listener.Port = "PLAINTEXT", m.id.Host, uint16(m.id.Port)
-	req.Listeners = append(req.Listeners, listener)
+	for _, e := range m.id.Endpoints {
+		listener := kmsg.NewBrokerRegistrationRequestListener()
+		listener.Name, listener.Host, listener.Port, listener.SecurityProtocol = e.Name, e.Host, uint16(e.Port), e.Protocol
+		req.Listeners = append(req.Listeners, listener)
+	}
 	for _, f := range Features {
 		feature := kmsg.NewBrokerRegistrationRequestFeature()
 		feature.Name, feature.MinSupportedVersion, feature.MaxSupportedVersion = f.Name, f.Min, f.Max

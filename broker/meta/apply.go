@@ -122,7 +122,7 @@ func (a *applier) brokerIndex(id int32, epoch int64, what string) int {
 
 func (a *applier) registerBroker(r *RegisterBrokerRecord) {
 	b := &Broker{
-		ID: r.BrokerID, Epoch: r.BrokerEpoch, Incarnation: r.IncarnationID, Rack: r.Rack, Host: r.Host, Port: r.Port,
+		ID: r.BrokerID, Epoch: r.BrokerEpoch, Incarnation: r.IncarnationID, Rack: r.Rack, Endpoints: r.Endpoints,
 		Fenced: r.Fenced, InControlledShutdown: r.InControlledShutdown,
 	}
 	a.ownBrokers()

@@ -229,20 +229,32 @@ func DecodeRecords(b []byte) ([]Record, error) {
 func (r *ClusterRecord) encode(e *encoder) { e.str(r.ClusterID) }
 func (r *ClusterRecord) decode(d *decoder) { r.ClusterID = d.str() }
 
+// endpointBytesMin is an Endpoint with empty strings.
+const endpointBytesMin = 1 + 1 + 4 + 2
+
 func (r *RegisterBrokerRecord) encode(e *encoder) {
 	e.i32(r.BrokerID)
 	e.i64(r.BrokerEpoch)
 	e.id(r.IncarnationID)
 	e.str(r.Rack)
-	e.str(r.Host)
-	e.i32(r.Port)
+	e.uv(uint64(len(r.Endpoints)))
+	for i := range r.Endpoints {
+		p := &r.Endpoints[i]
+		e.str(p.Name)
+		e.str(p.Host)
+		e.i32(p.Port)
+		e.i16(p.Protocol)
+	}
 	e.flag(r.Fenced)
 	e.flag(r.InControlledShutdown)
 }
 
 func (r *RegisterBrokerRecord) decode(d *decoder) {
 	r.BrokerID, r.BrokerEpoch, r.IncarnationID = d.i32(), d.i64(), d.id()
-	r.Rack, r.Host, r.Port = d.str(), d.str(), d.i32()
+	r.Rack = d.str()
+	for n := d.count(endpointBytesMin); n > 0 && d.err == nil; n-- {
+		r.Endpoints = append(r.Endpoints, Endpoint{Name: d.str(), Host: d.str(), Port: d.i32(), Protocol: d.i16()})
+	}
 	r.Fenced, r.InControlledShutdown = d.flag(), d.flag()
 }
 

@@ -68,10 +68,28 @@ type Broker struct {
 	Epoch                int64 // the metadata offset of its registration record
 	Incarnation          [16]byte
 	Rack                 string
-	Host                 string // client listener, also used between brokers
-	Port                 int32
+	Endpoints            []Endpoint // in the order of its configuration
 	Fenced               bool
 	InControlledShutdown bool
+}
+
+// Endpoint is where a broker is reached under the name of one of its listeners.
+type Endpoint struct {
+	Name     string
+	Host     string
+	Port     int32
+	Protocol int16 // Kafka's number of the security protocol
+}
+
+// Endpoint finds the address of a listener; ok is false if the broker has none
+// of that name.
+func (b *Broker) Endpoint(listener string) (e Endpoint, ok bool) {
+	for i := range b.Endpoints {
+		if b.Endpoints[i].Name == listener {
+			return b.Endpoints[i], true
+		}
+	}
+	return Endpoint{}, false
 }
 
 // ResourceConfig holds the overrides of one topic or broker.

@@ -39,6 +39,8 @@ func (w *writer) partition(id TopicID, index int) *PartitionRecord {
 	}}
 }
 
+var endpoints = []Endpoint{{"PLAINTEXT", "h", 9092, 0}, {"EXTERNAL", "e.example", 443, 3}}
+
 func (w *writer) record() Record {
 	switch w.int("type", 0, 12) {
 	case 0:
@@ -46,7 +48,7 @@ func (w *writer) record() Record {
 	case 1, 2:
 		return &RegisterBrokerRecord{
 			BrokerID: int32(w.int("broker", 0, 5)), BrokerEpoch: int64(w.int("epoch", 0, 1000)), IncarnationID: [16]byte{1},
-			Rack: "r", Host: "h", Port: 9092, Fenced: w.int("fenced", 0, 1) == 1,
+			Rack: "r", Endpoints: endpoints[:w.int("endpoints", 1, 2)], Fenced: w.int("fenced", 0, 1) == 1,
 		}
 	case 3:
 		if len(w.m.Brokers) > 0 {

@@ -82,8 +82,7 @@ type RegisterBrokerRecord struct {
 	BrokerEpoch          int64
 	IncarnationID        [16]byte
 	Rack                 string // empty: none
-	Host                 string
-	Port                 int32
+	Endpoints            []Endpoint
 	Fenced               bool
 	InControlledShutdown bool
 }

@@ -23,7 +23,7 @@ func (m *Image) Records() []Record {
 	}
 	for _, b := range m.Brokers {
 		records = append(records, &RegisterBrokerRecord{
-			BrokerID: b.ID, BrokerEpoch: b.Epoch, IncarnationID: b.Incarnation, Rack: b.Rack, Host: b.Host, Port: b.Port,
+			BrokerID: b.ID, BrokerEpoch: b.Epoch, IncarnationID: b.Incarnation, Rack: b.Rack, Endpoints: b.Endpoints,
 			Fenced: b.Fenced, InControlledShutdown: b.InControlledShutdown,
 		})
 	}
@@ -134,11 +134,16 @@ func (m *Image) Equal(o *Image) bool {
 	return m.Offset == o.Offset && m.Epoch == o.Epoch && m.ClusterID == o.ClusterID &&
 		m.NextProducerID == o.NextProducerID &&
 		slices.Equal(m.Features, o.Features) &&
-		slices.EqualFunc(m.Brokers, o.Brokers, func(a, b *Broker) bool { return *a == *b }) &&
+		slices.EqualFunc(m.Brokers, o.Brokers, equalBroker) &&
 		slices.Equal(m.ACLs, o.ACLs) && slices.Equal(m.ScramUsers, o.ScramUsers) &&
 		slices.EqualFunc(m.Topics, o.Topics, equalTopic) &&
 		slices.EqualFunc(m.TopicConfigs, o.TopicConfigs, equalResource) &&
 		slices.EqualFunc(m.BrokerConfigs, o.BrokerConfigs, equalResource)
+}
+
+func equalBroker(a, b *Broker) bool {
+	return a == b || a.ID == b.ID && a.Epoch == b.Epoch && a.Incarnation == b.Incarnation && a.Rack == b.Rack &&
+		slices.Equal(a.Endpoints, b.Endpoints) && a.Fenced == b.Fenced && a.InControlledShutdown == b.InControlledShutdown
 }
 
 func equalTopic(a, b *Topic) bool {

@@ -84,7 +84,7 @@ func newWorld(t failer, brokers int, minISR int64) *world {
 		w.nodes = append(w.nodes, &node{w: w, id: id, epoch: int64(id) * 10, disk: newMemoryDisk()})
 		p.Replicas = append(p.Replicas, id)
 		p.ISR = append(p.ISR, id)
-		w.image.Brokers = append(w.image.Brokers, &meta.Broker{ID: id, Epoch: int64(id) * 10, Host: fmt.Sprintf("b%d", id), Port: 9092})
+		w.image.Brokers = append(w.image.Brokers, &meta.Broker{ID: id, Epoch: int64(id) * 10, Endpoints: []meta.Endpoint{{Name: "PLAINTEXT", Host: fmt.Sprintf("b%d", id), Port: 9092}}})
 	}
 	w.image.Topics = []*meta.Topic{{Name: worldTopic, ID: w.topic, Partitions: []*meta.Partition{p}}}
 	for _, n := range w.nodes {

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/controller"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
@@ -155,7 +156,7 @@ func (l *layout) node(s *scenarios.Scenario, h *hostInfo) broker.Config {
 	settings := s.Cluster.Brokers.Settings
 	settings.BrokerRack = h.zone
 	return broker.Config{
-		NodeID: h.nodeID, ClusterID: clusterID, Host: h.name, Port: clientPort, Voters: l.voters,
+		NodeID: h.nodeID, ClusterID: clusterID, Listeners: listener.Plain(h.name, clientPort), Voters: l.voters,
 		IsBroker: h.role == roleBroker, IsController: h.role == roleController, Broker: settings,
 		Overrides: append(s.Cluster.Brokers.Config[:len(s.Cluster.Brokers.Config):len(s.Cluster.Brokers.Config)],
 			config.KV{Name: "broker.rack", Value: h.zone}),

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/controller"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
@@ -66,15 +67,15 @@ func newCluster(p plan) *cluster {
 	inv := Config{FlushBeforeAck: p.flushEach, SweepEvery: 5_000, MinInsyncReplicas: func(string) int { return int(p.minISR) },
 		UncleanElection: func(string) bool { return p.unclean }}
 	for i := range int32(6) {
-		b := broker.Config{ClusterID: "test", Voters: voters, Port: 9092, Broker: testSettings(p)}
+		b := broker.Config{ClusterID: "test", Voters: voters, Broker: testSettings(p)}
 		host := netsim.Host{Zone: string(rune('a' + i%3)), Ports: []netsim.Port{{Number: 9092, Listener: edge.ListenerClient}}}
 		if i < 3 {
-			b.IsController, b.NodeID, b.Host = true, voters[i].ID, voters[i].Host
+			b.IsController, b.NodeID, host.Name = true, voters[i].ID, voters[i].Host
 			host.Ports = []netsim.Port{{Number: 9093, Listener: edge.ListenerController}}
 		} else {
-			b.IsBroker, b.NodeID, b.Host = true, i-2, fmt.Sprintf("b%d", i-2)
+			b.IsBroker, b.NodeID, host.Name = true, i-2, fmt.Sprintf("b%d", i-2)
 		}
-		host.Name = b.Host
+		b.Listeners = listener.Plain(host.Name, 9092)
 		t.Hosts = append(t.Hosts, host)
 		d := disk.Defaults()
 		d.LoseUnsynced = true
@@ -84,7 +85,7 @@ func newCluster(p plan) *cluster {
 				boot.Seed = info.Seed
 				return broker.New(boot)
 			}})
-		inv.Nodes = append(inv.Nodes, Node{Host: netsim.HostID(i), Name: b.Host, ID: b.NodeID, Controller: i < 3})
+		inv.Nodes = append(inv.Nodes, Node{Host: netsim.HostID(i), Name: host.Name, ID: b.NodeID, Controller: i < 3})
 	}
 	t.Hosts = append(t.Hosts, netsim.Host{Name: "client", Zone: "a"})
 	k.client = &producer{k: k}

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/controller"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/host"
+	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 )
 
 // Dev is the one-node broker of brokerd --dev.
@@ -86,7 +87,7 @@ func (d *Dev) Run(ctx context.Context, ready func(address string)) error {
 	}
 	node := broker.New(broker.Config{
 		NodeID: props.NodeID, ClusterID: props.ClusterID, IsBroker: true, IsController: true,
-		Host: name, Port: port(client), Broker: settings, Overrides: overrides, Seed: seed,
+		Listeners: listener.Plain(name, port(client)), Broker: settings, Overrides: overrides, Seed: seed,
 		Voters: []controller.Voter{{ID: props.NodeID, Host: "127.0.0.1", Port: port(quorum)}},
 	})
 	announced := make(chan struct{})
