@@ -8,7 +8,7 @@ FUZZTIME      ?= 30s
 SOAK          ?= 1h
 SCENARIO      ?= smoke
 
-.PHONY: help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update golden diverge docs ci
+.PHONY: bench-peers k6 k6-test k6-smoke help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update golden diverge docs ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -54,6 +54,18 @@ bench-long: ## memory with 10^7 against 10^8 records, minutes
 
 bench-packages: ## what single packages cost
 	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v /bench$$)
+
+bench-peers: build ## brokerd against kfake and NATS JetStream on this machine, interleaved
+	bench/peers/compare.sh
+
+k6: ## k6 with the module k6/x/kafka into bin/
+	cd bench/k6 && $(GO) build -o ../../bin/k6 .
+
+k6-test: ## the k6 module against a broker in memory
+	cd bench/k6 && $(GO) vet ./... && $(GO) test ./...
+
+k6-smoke: build k6 ## a broker, the smoke script, its report in results/k6-smoke
+	bench/k6/smoke.sh
 
 callgrind: ## instructions per record against bench/instructions.txt
 	bench/callgrind.sh

@@ -45,7 +45,8 @@ var _ Target = (*Kafka)(nil)
 func NewKafka(name string, seeds []string, d *Driver) (*Kafka, error) {
 	k := &Kafka{name: name, seeds: seeds, replicationFactor: int16(d.ReplicationFactor)}
 	k.common = []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.ClientID("windtunnel-bench"), kgo.DialTimeout(dialSeconds * time.Second)}
-	k.producer = []kgo.Opt{kgo.RecordDeliveryTimeout(deliverySeconds * time.Second), kgo.ProducerBatchCompression(kgo.NoCompression())}
+	k.producer = []kgo.Opt{kgo.RecordDeliveryTimeout(deliverySeconds * time.Second), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerLinger(0)} // unless the driver has linger.ms: what is measured is the system, not a pause of the client
 	if err := k.configure(d); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# brokerd, kfake writing to a directory, and NATS JetStream with a file store: one
+# node each, in processes of their own on this machine, loaded in turns. Prints
+# the table of docs/performance.md.
+#   REPEATS=3 DURATION=20s WARMUP=5s bench/peers/compare.sh [WORKLOAD.yaml...]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+if [ $# = 0 ]; then
+	set -- bench/workloads/1-topic-{100b,1kib}-{max,20k}.yaml
+fi
+(cd bench/peers && go build -o ../../bin/peers .)
+data=$(mktemp -d)
+base=${PORT:-$(shuf -i 20000-30000 -n 1)}
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$data"' EXIT
+bin/brokerd --dev --data "$data/brokerd" --listen "127.0.0.1:$base" >"$data/brokerd.log" 2>&1 &
+pids+=($!)
+bin/peers serve kfake --dir "$data/kfake" --port $((base + 1)) >"$data/kfake.log" 2>&1 &
+pids+=($!)
+bin/peers serve jetstream --dir "$data/jetstream" --port $((base + 2)) >"$data/jetstream.log" 2>&1 &
+pids+=($!)
+for port in $base $((base + 1)) $((base + 2)); do
+	for _ in $(seq 100); do
+		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
+		sleep 0.1
+	done
+done
+bin/peers --target "brokerd=127.0.0.1:$base" --target "kfake=127.0.0.1:$((base + 1))" \
+	--target "jetstream=nats://127.0.0.1:$((base + 2))" \
+	--repeats "${REPEATS:-3}" --duration "${DURATION:-20s}" --warmup "${WARMUP:-5s}" "$@"
