@@ -78,7 +78,7 @@ var _ edge.Machine = (*Node)(nil)
 // New returns a node that waits for EventBoot.
 func New(cfg Config) *Node {
 	n := &Node{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.NodeID))), image: meta.Empty(), epoch: -1}
-	n.conns = conn.NewTable()
+	n.conns = conn.NewTable(cfg.Broker.SocketRequestMaxBytes)
 	n.caller = caller.New(cfg.NodeID, time.Duration(cfg.Broker.RequestTimeoutMillis)*time.Millisecond)
 	voters := make([]caller.NodeID, 0, len(cfg.Voters))
 	for _, v := range cfg.Voters {

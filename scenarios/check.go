@@ -15,6 +15,8 @@ const (
 	replicasMax = 100_000
 	clientsMax  = 20_000
 	eventsMax   = 1000
+	// diskBandwidthMin is a byte in a microsecond, below which a disk cannot count.
+	diskBandwidthMin = 1_000_000
 )
 
 // Latencies of a network that the file does not describe.
@@ -80,6 +82,9 @@ func (l *loader) checkCluster(s *Scenario) *Error {
 	}
 	if !l.has("cluster/network/cross_zone/latency") {
 		c.Network.CrossZone.Latency = crossZoneLatency
+	}
+	if c.Disks.Bandwidth > 0 && c.Disks.Bandwidth < diskBandwidthMin {
+		return l.failAt(l.at("cluster/disks/bandwidth"), "a disk moves at least 1MB a second", "1MB")
 	}
 	settings, err := config.ParseBroker(c.Brokers.Config)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -193,14 +194,9 @@ func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
 	case "hold_rpc":
 		return l.checkAPI(e, path)
 	case "disk":
-		return l.checkDisk(e, path)
+		return l.checkDisk(s, e, path)
 	case "clock":
-		if (e.Strobe > 0) != (e.For > 0) {
-			return l.failAt(l.at(path), "strobe needs 'for', and bump, which happens once, does not take it", "")
-		}
-		if l.has(path+"/period") && e.Strobe == 0 {
-			return l.failAt(l.at(path+"/period"), "period belongs to strobe", "")
-		}
+		return l.checkClock(e, path)
 	case "move_leader":
 		target := Target{Kind: TargetLeaderOf, Text: e.Partition}
 		var ok bool
@@ -212,11 +208,28 @@ func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
 	return nil
 }
 
+func (l *loader) checkClock(e *Event, path string) *Error {
+	switch {
+	case l.has(path+"/bump") && l.has(path+"/strobe"):
+		return l.failAt(l.at(path+"/strobe"), "bump and strobe exclude each other: write two events", "")
+	case e.Bump == 0 && e.Strobe == 0:
+		return l.failAt(l.at(path), "clock does nothing: it jumps by no time", "")
+	case (e.Strobe > 0) != (e.For > 0):
+		return l.failAt(l.at(path), "strobe needs 'for', and bump, which happens once, does not take it", "")
+	case l.has(path+"/period") && e.Strobe == 0:
+		return l.failAt(l.at(path+"/period"), "period belongs to strobe", "")
+	}
+	return nil
+}
+
 func (l *loader) checkPartition(s *Scenario, e *Event, path string) *Error {
 	if l.has(path+"/between") && l.has(path+"/shape") {
 		return l.failAt(l.at(path+"/shape"), "between and shape exclude each other", "")
 	}
 	isolate := e.Shape == "isolate"
+	if l.has(path+"/direction") && e.Shape != "" && !isolate {
+		return l.failAt(l.at(path+"/direction"), fmt.Sprintf("the shape %s cuts both ways; direction belongs to between and isolate", e.Shape), "")
+	}
 	if given := l.has(path + "/target"); given != isolate {
 		if isolate {
 			return l.failAt(l.at(path+"/shape"), "isolate needs a target", "")
@@ -315,7 +328,7 @@ func (l *loader) checkAPI(e *Event, path string) *Error {
 	return nil
 }
 
-func (l *loader) checkDisk(e *Event, path string) *Error {
+func (l *loader) checkDisk(s *Scenario, e *Event, path string) *Error {
 	lasting := e.Latency > 0 || e.Full || e.Error > 0
 	once := e.BitFlip > 0 || e.Truncate > 0 || e.Lose
 	switch {
@@ -327,37 +340,60 @@ func (l *loader) checkDisk(e *Event, path string) *Error {
 		return l.failAt(l.at(path), "a slow, full or faulty disk needs the key \"for\"", "")
 	case once && e.For > 0:
 		return l.failAt(l.at(path+"/for"), "bitflip, truncate and lose happen once and do not take the key \"for\"", "")
+	case e.Lose:
+		return l.checkLose(s, e, path)
 	}
 	return nil
+}
+
+// checkLose holds a lost disk to nodes that are down at that time: a process
+// does not survive the loss of its files, so that it would be a kill in disguise.
+func (l *loader) checkLose(s *Scenario, e *Event, path string) *Error {
+	named := down(s, &Event{Fault: "kill", Target: e.Target})
+	if len(named) == 0 {
+		return l.failAt(l.at(path+"/target"), "lose needs nodes by name, or a zone, that an event before it takes down", "")
+	}
+	for _, name := range named {
+		if !slices.ContainsFunc(s.Timeline, func(o Event) bool {
+			return o.Fault != "pause" && o.At < e.At && e.At < until(s, &o) && slices.Contains(down(s, &o), name)
+		}) {
+			return l.failAt(l.at(path+"/lose"), fmt.Sprintf("%s runs at that time: take it down with kill or power_loss first", name), "")
+		}
+	}
+	return nil
+}
+
+// down lists the nodes that an event is known to take down, or to stop, before
+// the run.
+func down(s *Scenario, e *Event) []string {
+	if !slices.Contains([]string{"zone_outage", "kill", "pause", "power_loss"}, e.Fault) || e.Mode == "network" && e.Fault == "zone_outage" {
+		return nil
+	}
+	if e.Target.Kind == TargetNodes {
+		return e.Target.Nodes
+	}
+	return members(s, e.Target.Zone)
+}
+
+// until is when an event that takes nodes down gives them back.
+func until(s *Scenario, e *Event) time.Duration {
+	if e.For == 0 {
+		return s.Duration
+	}
+	return e.End()
 }
 
 // checkOverlap refuses two events that take the same nodes down at once: the
 // second would do nothing, or the end of the first would undo it.
 func (l *loader) checkOverlap(s *Scenario) *Error {
-	down := func(e *Event) []string {
-		if !slices.Contains([]string{"zone_outage", "kill", "pause", "power_loss"}, e.Fault) {
-			return nil
-		}
-		if e.Target.Kind == TargetNodes {
-			return e.Target.Nodes
-		}
-		return members(s, e.Target.Zone)
-	}
 	for i := range s.Timeline {
 		for j := range i {
 			a, b := &s.Timeline[j], &s.Timeline[i]
-			aEnd, bEnd := a.End(), b.End()
-			if a.For == 0 {
-				aEnd = s.Duration
-			}
-			if b.For == 0 {
-				bEnd = s.Duration
-			}
-			if a.At >= bEnd || b.At >= aEnd {
+			if a.At >= until(s, b) || b.At >= until(s, a) {
 				continue
 			}
-			for _, name := range down(b) {
-				if slices.Contains(down(a), name) {
+			for _, name := range down(s, b) {
+				if slices.Contains(down(s, a), name) {
 					return l.failAt(l.at(fmt.Sprintf("timeline[%d]/target", i)), fmt.Sprintf("%s is already down at that time by line %d", name, a.Line), "")
 				}
 			}

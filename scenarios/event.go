@@ -16,7 +16,7 @@ type Event struct {
 
 	Between   [][]string `key:"between" doc:"partition, link: two sets of zones or nodes, for example [[a], [b, c]]."`
 	Shape     string     `key:"shape" enum:"halves|majority|bridge|majorities-ring|isolate" doc:"partition: a shape over zones (over brokers when there is one zone), drawn from the seed, instead of 'between'. isolate cuts the target off."`
-	Direction string     `key:"direction" default:"both" enum:"both|to|from" doc:"partition: both ways, only packets to the first set (or the target), or only packets from it."`
+	Direction string     `key:"direction" default:"both" enum:"both|to|from" doc:"partition, with between or isolate: both ways, only packets to the first set (or the target), or only packets from it."`
 
 	Zones     []string      `key:"zones" doc:"link: the two zones whose link gets worse, instead of 'between'."`
 	Latency   time.Duration `key:"latency" default:"0s" min:"0s" max:"1m" doc:"link: added delay. disk: added to every operation."`
@@ -24,7 +24,7 @@ type Event struct {
 	Loss      PPM           `key:"loss" default:"0%" doc:"link: share of packets lost; TCP shows it as delay and resets."`
 	Duplicate PPM           `key:"duplicate" default:"0%" doc:"link: share of packets sent twice."`
 	Reorder   PPM           `key:"reorder" default:"0%" doc:"link: share of packets overtaken by packets of other connections."`
-	Bandwidth Bandwidth     `key:"bandwidth" default:"0bit" doc:"link: capacity while the fault lasts; 0bit leaves it as it is."`
+	Bandwidth Bandwidth     `key:"bandwidth" default:"0bit" doc:"link: capacity while the fault lasts, for each direction, shared by all that it covers; 0bit leaves it as it is."`
 
 	API  string `key:"api" doc:"hold_rpc: the Kafka request that is held back, for example Fetch."`
 	From Target `key:"from" doc:"hold_rpc: the node that sends it."`
@@ -32,15 +32,15 @@ type Event struct {
 
 	Full     bool  `key:"full" default:"false" doc:"disk: writes fail with ENOSPC."`
 	Error    PPM   `key:"error" default:"0%" doc:"disk: share of operations that fail with EIO."`
-	BitFlip  int64 `key:"bitflip" default:"0" min:"0" max:"1000" doc:"disk: bits to flip in data that is on disk."`
-	Truncate Size  `key:"truncate" default:"0B" max:"1GiB" doc:"disk: bytes to cut off the newest segment of one partition."`
-	Lose     bool  `key:"lose" default:"false" doc:"disk: the disk comes back empty; the node must be down."`
+	BitFlip  int64 `key:"bitflip" default:"0" min:"0" max:"1000" doc:"disk: bits to flip in segments that are on disk, each in one drawn from the seed."`
+	Truncate Size  `key:"truncate" default:"0B" max:"1GiB" doc:"disk: bytes to cut off the newest segment of one partition, drawn from the seed."`
+	Lose     bool  `key:"lose" default:"false" doc:"disk: the disk comes back empty; an earlier event must have taken the node down."`
 
-	Bump   time.Duration `key:"bump" default:"0s" min:"-720h" max:"720h" doc:"clock: set the wall clock forward or, negative, back."`
-	Strobe time.Duration `key:"strobe" default:"0s" min:"0s" max:"720h" doc:"clock: let the wall clock jump to and fro by this much."`
+	Bump   time.Duration `key:"bump" default:"0s" min:"-720h" max:"720h" doc:"clock: set the wall clock forward or, negative, back, for good."`
+	Strobe time.Duration `key:"strobe" default:"0s" min:"0s" max:"720h" doc:"clock: let the wall clock jump to and fro by this much while the fault lasts."`
 	Period time.Duration `key:"period" default:"1s" min:"1ms" max:"1h" doc:"clock: how often it jumps."`
 
-	Gap       time.Duration `key:"gap" default:"0s" min:"0s" max:"1h" doc:"rolling_restart: wait between the nodes, after all replicas are in sync again."`
+	Gap       time.Duration `key:"gap" default:"0s" min:"0s" max:"1h" doc:"rolling_restart: wait before the next node, after all replicas are in sync again."`
 	Partition string        `key:"partition" doc:"move_leader: topic/partition whose leader moves."`
 
 	Line int // of the file, for reports

@@ -14,6 +14,10 @@ type Size int64
 // Bandwidth is a number of bits a second; 0 is no limit.
 type Bandwidth int64
 
+// BytesPerSecond is the same in the unit of the network, rounded up, so that
+// little is not no limit.
+func (b Bandwidth) BytesPerSecond() int64 { return (int64(b) + 7) / 8 }
+
 // PPM is a share in parts per million: 1 % is 10,000.
 type PPM int64
 

@@ -125,7 +125,7 @@ type Topic struct {
 	FlushMillis   int64 // 0 .. ; MaxInt64 leaves it to the operating system
 
 	FileDeleteDelayMillis int64 // from ".deleted" to unlink
-	Preallocate           bool
+	Preallocate           bool  // false: a true one is refused
 }
 
 // Broker holds the effective settings of one node, broker and controller alike.
@@ -166,13 +166,12 @@ type Broker struct {
 	LogInitialTaskDelayMillis                    int64
 	ProducerIDExpirationMillis                   int64
 	ProducerIDExpirationCheckIntervalMillis      int64
-	MessageMaxBytes                              int64
 	FetchMaxBytes                                int64
 	MaxIncrementalFetchSessionCacheSlots         int64
+	MaxRequestPartitionSizeLimit                 int64 // DescribeTopicPartitions
 	SocketRequestMaxBytes                        int64
 	RequestTimeoutMillis                         int64
 	ConnectionsMaxIdleMillis                     int64
-	MaxRequestPartitionSizeLimit                 int64 // DescribeTopicPartitions
 
 	// Topics.
 	AutoCreateTopicsEnable   bool

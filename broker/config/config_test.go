@@ -92,8 +92,8 @@ func TestSynonyms(t *testing.T) {
 		}
 	}
 	b, err := ParseBroker([]KV{{"message.max.bytes", "77"}})
-	if err != nil || b.MessageMaxBytes != 77 || b.TopicDefaults.MaxMessageBytes != 77 {
-		t.Errorf("message.max.bytes: %d %d %v", b.MessageMaxBytes, b.TopicDefaults.MaxMessageBytes, err)
+	if err != nil || b.TopicDefaults.MaxMessageBytes != 77 {
+		t.Errorf("message.max.bytes: %d %v", b.TopicDefaults.MaxMessageBytes, err)
 	}
 }
 
@@ -110,7 +110,8 @@ func TestErrors(t *testing.T) {
 		{topic(KV{"cleanup.policy", "compact"}), `topic property cleanup.policy="compact" is known to Kafka but without effect here; must be a list of: delete`},
 		{topic(KV{"cleanup.policy", ""}), `topic property cleanup.policy="" must name at least one of: delete`},
 		{topic(KV{"segment.bytes", "1000"}), `topic property segment.bytes="1000" must be a whole number in 1048576 .. 2147483647`},
-		{topic(KV{"preallocate", "ture"}), `topic property preallocate="ture" must be true or false; did you mean "true"?`},
+		{topic(KV{"preallocate", "true"}), `topic property preallocate="true" is known to Kafka but without effect here; must be one of: false`},
+		{topic(KV{"unclean.leader.election.enable", "ture"}), `topic property unclean.leader.election.enable="ture" must be true or false; did you mean "true"?`},
 		{topic(KV{"compression.type", "gzipp"}), `topic property compression.type="gzipp" must be one of: producer, uncompressed, gzip, snappy, lz4, zstd; did you mean "gzip"?`},
 		{topic(KV{"remote.storage.enable", "true"}), `topic property "remote.storage.enable" is known to Kafka but without effect here: tiered storage is not implemented yet`},
 		{topic(KV{"broker.session.timeout.ms", "1"}), `topic property "broker.session.timeout.ms" belongs among the broker properties`},

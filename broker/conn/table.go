@@ -33,6 +33,8 @@ type Table struct {
 	free     []*pending
 	nextID   RequestID
 	ready    []*pending // admitted requests that the node has not yet taken
+
+	frameBytesMax int64 // of one request
 }
 
 type connection struct {
@@ -57,9 +59,10 @@ type pending struct {
 
 var _ Responder = (*Table)(nil)
 
-// NewTable returns a table without connections.
-func NewTable() *Table {
-	return &Table{conns: make(map[edge.ConnID]*connection)}
+// NewTable returns a table without connections. frameBytesMax is socket.request.max.bytes: a larger request closes its
+// connection.
+func NewTable(frameBytesMax int64) *Table {
+	return &Table{conns: make(map[edge.ConnID]*connection), frameBytesMax: frameBytesMax}
 }
 
 // Opened registers an inbound connection.
@@ -114,6 +117,12 @@ func (t *Table) Closed(id edge.ConnID) {
 func (t *Table) Frame(c *step.Context, id edge.ConnID, frame *edge.Buffer) {
 	cn := t.connection(id)
 	if cn == nil {
+		frame.Release()
+		return
+	}
+	if n := int64(len(frame.Bytes())); n > t.frameBytesMax {
+		c.Logf(edge.Warn, "closing connection of %s: a request of %d bytes, at most %d", cn.peer, n, t.frameBytesMax)
+		t.drop(c, cn)
 		frame.Release()
 		return
 	}

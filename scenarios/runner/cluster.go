@@ -136,7 +136,7 @@ func (l *layout) topology(s *scenarios.Scenario) netsim.Topology {
 func link(l *scenarios.Link) netsim.Link {
 	return netsim.Link{
 		Latency:        netsim.Uniform(l.Latency, l.Latency+l.Jitter),
-		BytesPerSecond: int64(l.Bandwidth),
+		BytesPerSecond: l.Bandwidth.BytesPerSecond(),
 	}
 }
 

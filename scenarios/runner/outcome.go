@@ -41,6 +41,9 @@ func (r *run) outcome() *Outcome {
 		Latency: reports.Latency{Produce: r.ledger.produce.report(), E2E: r.ledger.e2e.report()},
 		Series:  r.sampler.series, PeakLagRecords: r.sampler.peakLag,
 	}
+	if !r.partial {
+		r.faults.missed = append(r.faults.missed, r.faults.unfinished()...)
+	}
 	r.watch.under.set(r.world.Now(), false)
 	r.watch.underMin.set(r.world.Now(), false)
 	r.records(res, report)

@@ -111,12 +111,14 @@ func (f *faults) primaries() (out []netsim.HostID) {
 	return out
 }
 
-// others returns every host that is not in set.
-func (f *faults) others(set []netsim.HostID) (out []netsim.HostID) {
+func (f *faults) everybody() (out []netsim.HostID) {
 	for i := range f.view.layout.hosts {
-		if h := netsim.HostID(i); !slices.Contains(set, h) {
-			out = append(out, h)
-		}
+		out = append(out, netsim.HostID(i))
 	}
 	return out
+}
+
+// others returns every host that is not in set.
+func (f *faults) others(set []netsim.HostID) []netsim.HostID {
+	return slices.DeleteFunc(f.everybody(), func(h netsim.HostID) bool { return slices.Contains(set, h) })
 }

@@ -130,11 +130,14 @@ func (r *driver) command(t *testing.T, td *datadriven.TestData) string {
 	case "flip", "truncate":
 		var pattern string
 		td.ScanArgs(t, "pattern", &pattern)
-		f := r.d.FlipBit
+		c, ok := Corruption{}, false
 		if td.Cmd == "truncate" {
-			f = r.d.TruncateFile
+			var bytes int64
+			td.ScanArgs(t, "bytes", &bytes)
+			c, ok = r.d.TruncateFile(pattern, bytes)
+		} else {
+			c, ok = r.d.FlipBit(pattern)
 		}
-		c, ok := f(pattern)
 		fmt.Fprintln(&out, c.Path, c.Offset, c.Bit, ok)
 	case "wait":
 		var seconds int64

@@ -108,16 +108,24 @@ func (d *Disk) FlipBit(pattern string) (Corruption, bool) {
 	return c, true
 }
 
-// TruncateFile cuts one file whose path (or name) matches the pattern down to
-// a random smaller size, on stable storage and in the cache.
-func (d *Disk) TruncateFile(pattern string) (Corruption, bool) {
-	paths := d.matching(pattern)
-	if len(paths) == 0 {
+// TruncateFile cuts bytes off the end of one file whose path (or name) matches
+// the pattern, on stable storage and in the cache: of the files of a directory
+// that match it takes the last one, which in a log is the newest segment.
+func (d *Disk) TruncateFile(pattern string, bytes int64) (Corruption, bool) {
+	var newest []string
+	for _, p := range d.matching(pattern) { // in path order
+		if n := len(newest); n > 0 && path.Dir(newest[n-1]) == path.Dir(p) {
+			newest[n-1] = p
+			continue
+		}
+		newest = append(newest, p)
+	}
+	if len(newest) == 0 {
 		return Corruption{}, false
 	}
-	c := Corruption{Path: paths[d.below(uint64(len(paths)))]}
+	c := Corruption{Path: newest[d.below(uint64(len(newest)))]}
 	n := d.lookup(c.Path)
-	c.Offset = int64(d.below(uint64(n.size)))
+	c.Offset = max(0, n.size-bytes)
 	n.refs++
 	d.truncate(0, n, c.Offset)
 	d.settle(n, n.lastSeq)

@@ -172,14 +172,12 @@ type Producer struct {
 	MaxRequestSizeBytes   int64
 	MaxBlockMillis        int64
 	DeliveryTimeoutMillis int64
-	MetadataMaxIdleMillis int64
 
 	Compression Compression
 
-	Partitioner                          Partitioner
-	PartitionerIgnoreKeys                bool
-	PartitionerAdaptive                  bool  // KIP-794: shorter queues get more batches
-	PartitionerAvailabilityTimeoutMillis int64 // 0 is off
+	Partitioner           Partitioner
+	PartitionerIgnoreKeys bool
+	PartitionerAdaptive   bool // KIP-794: shorter queues get more batches
 }
 
 // Consumer holds the effective settings of one consumer.
@@ -193,8 +191,6 @@ type Consumer struct {
 	EnableAutoCommit         bool
 	AutoCommitIntervalMillis int64
 	Isolation                Isolation
-	AllowAutoCreateTopics    bool
-	CheckCRCs                bool
 
 	FetchMinBytes           int64
 	FetchMaxBytes           int64

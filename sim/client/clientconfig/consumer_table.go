@@ -7,18 +7,12 @@ import (
 )
 
 var consumerTable = config.NewTable("consumer property", []config.Row[Consumer]{
-	{Property: config.Property{Name: "allow.auto.create.topics", Type: config.TypeBoolean, Default: "true", Effect: true,
-		Doc: "Whether asking for a topic's metadata may create it."},
-		Field: func(c *Consumer) any { return &c.AllowAutoCreateTopics }},
 	{Property: config.Property{Name: "auto.commit.interval.ms", Type: config.TypeInt, Default: "5000", Max: math.MaxInt32, Effect: true,
 		Doc: "How often offsets are committed when enable.auto.commit is on."},
 		Field: func(c *Consumer) any { return &c.AutoCommitIntervalMillis }},
 	{Property: config.Property{Name: "auto.offset.reset", Type: config.TypeString, Default: "latest", Valid: resetNames[:], Effect: true,
 		Doc: "Where to read from when there is no committed offset or it is out of range."},
 		Field: func(c *Consumer) any { return &c.AutoOffsetReset }},
-	{Property: config.Property{Name: "check.crcs", Type: config.TypeBoolean, Default: "true", Effect: true,
-		Doc: "Whether every batch's checksum is checked."},
-		Field: func(c *Consumer) any { return &c.CheckCRCs }},
 	{Property: config.Property{Name: "client.id", Type: config.TypeString, Default: "", Effect: true,
 		Doc: "The name that the client gives in every request; when empty the simulator names it."},
 		Field: func(c *Consumer) any { return &c.ClientID }},
@@ -101,6 +95,10 @@ var consumerTable = config.NewTable("consumer property", []config.Row[Consumer]{
 		Doc: "The time that the client first gives a connection to come up; it doubles with every failure."},
 		Field: func(c *Consumer) any { return &c.ConnectionSetupTimeoutMillis }},
 }, inertRows[Consumer]([]inert{
+	{"the scenario's topics exist before its clients start", `
+		allow.auto.create.topics`},
+	{"every checksum is checked", `
+		check.crcs`},
 	{"the scenario decides it", `
 		bootstrap.resolve.timeout.ms
 		bootstrap.servers`},

@@ -49,9 +49,6 @@ var producerTable = config.NewTable("producer property", []config.Row[Producer]{
 	{Property: config.Property{Name: "metadata.max.age.ms", Type: config.TypeLong, Default: "300000", Max: math.MaxInt64, Effect: true,
 		Doc: "How old metadata may become before the client asks again without a reason."},
 		Field: func(c *Producer) any { return &c.MetadataMaxAgeMillis }},
-	{Property: config.Property{Name: "metadata.max.idle.ms", Type: config.TypeLong, Default: "300000", Min: 5000, Max: math.MaxInt64, Effect: true,
-		Doc: "How long the producer remembers a topic that it does not write to."},
-		Field: func(c *Producer) any { return &c.MetadataMaxIdleMillis }},
 	{Property: config.Property{Name: "metadata.recovery.rebootstrap.trigger.ms", Type: config.TypeLong, Default: "300000", Max: math.MaxInt64, Effect: true,
 		Doc: "How long without metadata before the client starts again from the bootstrap servers."},
 		Field: func(c *Producer) any { return &c.MetadataRebootstrapTriggerMillis }},
@@ -61,9 +58,6 @@ var producerTable = config.NewTable("producer property", []config.Row[Producer]{
 	{Property: config.Property{Name: "partitioner.adaptive.partitioning.enable", Type: config.TypeBoolean, Default: "true", Effect: true,
 		Doc: "Whether records without a key prefer partitions whose brokers are quick."},
 		Field: func(c *Producer) any { return &c.PartitionerAdaptive }},
-	{Property: config.Property{Name: "partitioner.availability.timeout.ms", Type: config.TypeLong, Default: "0", Max: math.MaxInt64, Effect: true,
-		Doc: "How long a broker may leave batches waiting before records without a key avoid it; 0 is off."},
-		Field: func(c *Producer) any { return &c.PartitionerAvailabilityTimeoutMillis }},
 	{Property: config.Property{Name: "partitioner.class", Type: config.TypeClass, Null: true, Valid: partitionerNames[1:], Effect: true,
 		Doc: "How a record's partition is chosen; unset is murmur2 of the key, and sticky without one."},
 		Field: func(c *Producer) any { return &c.Partitioner }},
@@ -95,6 +89,10 @@ var producerTable = config.NewTable("producer property", []config.Row[Producer]{
 		Doc: "The time that the client first gives a connection to come up; it doubles with every failure."},
 		Field: func(c *Producer) any { return &c.ConnectionSetupTimeoutMillis }},
 }, inertRows[Producer]([]inert{
+	{"a producer writes one topic and never forgets it", `
+		metadata.max.idle.ms`},
+	{"records without a key do not avoid slow brokers yet", `
+		partitioner.availability.timeout.ms`},
 	{"the scenario decides it", `
 		bootstrap.resolve.timeout.ms
 		bootstrap.servers`},

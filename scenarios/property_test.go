@@ -1,0 +1,52 @@
+package scenarios
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
+)
+
+// Goal: no Kafka property is accepted and ignored. Method: each field that the
+// tables of properties set must be read somewhere outside the tables.
+func TestEveryPropertyIsRead(t *testing.T) {
+	read := map[string]bool{}
+	selector := regexp.MustCompile(`\.([A-Z][A-Za-z0-9]+)\b`)
+	for _, root := range []string{"../broker", "../sim", "runner"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			ours := strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go")
+			tables := slices.Contains([]string{"config", "clientconfig"}, filepath.Base(filepath.Dir(path)))
+			if err != nil || !ours || tables {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, match := range selector.FindAllSubmatch(text, -1) {
+				read[string(match[1])] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, of := range []reflect.Type{
+		reflect.TypeFor[config.Topic](), reflect.TypeFor[config.Broker](), reflect.TypeFor[clientconfig.Common](),
+		reflect.TypeFor[clientconfig.Producer](), reflect.TypeFor[clientconfig.Consumer](),
+	} {
+		for i := range of.NumField() {
+			if of.Field(i).Name == "Preallocate" {
+				continue // takes its default only
+			}
+			if f := of.Field(i); !f.Anonymous && !read[f.Name] {
+				t.Errorf("%s.%s is set by a property and read by nobody: give it its effect, or make the property an error", of, f.Name)
+			}
+		}
+	}
+}
