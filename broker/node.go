@@ -93,8 +93,15 @@ func New(cfg Config) *Node {
 			Listener: cfg.Listeners.Of(cfg.Listeners.Controllers).Name,
 		}, n.caller, n.conns)
 	}
+	if cfg.IsController {
+		n.controller.SetGate(cfg.Broker.Authorization.Gate())
+	}
 	if cfg.IsBroker {
 		n.newBroker()
+		gate := cfg.Broker.Authorization.Gate()
+		n.server.SetGate(gate)
+		n.partitions.SetGate(gate)
+		n.groups.SetGate(gate)
 	}
 	return n
 }

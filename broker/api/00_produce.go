@@ -31,7 +31,7 @@ func (d *Data) Produce(c *step.Context, r *conn.Request) {
 		return
 	}
 	p := d.Partitions.NewProduce()
-	p.Request, p.Version, p.Acks, p.TimeoutMillis, p.Frame = r.ID, r.Version, req.Acks, req.TimeoutMillis, r.Frame
+	p.Request, p.Session, p.Version, p.Acks, p.TimeoutMillis, p.Frame = r.ID, r.Session, r.Version, req.Acks, req.TimeoutMillis, r.Frame
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {

@@ -28,7 +28,7 @@ func (d *Data) Fetch(c *step.Context, r *conn.Request) {
 		return
 	}
 	f := d.Partitions.NewFetch()
-	f.Request, f.Version = r.ID, r.Version
+	f.Request, f.Session, f.Version = r.ID, r.Session, r.Version
 	f.ReplicaID, f.ReplicaEpoch = req.ReplicaID, req.ReplicaEpoch
 	f.MaxWaitMillis, f.MinBytes, f.MaxBytes = req.MaxWaitMillis, req.MinBytes, req.MaxBytes
 	f.ReadCommitted = req.IsolationLevel == 1

@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -43,6 +44,9 @@ func (d *Data) ListOffsets(c *step.Context, r *conn.Request) {
 			part := partition.ListPart{Topic: t.Topic, Partition: p.Partition, LeaderEpoch: p.CurrentLeaderEpoch, Timestamp: p.Timestamp}
 			if p.Timestamp < partition.TimestampEarliestUpload || r.Version < listOffsetsSince(p.Timestamp) {
 				part.Refuse(kerr.UnsupportedVersion.Code)
+			}
+			if !d.gate.May(r.Session, acl.Describe, acl.Topic, t.Topic) {
+				part.Refuse(kerr.TopicAuthorizationFailed.Code)
 			}
 			for k := range l.Parts {
 				if l.Parts[k].Topic == t.Topic && l.Parts[k].Partition == p.Partition {

@@ -6,6 +6,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -32,6 +33,9 @@ func (s *Server) metadata(c *step.Context, r *conn.Request) {
 	resp.ClusterID = kmsg.StringPtr(s.self.ClusterID)
 	resp.ControllerID = s.aliveBroker()
 	resp.AuthorizedOperations = authorizedUnknown
+	if req.IncludeClusterAuthorizedOperations {
+		resp.AuthorizedOperations = s.clusterOperations(r)
+	}
 	for _, b := range s.image.Brokers {
 		if b.Fenced {
 			continue
@@ -47,34 +51,62 @@ func (s *Server) metadata(c *step.Context, r *conn.Request) {
 	// Version 0 has no null: an empty list means all topics there.
 	if req.Topics == nil || r.Version == 0 && len(req.Topics) == 0 {
 		for _, t := range s.image.Topics {
-			resp.Topics = append(resp.Topics, s.topicMetadata(t, r.Version, r.Listener))
+			if s.gate.May(r.Session, acl.Describe, acl.Topic, t.Name) {
+				resp.Topics = append(resp.Topics, s.topicMetadata(t, r.Version, r.Listener))
+			}
 		}
 	}
 	for i := range req.Topics {
-		resp.Topics = append(resp.Topics, s.requestedTopic(c, &req, &req.Topics[i], r.Listener))
+		resp.Topics = append(resp.Topics, s.requestedTopic(c, r, &req, &req.Topics[i]))
+	}
+	if req.IncludeTopicAuthorizedOperations {
+		for i := range resp.Topics {
+			if t := &resp.Topics[i]; t.Topic != nil && t.ErrorCode == 0 {
+				t.AuthorizedOperations = s.gate.Operations(r.Session, acl.Topic, *t.Topic)
+			}
+		}
 	}
 	s.responder.Respond(c, r.ID, resp)
 }
 
-func (s *Server) requestedTopic(c *step.Context, req *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic, listener edge.Listener) kmsg.MetadataResponseTopic {
+// clusterOperations is what the client may do to the cluster; none if it may not
+// even describe it.
+func (s *Server) clusterOperations(r *conn.Request) int32 {
+	if !s.gate.MayCluster(r.Session, acl.Describe) {
+		return 0
+	}
+	return s.gate.Operations(r.Session, acl.Cluster, acl.ClusterName)
+}
+
+// requestedTopic does not tell a client whether a topic exists that it may not
+// describe.
+func (s *Server) requestedTopic(c *step.Context, r *conn.Request, req *kmsg.MetadataRequest, asked *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
 	missing := kmsg.NewMetadataResponseTopic()
 	missing.AuthorizedOperations = authorizedUnknown
 	if asked.Topic == nil {
 		missing.TopicID = asked.TopicID
-		if t := s.image.TopicByID(asked.TopicID); t != nil {
-			return s.topicMetadata(t, req.Version, listener)
+		if t := s.image.TopicByID(asked.TopicID); t != nil && s.gate.May(r.Session, acl.Describe, acl.Topic, t.Name) {
+			return s.topicMetadata(t, req.Version, r.Listener)
 		}
 		missing.ErrorCode = kerr.UnknownTopicID.Code
 		return missing
 	}
-	if t := s.image.Topic(*asked.Topic); t != nil {
-		return s.topicMetadata(t, req.Version, listener)
-	}
 	missing.Topic = asked.Topic
+	if !s.gate.May(r.Session, acl.Describe, acl.Topic, *asked.Topic) {
+		missing.ErrorCode = kerr.TopicAuthorizationFailed.Code
+		return missing
+	}
+	if t := s.image.Topic(*asked.Topic); t != nil {
+		return s.topicMetadata(t, req.Version, r.Listener)
+	}
 	switch {
 	case meta.ValidateTopicName(*asked.Topic) != nil:
 		missing.ErrorCode = kerr.InvalidTopicException.Code
 	case s.cfg.AutoCreateTopicsEnable && (req.AllowAutoTopicCreation || req.Version < 4):
+		if !s.gate.MayCluster(r.Session, acl.Create) && !s.gate.May(r.Session, acl.Create, acl.Topic, *asked.Topic) {
+			missing.ErrorCode = kerr.TopicAuthorizationFailed.Code
+			break
+		}
 		s.createTopic(c, *asked.Topic, -1, -1)
 		missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
 	default:

@@ -7,6 +7,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/group"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -33,7 +34,7 @@ func (s *Server) findCoordinator(c *step.Context, r *conn.Request) {
 		asked = []string{req.CoordinatorKey}
 	}
 	for _, key := range asked {
-		broker, code := s.coordinator(c, req.CoordinatorType, key)
+		broker, code := s.coordinator(c, r, req.CoordinatorType, key)
 		var e meta.Endpoint
 		if code == 0 {
 			var ok bool
@@ -58,9 +59,12 @@ func (s *Server) findCoordinator(c *step.Context, r *conn.Request) {
 	s.responder.Respond(c, r.ID, resp)
 }
 
-func (s *Server) coordinator(c *step.Context, kind int8, key string) (*meta.Broker, int16) {
+func (s *Server) coordinator(c *step.Context, r *conn.Request, kind int8, key string) (*meta.Broker, int16) {
 	if kind != coordinatorTypeGroup {
 		return nil, kerr.InvalidRequest.Code
+	}
+	if !s.gate.May(r.Session, acl.Describe, acl.Group, key) {
+		return nil, kerr.GroupAuthorizationFailed.Code
 	}
 	topic := s.image.Topic(OffsetsTopic)
 	if topic == nil {

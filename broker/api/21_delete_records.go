@@ -3,7 +3,9 @@ package api
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -20,8 +22,12 @@ func (d *Data) DeleteRecords(c *step.Context, r *conn.Request) {
 	}
 	out := &partition.DeleteRecords{Request: r.ID, Version: r.Version, TimeoutMillis: req.TimeoutMillis}
 	for i := range req.Topics {
+		allowed := d.gate.May(r.Session, acl.Delete, acl.Topic, req.Topics[i].Topic)
 		for _, p := range req.Topics[i].Partitions {
 			out.Parts = append(out.Parts, partition.DeletePart{Topic: req.Topics[i].Topic, Partition: p.Partition, Offset: p.Offset})
+			if !allowed {
+				out.Parts[len(out.Parts)-1].Refuse(kerr.TopicAuthorizationFailed.Code)
+			}
 		}
 	}
 	d.Partitions.DeleteRecords(c, out)

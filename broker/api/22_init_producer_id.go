@@ -6,6 +6,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/caller"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -37,6 +38,11 @@ type producerIDWaiter struct {
 func (s *Server) initProducerID(c *step.Context, r *conn.Request) {
 	var req kmsg.InitProducerIDRequest
 	if !decode(s.responder, c, r, &req) {
+		return
+	}
+	if req.TransactionalID == nil && !s.gate.MayCluster(r.Session, acl.IdempotentWrite) && !s.gate.MaySome(r.Session, acl.Write, acl.Topic) {
+		// Whoever may write to some topic may be idempotent about it (KIP-679).
+		s.answerProducerID(c, producerIDWaiter{r.ID, r.Version}, -1, kerr.ClusterAuthorizationFailed.Code)
 		return
 	}
 	if req.TransactionalID != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -27,7 +28,7 @@ func (s *Server) describeConfigs(c *step.Context, r *conn.Request) {
 		asked := &req.Resources[i]
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = asked.ResourceType, asked.ResourceName
-		entries, code, message := s.configEntries(asked)
+		entries, code, message := s.configEntries(r, asked)
 		if out.ErrorCode = code; code != 0 {
 			out.ErrorMessage = &message
 		}
@@ -41,10 +42,13 @@ func (s *Server) describeConfigs(c *step.Context, r *conn.Request) {
 
 // configEntries describes one resource. Authorisation: DESCRIBE_CONFIGS on the
 // topic, or on the cluster for a broker.
-func (s *Server) configEntries(asked *kmsg.DescribeConfigsRequestResource) ([]config.Entry, int16, string) {
+func (s *Server) configEntries(r *conn.Request, asked *kmsg.DescribeConfigsRequestResource) ([]config.Entry, int16, string) {
 	layers := s.image.ConfigLayers(s.self.NodeID, s.overrides)
 	switch asked.ResourceType {
 	case kmsg.ConfigResourceTypeTopic:
+		if !s.gate.May(r.Session, acl.DescribeConfigs, acl.Topic, asked.ResourceName) {
+			return nil, kerr.TopicAuthorizationFailed.Code, kerr.TopicAuthorizationFailed.Description
+		}
 		if meta.ValidateTopicName(asked.ResourceName) != nil {
 			return nil, kerr.InvalidTopicException.Code, "the topic name is not valid"
 		}
@@ -53,6 +57,9 @@ func (s *Server) configEntries(asked *kmsg.DescribeConfigsRequestResource) ([]co
 		}
 		return config.DescribeTopic(s.image.TopicConfig(asked.ResourceName), &layers, asked.ConfigNames), 0, ""
 	case kmsg.ConfigResourceTypeBroker:
+		if !s.gate.MayCluster(r.Session, acl.DescribeConfigs) {
+			return nil, kerr.ClusterAuthorizationFailed.Code, kerr.ClusterAuthorizationFailed.Description
+		}
 		switch asked.ResourceName {
 		case "":
 			return config.DescribeDefault(layers.Default, asked.ConfigNames), 0, ""

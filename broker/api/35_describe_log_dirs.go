@@ -5,7 +5,9 @@ import (
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -21,6 +23,11 @@ func (s *Server) describeLogDirs(c *step.Context, r *conn.Request) {
 	}
 	resp := kmsg.NewPtrDescribeLogDirsResponse()
 	resp.SetVersion(r.Version)
+	if !s.gate.MayCluster(r.Session, acl.Describe) {
+		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
+		s.responder.Respond(c, r.ID, resp)
+		return
+	}
 	dir := kmsg.NewDescribeLogDirsResponseDir()
 	dir.Dir = s.self.LogDir
 	for _, p := range s.data.Partitions.Partitions() {

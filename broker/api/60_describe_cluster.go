@@ -19,6 +19,9 @@ func (s *Server) describeCluster(c *step.Context, r *conn.Request) {
 	resp.ClusterID, resp.ControllerID = s.self.ClusterID, s.aliveBroker()
 	resp.EndpointType = 1
 	resp.ClusterAuthorizedOperations = authorizedUnknown
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = s.clusterOperations(r)
+	}
 	for _, b := range s.image.Brokers {
 		if b.Fenced && !req.IncludeFencedBrokers {
 			continue

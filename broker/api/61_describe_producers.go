@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -24,19 +25,22 @@ func (s *Server) describeProducers(c *step.Context, r *conn.Request) {
 		t := kmsg.NewDescribeProducersResponseTopic()
 		t.Topic = req.Topics[i].Topic
 		for _, index := range req.Topics[i].Partitions {
-			t.Partitions = append(t.Partitions, s.producersOf(t.Topic, index))
+			t.Partitions = append(t.Partitions, s.producersOf(r, t.Topic, index))
 		}
 		resp.Topics = append(resp.Topics, t)
 	}
 	s.responder.Respond(c, r.ID, resp)
 }
 
-func (s *Server) producersOf(topic string, index int32) kmsg.DescribeProducersResponseTopicPartition {
+func (s *Server) producersOf(r *conn.Request, topic string, index int32) kmsg.DescribeProducersResponseTopicPartition {
 	out := kmsg.NewDescribeProducersResponseTopicPartition()
 	out.Partition = index
 	producers, code := s.data.Partitions.Producers(topic, index)
 	if meta.ValidateTopicName(topic) != nil {
 		code = kerr.InvalidTopicException.Code
+	}
+	if !s.gate.May(r.Session, acl.Read, acl.Topic, topic) {
+		code = kerr.TopicAuthorizationFailed.Code
 	}
 	if out.ErrorCode = code; code != 0 {
 		out.ErrorMessage = kmsg.StringPtr(kerr.ErrorForCode(code).Error())

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -33,6 +34,11 @@ func (s *Server) listConfigResources(c *step.Context, r *conn.Request) {
 		out := kmsg.NewListConfigResourcesResponseConfigResource()
 		out.Type, out.Name = int8(kind), name
 		resp.ConfigResources = append(resp.ConfigResources, out)
+	}
+	if !s.gate.MayCluster(r.Session, acl.DescribeConfigs) {
+		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
+		s.responder.Respond(c, r.ID, resp)
+		return
 	}
 	if r.Version == 0 {
 		s.responder.Respond(c, r.ID, resp)

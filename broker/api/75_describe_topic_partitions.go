@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -32,7 +33,7 @@ func (s *Server) describeTopicPartitions(c *step.Context, r *conn.Request) {
 		return
 	}
 	room := int(min(int64(req.ResponsePartitionLimit), s.cfg.MaxRequestPartitionSizeLimit))
-	for _, name := range s.pageTopics(&req) {
+	for _, name := range s.pageTopics(r, &req) {
 		first := int32(0)
 		if req.Cursor != nil && req.Cursor.Topic == name {
 			first = req.Cursor.Partition
@@ -43,7 +44,7 @@ func (s *Server) describeTopicPartitions(c *step.Context, r *conn.Request) {
 			resp.NextCursor = &next
 			break
 		}
-		out, rest := s.pageOf(name, first, room)
+		out, rest := s.pageOf(r, name, first, room)
 		resp.Topics = append(resp.Topics, out)
 		room -= len(out.Partitions)
 		if rest >= 0 {
@@ -57,14 +58,16 @@ func (s *Server) describeTopicPartitions(c *step.Context, r *conn.Request) {
 }
 
 // pageTopics lists the topics asked for from the cursor on; none means all.
-func (s *Server) pageTopics(req *kmsg.DescribeTopicPartitionsRequest) []string {
+func (s *Server) pageTopics(r *conn.Request, req *kmsg.DescribeTopicPartitionsRequest) []string {
 	var names []string
 	for i := range req.Topics {
 		names = append(names, req.Topics[i].Topic)
 	}
 	if len(names) == 0 {
 		for _, t := range s.image.Topics {
-			names = append(names, t.Name)
+			if s.gate.May(r.Session, acl.Describe, acl.Topic, t.Name) {
+				names = append(names, t.Name)
+			}
 		}
 	}
 	slices.Sort(names)
@@ -77,11 +80,14 @@ func (s *Server) pageTopics(req *kmsg.DescribeTopicPartitionsRequest) []string {
 
 // pageOf describes a topic's partitions from first on; rest is the first that
 // found no room, or -1.
-func (s *Server) pageOf(name string, first int32, room int) (out kmsg.DescribeTopicPartitionsResponseTopic, rest int32) {
+func (s *Server) pageOf(r *conn.Request, name string, first int32, room int) (out kmsg.DescribeTopicPartitionsResponseTopic, rest int32) {
 	out = kmsg.NewDescribeTopicPartitionsResponseTopic()
 	out.Topic, out.IsInternal, out.AuthorizedOperations = &name, strings.HasPrefix(name, "__"), authorizedUnknown
 	t := s.image.Topic(name)
 	switch {
+	case !s.gate.May(r.Session, acl.Describe, acl.Topic, name):
+		out.ErrorCode = kerr.TopicAuthorizationFailed.Code
+		return out, -1
 	case meta.ValidateTopicName(name) != nil:
 		out.ErrorCode = kerr.InvalidTopicException.Code
 		return out, -1
@@ -89,7 +95,7 @@ func (s *Server) pageOf(name string, first int32, room int) (out kmsg.DescribeTo
 		out.ErrorCode = kerr.UnknownTopicOrPartition.Code
 		return out, -1
 	}
-	out.TopicID = t.ID
+	out.TopicID, out.AuthorizedOperations = t.ID, s.gate.Operations(r.Session, acl.Topic, name)
 	for i := first; int(i) < len(t.Partitions); i++ {
 		if len(out.Partitions) == room {
 			return out, i

@@ -5,6 +5,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 )
 
@@ -16,6 +17,7 @@ type Data struct {
 	Responder  Requests
 
 	listeners   []listener.Listener
+	gate        *security.Gate
 	produce     wire.ProduceRequest
 	produceResp wire.ProduceResponse
 	fetch       wire.FetchRequest

@@ -1,14 +1,17 @@
 package api
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/caller"
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,8 +21,11 @@ import (
 // forwarded to the active one (KIP-590): CreateTopics (19), DeleteTopics (20),
 // AlterConfigs (33), CreatePartitions (37), ElectLeaders (43),
 // IncrementalAlterConfigs (44), DescribeQuorum (55), UpdateFeatures (57),
-// UnregisterBroker (64). A controller that is not active closes the connection of a forwarded request, and the next one is
-// tried until the request's time has passed.
+// UnregisterBroker (64), CreateAcls (30), DeleteAcls (31) and
+// AlterUserScramCredentials (51). They travel in an Envelope (58) together with
+// who the client is. A controller that is not active closes the connection of a
+// forwarded request, and the next one is tried until the request's time has
+// passed.
 
 const (
 	forwardBackoff = 100 * time.Millisecond
@@ -35,7 +41,7 @@ const (
 type forward struct {
 	request      conn.RequestID
 	key, version int16
-	body         []byte
+	envelope     []byte // the encoded Envelope that holds the request
 	deadline     clock.Instant
 	refused      []refusedConfig // of 33 and 44: what this broker adds to the answer
 }
@@ -49,7 +55,7 @@ func newForwards() forwards { return forwards{byToken: make(map[uint64]*forward)
 // forward passes a request on as it came. Authorisation is the controller's, for
 // the client's principal.
 func (s *Server) forward(c *step.Context, r *conn.Request) {
-	s.forwardBody(c, r, append([]byte(nil), r.Body...), nil)
+	s.forwardBody(c, r, r.Body, nil)
 }
 
 func (s *Server) forwardBody(c *step.Context, r *conn.Request, body []byte, refused []refusedConfig) {
@@ -60,10 +66,20 @@ func (s *Server) forwardBody(c *step.Context, r *conn.Request, body []byte, refu
 	}
 	s.nextToken++
 	s.forwards.byToken[s.nextToken] = &forward{
-		request: r.ID, key: r.Key, version: r.Version, body: body, refused: refused,
+		request: r.ID, key: r.Key, version: r.Version, envelope: envelope(r, body), refused: refused,
 		deadline: c.Now.Add(time.Duration(s.cfg.RequestTimeoutMillis) * time.Millisecond),
 	}
 	s.sendForward(c, s.nextToken)
+}
+
+// envelope encloses a request as a client sent it, but for its body.
+func envelope(r *conn.Request, body []byte) []byte {
+	header := wire.RequestHeader{Key: r.Key, Version: r.Version, CorrelationID: r.CorrelationID, ClientID: r.ClientID, HasClientID: true}
+	out := kmsg.NewPtrEnvelopeRequest()
+	out.RequestData = append(wire.AppendRequestHeader(nil, &header, wire.IsFlexible(r.Key, r.Version)), body...)
+	out.RequestPrincipal = security.AppendPrincipal(nil, r.Session.Principal)
+	out.ClientHostAddress = []byte(r.Session.Host)
+	return out.AppendTo(nil)
 }
 
 func (s *Server) sendForward(c *step.Context, token uint64) {
@@ -77,8 +93,8 @@ func (s *Server) sendForward(c *step.Context, token uint64) {
 		return
 	}
 	s.sender.Send(c, caller.Call{
-		To: caller.ActiveController, Channel: caller.ChannelForward, Key: f.key, Version: f.version,
-		Body: append([]byte(nil), f.body...), Token: edge.Token{Owner: step.OwnerForward, Kind: tokenForward, B: token},
+		To: caller.ActiveController, Channel: caller.ChannelForward, Key: int16(kmsg.Envelope),
+		Body: f.envelope, Token: edge.Token{Owner: step.OwnerForward, Kind: tokenForward, B: token},
 		Timeout: f.deadline.Sub(c.Now),
 	})
 }
@@ -117,12 +133,34 @@ func (s *Server) forwarded(c *step.Context, r *caller.Reply) {
 		return
 	}
 	delete(s.forwards.byToken, r.Token.B)
+	body, err := f.open(r)
+	if err != nil {
+		// It is this node that may not forward, or that does not understand: the
+		// client can do nothing about it.
+		c.Logf(edge.Error, "forward %s to controller %d: %v", kmsg.NameForKey(f.key), r.From, err)
+		s.responder.Disconnect(c, f.request)
+		return
+	}
 	if len(f.refused) > 0 {
-		s.alteredReply(c, f, r.Body)
+		s.alteredReply(c, f, body)
 		return
 	}
 	head := s.responder.ResponseHead(f.request, c.Out.Head())
-	s.responder.RespondEncoded(c, f.request, edge.Send{Head: append(head, r.Body...)})
+	s.responder.RespondEncoded(c, f.request, edge.Send{Head: append(head, body...)})
+}
+
+// open takes the response out of its envelope.
+func (f *forward) open(r *caller.Reply) (body []byte, err error) {
+	resp := kmsg.NewPtrEnvelopeResponse()
+	resp.SetVersion(r.Version)
+	if err := resp.ReadFrom(r.Body); err != nil {
+		return nil, fmt.Errorf("malformed envelope: %w", err)
+	}
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return nil, fmt.Errorf("the envelope is refused: %w", err)
+	}
+	_, body, err = wire.ParseResponseHeader(resp.ResponseData, f.key, f.version)
+	return body, err
 }
 
 // createTopic asks the controller for a topic that a client or a coordinator

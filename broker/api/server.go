@@ -12,6 +12,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -52,6 +53,9 @@ func init() {
 		{21, 0, 2, func(s *Server, c *step.Context, r *conn.Request) { s.data.DeleteRecords(c, r) }},
 		{22, 0, 5, (*Server).initProducerID},
 		{23, 2, 4, func(s *Server, c *step.Context, r *conn.Request) { s.data.OffsetForLeaderEpoch(c, r) }},
+		{29, 1, 3, (*Server).describeACLs},
+		{30, 1, 3, (*Server).forward},
+		{31, 1, 3, (*Server).forward},
 		{32, 1, 4, (*Server).describeConfigs},
 		{33, 0, 2, (*Server).alterConfigs},
 		{35, 1, 5, (*Server).describeLogDirs},
@@ -60,6 +64,8 @@ func init() {
 		{43, 0, 2, (*Server).forward},
 		{44, 0, 1, (*Server).incrementalAlterConfigs},
 		{47, 0, 0, func(s *Server, c *step.Context, r *conn.Request) { s.groups.OffsetDelete(c, r) }},
+		{50, 0, 0, (*Server).describeUserScramCredentials},
+		{51, 0, 0, (*Server).forward},
 		{55, 0, 2, (*Server).forward},
 		{57, 0, 2, (*Server).forward},
 		{60, 0, 2, (*Server).describeCluster},
@@ -100,6 +106,7 @@ type Server struct {
 	controllers Controllers
 	data        *Data
 	groups      Groups
+	gate        *security.Gate
 	producerIDs producerIDs
 	forwards    forwards
 	creating    map[string]uint64 // topics whose automatic creation has been asked for
@@ -132,7 +139,14 @@ func NewServer(self Self, cfg config.Broker, overrides []config.KV, responder co
 }
 
 // SetImage makes the server answer from a newer image.
-func (s *Server) SetImage(image *meta.Image) { s.image = image }
+func (s *Server) SetImage(image *meta.Image) {
+	s.image = image
+	s.gate.SetBindings(image.ACLs)
+}
+
+// SetGate names who decides what clients may do; nil lets everybody. The
+// partitions and groups have the same.
+func (s *Server) SetGate(g *security.Gate) { s.gate, s.data.gate = g, g }
 
 // Handle answers a request now or later. The request must not be used after
 // Handle, since an answered request is reused.

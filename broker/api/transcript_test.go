@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,8 +18,11 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -44,10 +48,11 @@ type desk struct {
 	last   conn.RequestID
 	sent   map[conn.RequestID]kmsg.Request
 	said   strings.Builder
+	peer   *security.Session // who asks
 }
 
 func newDesk(t *testing.T) *desk {
-	d := &desk{t: t, sent: make(map[conn.RequestID]kmsg.Request)}
+	d := &desk{t: t, sent: make(map[conn.RequestID]kmsg.Request), peer: security.NewSession(security.Anonymous, "client")}
 	static := []config.KV{{Name: "log.retention.hours", Value: "2"}, {Name: "max.request.partition.size.limit", Value: "4"}}
 	cfg, err := config.ParseBroker(static)
 	if err != nil {
@@ -106,10 +111,34 @@ func (d *desk) run(t *testing.T, data *datadriven.TestData) string {
 		call := d.calls[len(d.calls)-1]
 		resp := kmsg.ResponseForKey(call.Key)
 		resp.SetVersion(call.Version)
-		if err := json.Unmarshal([]byte(data.Input), resp); err != nil {
+		if call.Key == int16(kmsg.Envelope) {
+			inner, _ := d.open(call.Body)
+			answer := inner.ResponseKind()
+			if err := json.Unmarshal([]byte(data.Input), answer); err != nil {
+				t.Fatal(err)
+			}
+			resp.(*kmsg.EnvelopeResponse).ResponseData = answer.AppendTo(wire.AppendResponseHeader(nil, inner.Key(), inner.GetVersion(), 0))
+		} else if err := json.Unmarshal([]byte(data.Input), resp); err != nil {
 			t.Fatal(err)
 		}
 		d.server.Reply(d.context(), &caller.Reply{Token: call.Token, Key: call.Key, Version: call.Version, Body: resp.AppendTo(nil)})
+	case "authorizer": // super=User:NAME
+		var super string
+		data.MaybeScanArgs(t, "super", &super)
+		principal, err := security.ParsePrincipal(super)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := security.NewGate([]security.Principal{principal}, false)
+		d.server.SetGate(g)
+		d.server.data.Partitions.SetGate(g)
+		d.server.SetImage(d.image)
+	case "allow", "deny": // NAME OPERATION TYPE PATTERN NAME
+		for _, line := range strings.Split(strings.TrimSpace(data.Input), "\n") {
+			d.apply(&meta.AccessControlEntryRecord{Binding: binding(t, data.Cmd, line)})
+		}
+	case "as":
+		d.peer = security.NewSession(security.User(strings.TrimSpace(data.Input)), "client")
 	default:
 		d.request(t, data)
 	}
@@ -134,7 +163,45 @@ func (d *desk) request(t *testing.T, data *datadriven.TestData) {
 	}
 	d.last++
 	d.sent[d.last] = req
-	d.server.Handle(d.context(), &conn.Request{ID: d.last, Key: req.Key(), Version: version, Listener: edge.Listener(by), Body: req.AppendTo(nil), Peer: "client"})
+	d.server.Handle(d.context(), &conn.Request{ID: d.last, Key: req.Key(), Version: version, Listener: edge.Listener(by), Body: req.AppendTo(nil), Peer: "client", Session: d.peer})
+}
+
+func binding(t *testing.T, permission, line string) acl.Binding {
+	f := strings.Fields(line)
+	if len(f) != 5 {
+		t.Fatalf("malformed entry %q", line)
+	}
+	op, err := kmsg.ParseACLOperation(f[1])
+	kind, err2 := kmsg.ParseACLResourceType(f[2])
+	pattern, err3 := kmsg.ParseACLResourcePatternType(f[3])
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	b := acl.Binding{Resource: acl.Resource{Type: kind, Pattern: pattern, Name: f[4]}, Principal: "User:" + f[0], Host: "*",
+		Operation: op, Permission: acl.Allow}
+	if permission == "deny" {
+		b.Permission = acl.Deny
+	}
+	return b
+}
+
+// open takes a forwarded request out of its envelope.
+func (d *desk) open(body []byte) (kmsg.Request, security.Principal) {
+	var envelope kmsg.EnvelopeRequest
+	if err := envelope.ReadFrom(body); err != nil {
+		d.t.Fatal(err)
+	}
+	header, rest, err := wire.ParseRequestHeader(envelope.RequestData)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	req := kmsg.RequestForKey(header.Key)
+	req.SetVersion(header.Version)
+	principal, err := security.DecodePrincipal(envelope.RequestPrincipal)
+	if err := errors.Join(err, req.ReadFrom(rest)); err != nil {
+		d.t.Fatal(err)
+	}
+	return req, principal
 }
 
 func requestNamed(name string) kmsg.Request {
@@ -160,7 +227,7 @@ func (d *desk) tell(what string, message any) {
 	d.fields(tree, 1)
 }
 
-var unsaid = []string{"Version", "UnknownTags", "ThrottleMillis", "AuthorizedOperations", "TimeoutMillis"}
+var unsaid = []string{"Version", "UnknownTags", "ThrottleMillis", "TimeoutMillis"}
 
 func (d *desk) fields(tree map[string]any, depth int) {
 	var lists []string
@@ -181,6 +248,9 @@ func (d *desk) fields(tree map[string]any, depth int) {
 				}
 			}
 		default:
+			if strings.HasSuffix(name, "AuthorizedOperations") && v == float64(authorizedUnknown) {
+				break
+			}
 			if v != "" && v != false && v != 0.0 {
 				fmt.Fprintf(&d.said, " %s=%v", name, v)
 			}
@@ -227,12 +297,21 @@ func (d *desk) Disconnect(*step.Context, conn.RequestID)         { d.said.WriteS
 // Send implements caller.Sender.
 func (d *desk) Send(_ *step.Context, call caller.Call) {
 	d.calls = append(d.calls, call)
+	if call.Key == int16(kmsg.Envelope) {
+		req, principal := d.open(call.Body)
+		what := "forwarded:"
+		if principal != security.Anonymous {
+			what = fmt.Sprintf("forwarded for %s:", principal)
+		}
+		d.tell(what, req)
+		return
+	}
 	req := kmsg.RequestForKey(call.Key)
 	req.SetVersion(call.Version)
 	if err := req.ReadFrom(call.Body); err != nil {
 		d.t.Fatal(err)
 	}
-	d.tell("forwarded:", req)
+	d.tell("asked:", req)
 }
 
 // Controller and its sibling implement Controllers.

@@ -326,14 +326,10 @@ func (k *Caller) Frame(c *step.Context, conn edge.ConnID, frame *edge.Buffer) bo
 	var body []byte
 	var p sentCall
 	err := errUnasked
-	head, pieces, _ := frame.Pieces()
 	if len(l.sent) > 0 {
-		p = l.sent[0]
-		if len(pieces) > 0 && p.key != wire.KeyFetch {
-			head = frame.Bytes()
-		}
 		var correlation int32
-		if correlation, body, err = wire.ParseResponseHeader(head, p.key, p.version); err == nil && correlation != p.correlation {
+		p = l.sent[0]
+		if correlation, body, err = wire.ParseResponseHeader(frame.Bytes(), p.key, p.version); err == nil && correlation != p.correlation {
 			err = errUnasked
 		}
 	}
@@ -346,7 +342,7 @@ func (k *Caller) Frame(c *step.Context, conn edge.ConnID, frame *edge.Buffer) bo
 	}
 	l.sent = append(l.sent[:0], l.sent[1:]...)
 	k.replies = append(k.replies, Reply{
-		Token: p.token, From: l.to, Key: p.key, Version: p.version, Body: body, Frame: frame, BodyAt: len(head) - len(body),
+		Token: p.token, From: l.to, Key: p.key, Version: p.version, Body: body, Frame: frame,
 	})
 	k.arm(c, l)
 	return true

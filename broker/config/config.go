@@ -135,6 +135,8 @@ type Broker struct {
 	// changed by the broker's synonyms (log.retention.hours and the like).
 	TopicDefaults Topic
 
+	Authorization Authorization
+
 	// Registration and the controller's view of this broker.
 	BrokerRack                          string // empty when unset
 	SessionTimeoutMillis                int64  // broker.session.timeout.ms

@@ -103,8 +103,7 @@ func inertBrokerRows() []Row[Broker] {
 			alter.log.dirs.replication.quota.window.num
 			alter.log.dirs.replication.quota.window.size.seconds
 			cordoned.log.dirs`},
-		{"authorization is not implemented yet", `
-			authorizer.class.name
+		{"principals are made as Kafka's default builder does", `
 			principal.builder.class`},
 		{"the core of a node is single-threaded", `
 			background.threads

@@ -37,6 +37,9 @@ type Synonym struct {
 	Scale int64
 }
 
+// hidden stands for a password in errors.
+const hidden = "[hidden]"
+
 // Property is one row of a table.
 type Property struct {
 	Name    string
@@ -116,8 +119,15 @@ type Choice interface {
 	String() string
 }
 
-// Row is a property bound to the field that it sets: a *int64, *bool, *string
-// or Choice. A row without effect has no field.
+// Parser is a field whose text has a form of its own. The error says what is
+// wrong with the text, without repeating it.
+type Parser interface {
+	Parse(text string) error
+	String() string
+}
+
+// Row is a property bound to the field that it sets: a *int64, *bool, *string,
+// Choice or Parser. A row without effect has no field.
 type Row[T any] struct {
 	Property
 	Field func(*T) any
@@ -230,6 +240,8 @@ func (t *Table[T]) Text(name string, src *T) (string, bool) {
 		return *field, true
 	case Choice:
 		return field.String(), true
+	case Parser:
+		return field.String(), true
 	}
 	return "", false
 }
@@ -252,6 +264,9 @@ func (t *Table[T]) find(kv KV) (*Row[T], error) {
 func (t *Table[T]) check(row *Row[T], text string) error {
 	text = strings.TrimSpace(text)
 	fail := func(problem, suggestion string) error {
+		if row.Type == TypePassword {
+			text = hidden
+		}
 		return &Error{What: t.what, Name: row.Name, Value: text, Problem: problem, Suggestion: suggestion}
 	}
 	if row.Numeric() {
@@ -306,6 +321,13 @@ func (t *Table[T]) assign(row *Row[T], text string, dst *T) error {
 	case Choice:
 		if !field.Set(text) {
 			panic("config: " + row.Name + " accepts " + text + " but its field does not")
+		}
+	case Parser:
+		if err := field.Parse(text); err != nil {
+			if row.Type == TypePassword {
+				text = hidden
+			}
+			return &Error{What: t.what, Name: row.Name, Value: text, Problem: err.Error()}
 		}
 	default:
 		panic("config: " + row.Name + " is bound to a field of unknown type")

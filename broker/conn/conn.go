@@ -5,6 +5,7 @@ package conn
 
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,9 +21,8 @@ type Request struct {
 	ID       RequestID
 	Conn     edge.ConnID
 	Listener edge.Listener
-	Peer     string // the client's host
-	// Principal is the name that the client's certificate gave it, or empty.
-	Principal string
+	Peer     string            // the client's host
+	Session  *security.Session // who it is, and what it may do
 	// From the request's header.
 	Key, Version  int16
 	CorrelationID int32

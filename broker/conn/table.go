@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -38,14 +39,14 @@ type Table struct {
 }
 
 type connection struct {
-	id        edge.ConnID
-	listener  edge.Listener
-	peer      string
-	principal string
-	header    wire.RequestHeader // of the last request: keeps the client id's memory
-	order     []*pending         // in flight, in the order of arrival
-	waiting   []*edge.Buffer
-	closed    bool
+	id       edge.ConnID
+	listener edge.Listener
+	peer     string
+	session  *security.Session
+	header   wire.RequestHeader // of the last request: keeps the client id's memory
+	order    []*pending         // in flight, in the order of arrival
+	waiting  []*edge.Buffer
+	closed   bool
 }
 
 // pending is a request in flight together with its answer, once there is one.
@@ -67,7 +68,11 @@ func NewTable(frameBytesMax int64) *Table {
 
 // Opened registers an inbound connection.
 func (t *Table) Opened(ev *edge.Event) {
-	t.conns[ev.Conn] = &connection{id: ev.Conn, listener: ev.Listener, peer: ev.Peer, principal: ev.Principal}
+	who := security.Anonymous
+	if ev.Principal != "" {
+		who = security.User(ev.Principal)
+	}
+	t.conns[ev.Conn] = &connection{id: ev.Conn, listener: ev.Listener, peer: ev.Peer, session: security.NewSession(who, ev.Peer)}
 }
 
 // Has tells whether the connection is one of the table's, not an outbound one.
@@ -211,7 +216,7 @@ func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
 	h := &cn.header
 	p.Key, p.Version, p.CorrelationID, p.ClientID, p.Body = h.Key, h.Version, h.CorrelationID, h.ClientID, body
 	t.enter(p)
-	p.Conn, p.Listener, p.Peer, p.Principal = cn.id, cn.listener, cn.peer, cn.principal
+	p.Conn, p.Listener, p.Peer, p.Session = cn.id, cn.listener, cn.peer, cn.session
 	p.Frame, p.Received, p.conn = frame, c.Now, cn
 	cn.order = append(cn.order, p)
 	t.ready = append(t.ready, p)

@@ -40,7 +40,7 @@ type speculation struct {
 // pendingResponse waits until offset has been applied.
 type pendingResponse struct {
 	offset  int64
-	id      conn.RequestID
+	to      asker
 	request kmsg.Request
 	resp    kmsg.Response
 }
@@ -120,7 +120,7 @@ func (k *Controller) resign(c *step.Context) {
 	c.Logf(edge.Info, "controller: no longer active at term %d, %d requests unanswered", a.term, len(a.pending))
 	for i := range a.pending {
 		p := &a.pending[i]
-		k.responder.Respond(c, p.id, refuse(p.request, kerr.NotController))
+		k.answer(c, &p.to, refuse(p.request, kerr.NotController))
 	}
 	k.endFetches(c)
 	for _, kind := range []uint8{timerSession, timerBalance, timerUnclean, timerFetch} {
@@ -165,13 +165,13 @@ func (a *active) speculated(offset int64) *meta.Image {
 
 // respond answers when all that has been proposed so far is applied: also an
 // answer without records may be about head.
-func (k *Controller) respond(c *step.Context, id conn.RequestID, req kmsg.Request, resp kmsg.Response) {
+func (k *Controller) respond(c *step.Context, to *asker, req kmsg.Request, resp kmsg.Response) {
 	a := k.active
 	if last := a.nextOffset - 1; last > k.applied {
-		a.pending = append(a.pending, pendingResponse{last, id, req, resp})
+		a.pending = append(a.pending, pendingResponse{last, *to, req, resp})
 		return
 	}
-	k.responder.Respond(c, id, resp)
+	k.answer(c, to, resp)
 }
 
 // committed answers what has waited for the entries just applied.
@@ -182,7 +182,7 @@ func (k *Controller) committed(c *step.Context) {
 	a := k.active
 	n := 0
 	for n < len(a.pending) && a.pending[n].offset <= k.applied {
-		k.responder.Respond(c, a.pending[n].id, a.pending[n].resp)
+		k.answer(c, &a.pending[n].to, a.pending[n].resp)
 		n++
 	}
 	if n > 0 {
@@ -193,29 +193,37 @@ func (k *Controller) committed(c *step.Context) {
 
 // request handles one of Kafka's own requests.
 func (k *Controller) request(c *step.Context, r *conn.Request) {
-	req := kmsg.RequestForKey(r.Key)
-	if req == nil || !handled(r.Key) || r.Version < 0 || r.Version > req.MaxVersion() {
-		k.responder.Disconnect(c, r.ID)
+	k.perform(c, &asker{id: r.ID, session: r.Session, peer: r.Peer}, r.Key, r.Version, r.Body)
+}
+
+// perform carries out a request that has come by itself or in an envelope.
+func (k *Controller) perform(c *step.Context, to *asker, key, version int16, body []byte) {
+	req := kmsg.RequestForKey(key)
+	if req == nil || !handled(key) || version < 0 || version > req.MaxVersion() {
+		k.responder.Disconnect(c, to.id)
 		return
 	}
-	req.SetVersion(r.Version)
-	if err := req.ReadFrom(r.Body); err != nil {
-		c.Logf(edge.Warn, "controller: request %d from %s: %v", r.Key, r.Peer, err)
-		k.responder.Disconnect(c, r.ID)
+	req.SetVersion(version)
+	if err := req.ReadFrom(body); err != nil {
+		c.Logf(edge.Warn, "controller: request %d from %s: %v", key, to.peer, err)
+		k.responder.Disconnect(c, to.id)
 		return
 	}
 	switch {
 	case k.active == nil || k.halted:
-		k.responder.Respond(c, r.ID, refuse(req, kerr.NotController))
+		k.answer(c, to, refuse(req, kerr.NotController))
 		return
 	case len(k.active.pending) >= pendingMax:
-		k.responder.Respond(c, r.ID, refuse(req, kerr.RequestTimedOut))
+		k.answer(c, to, refuse(req, kerr.RequestTimedOut))
 		return
 	}
 	t := k.begin(c)
-	resp := t.dispatch(req)
+	resp, refused := t.authorize(to.session, req)
+	if !refused {
+		resp = t.join(to.session, t.dispatch(req), resp)
+	}
 	k.propose(t)
-	k.respond(c, r.ID, req, resp)
+	k.respond(c, to, req, resp)
 	k.drive(c)
 }
 
@@ -224,7 +232,8 @@ func handled(key int16) bool {
 	switch kmsg.Key(key) {
 	case kmsg.CreateTopics, kmsg.DeleteTopics, kmsg.CreatePartitions, kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs,
 		kmsg.ElectLeaders, kmsg.DescribeQuorum, kmsg.AlterPartition, kmsg.BrokerRegistration, kmsg.BrokerHeartbeat,
-		kmsg.UnregisterBroker, kmsg.AllocateProducerIDs, kmsg.UpdateFeatures:
+		kmsg.UnregisterBroker, kmsg.AllocateProducerIDs, kmsg.UpdateFeatures,
+		kmsg.CreateACLs, kmsg.DeleteACLs, kmsg.AlterUserSCRAMCredentials:
 		return true
 	}
 	return false
@@ -258,6 +267,12 @@ func (t *change) dispatch(req kmsg.Request) kmsg.Response {
 		return t.updateFeatures(req)
 	case *kmsg.DescribeQuorumRequest:
 		return t.describeQuorum(req)
+	case *kmsg.CreateACLsRequest:
+		return t.createACLs(req)
+	case *kmsg.DeleteACLsRequest:
+		return t.deleteACLs(req)
+	case *kmsg.AlterUserSCRAMCredentialsRequest:
+		return t.alterUserScramCredentials(req)
 	}
 	panic(fmt.Sprintf("controller: no handler for %T", req))
 }

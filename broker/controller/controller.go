@@ -14,8 +14,11 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // The private API keys on the controller listener. Their version is 0.
@@ -75,6 +78,7 @@ type Controller struct {
 	cfg       Config
 	sender    caller.Sender
 	responder conn.Responder
+	gate      *security.Gate
 
 	quorum  quorum
 	journal journal
@@ -91,6 +95,9 @@ func New(cfg Config, sender caller.Sender, responder conn.Responder) *Controller
 	k.quorum = quorum{leader: -1, snapshotEntries: snapshotEntriesMax, keptEntries: keptEntries}
 	return k
 }
+
+// SetGate names who decides what is done for whom; nil lets everybody.
+func (k *Controller) SetGate(g *security.Gate) { k.gate = g }
 
 // Boot starts to recover the raft log. Until Ready, requests are refused and
 // raft messages dropped.
@@ -148,6 +155,17 @@ func (k *Controller) Timer(c *step.Context, id timer.ID) {
 // the answer depends on a commit, later.
 func (k *Controller) Handle(c *step.Context, r *conn.Request) {
 	switch r.Key {
+	case KeyRaft, KeyMetadataFetch:
+		k.gate.SetBindings(k.image.ACLs)
+		if !k.gate.MayCluster(r.Session, acl.ClusterAction) {
+			c.Logf(edge.Warn, "controller: closing connection of %s at %s, who may not take part in the quorum", r.Session.Principal, r.Peer)
+			k.responder.Disconnect(c, r.ID)
+			return
+		}
+	}
+	switch r.Key {
+	case int16(kmsg.Envelope):
+		k.envelope(c, r)
 	case KeyRaft:
 		if k.halted || !k.Ready() {
 			k.responder.NoResponse(c, r.ID)

@@ -27,6 +27,16 @@ func refuse(req kmsg.Request, e *kerr.Error) kmsg.Response {
 		resp.ErrorCode, resp.ErrorMessage = code, message
 	case *kmsg.DescribeQuorumResponse:
 		resp.ErrorCode, resp.ErrorMessage = code, message
+	case *kmsg.CreateACLsResponse:
+		for range req.(*kmsg.CreateACLsRequest).Creations {
+			resp.Results = append(resp.Results, kmsg.CreateACLsResponseResult{ErrorCode: code, ErrorMessage: message})
+		}
+	case *kmsg.DeleteACLsResponse:
+		for range req.(*kmsg.DeleteACLsRequest).Filters {
+			resp.Results = append(resp.Results, kmsg.DeleteACLsResponseResult{ErrorCode: code, ErrorMessage: message})
+		}
+	case *kmsg.AlterUserSCRAMCredentialsResponse:
+		refuseScram(req.(*kmsg.AlterUserSCRAMCredentialsRequest), resp, code, message)
 	case *kmsg.CreateTopicsResponse:
 		for _, t := range req.(*kmsg.CreateTopicsRequest).Topics {
 			rt := kmsg.NewCreateTopicsResponseTopic()
@@ -73,5 +83,22 @@ func refuseElection(req *kmsg.ElectLeadersRequest, resp *kmsg.ElectLeadersRespon
 			rt.Partitions = append(rt.Partitions, rp)
 		}
 		resp.Topics = append(resp.Topics, rt)
+	}
+}
+
+// refuseScram answers once for each user.
+func refuseScram(req *kmsg.AlterUserSCRAMCredentialsRequest, resp *kmsg.AlterUserSCRAMCredentialsResponse, code int16, message *string) {
+	seen := make(map[string]bool)
+	add := func(user string) {
+		if !seen[user] {
+			seen[user] = true
+			resp.Results = append(resp.Results, kmsg.AlterUserSCRAMCredentialsResponseResult{User: user, ErrorCode: code, ErrorMessage: message})
+		}
+	}
+	for i := range req.Deletions {
+		add(req.Deletions[i].Name)
+	}
+	for i := range req.Upsertions {
+		add(req.Upsertions[i].Name)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/seed-604ea8f1/windtunnel/clock"
@@ -63,6 +64,7 @@ type toyNode struct {
 	responses map[conn.RequestID]kmsg.Response
 	fetched   map[conn.RequestID]meta.FetchResponse
 	halted    string
+	peer      *security.Session // who asks
 }
 
 func newWorld(t testing.TB, seed uint64, nodes int) *world {
@@ -271,7 +273,7 @@ func (w *world) active() *toyNode {
 func (n *toyNode) ask(req kmsg.Request) conn.RequestID {
 	n.w.nextID++
 	id := n.w.nextID
-	r := &conn.Request{ID: id, Key: req.Key(), Version: req.GetVersion(), Body: req.AppendTo(nil), Peer: "client"}
+	r := &conn.Request{ID: id, Key: req.Key(), Version: req.GetVersion(), Body: req.AppendTo(nil), Peer: "client", Session: n.peer}
 	n.do(func(c *step.Context) { n.k.Handle(c, r) })
 	return id
 }

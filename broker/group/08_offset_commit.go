@@ -3,6 +3,7 @@ package group
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -27,7 +28,7 @@ func (m *Manager) OffsetCommit(c *step.Context, r *conn.Request) {
 	if !m.decode(c, r, &req) {
 		return
 	}
-	resp, known := m.commitResponse(&req)
+	resp, known := m.commitResponse(r, &req)
 	if known == 0 {
 		m.responder.Respond(c, r.ID, resp)
 		return
@@ -54,12 +55,13 @@ func (m *Manager) OffsetCommit(c *step.Context, r *conn.Request) {
 	m.write(c, s, g, op{kind: opCommit, request: parked{r.ID, r.Version}, commit: resp})
 }
 
-// commitResponse prepares the answer: topics that do not exist already bear
-// their error, and the request is given the names that belong to its ids. It
+// commitResponse prepares the answer: topics that do not exist, or may not be
+// read, already bear their error, and the request is given the names that belong to its ids. It
 // returns how many topics are known.
-func (m *Manager) commitResponse(req *kmsg.OffsetCommitRequest) (resp *kmsg.OffsetCommitResponse, known int) {
+func (m *Manager) commitResponse(r *conn.Request, req *kmsg.OffsetCommitRequest) (resp *kmsg.OffsetCommitResponse, known int) {
 	resp = kmsg.NewPtrOffsetCommitResponse()
 	resp.SetVersion(req.Version)
+	mayRead := m.mayGroup(r, acl.Read, req.Group)
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		code := errNone
@@ -69,7 +71,14 @@ func (m *Manager) commitResponse(req *kmsg.OffsetCommitRequest) (resp *kmsg.Offs
 			} else {
 				code = errUnknownTopicID
 			}
-		} else if m.image.Topic(t.Topic) == nil {
+		}
+		switch {
+		case !mayRead:
+			code = errGroupAuthorization
+		case code != errNone:
+		case !m.mayTopic(r, acl.Read, t.Topic):
+			code = errTopicAuthorization
+		case m.image.Topic(t.Topic) == nil:
 			code = errUnknownTopic
 		}
 		if code == errNone {

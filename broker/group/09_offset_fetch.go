@@ -3,6 +3,7 @@ package group
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -42,11 +43,11 @@ func (m *Manager) OffsetFetch(c *step.Context, r *conn.Request) {
 			t.Topic, t.Partitions = req.Topics[i].Topic, req.Topics[i].Partitions
 			one.Topics = append(one.Topics, t)
 		}
-		found := m.fetchGroup(&one, r.Version)
+		found := m.fetchGroup(r, &one)
 		fetchOne(resp, &found)
 	} else {
 		for i := range req.Groups {
-			resp.Groups = append(resp.Groups, m.fetchGroup(&req.Groups[i], r.Version))
+			resp.Groups = append(resp.Groups, m.fetchGroup(r, &req.Groups[i]))
 		}
 	}
 	m.responder.Respond(c, r.ID, resp)
@@ -68,16 +69,20 @@ func fetchOne(resp *kmsg.OffsetFetchResponse, from *kmsg.OffsetFetchResponseGrou
 	}
 }
 
-func (m *Manager) fetchGroup(req *kmsg.OffsetFetchRequestGroup, version int16) kmsg.OffsetFetchResponseGroup {
+func (m *Manager) fetchGroup(r *conn.Request, req *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFetchResponseGroup {
+	version := r.Version
 	resp := kmsg.NewOffsetFetchResponseGroup()
 	resp.Group = req.Group
 	s, code := m.find(req.Group)
+	if !m.mayGroup(r, acl.Describe, req.Group) {
+		code = errGroupAuthorization
+	}
 	if code != errNone && version >= fetchTopErrorVersion {
 		resp.ErrorCode = code
 		return resp
 	}
 	if req.Topics == nil && code == errNone {
-		m.fetchAll(s, &resp, version)
+		m.fetchAll(r, s, &resp)
 		return resp
 	}
 	for i := range req.Topics {
@@ -91,6 +96,9 @@ func (m *Manager) fetchGroup(req *kmsg.OffsetFetchRequestGroup, version int16) k
 			} else {
 				partCode = errUnknownTopicID
 			}
+		}
+		if partCode == errNone && !m.mayTopic(r, acl.Describe, name) {
+			partCode = errTopicAuthorization
 		}
 		for _, p := range t.Partitions {
 			entry, ok := committed{}, false
@@ -113,11 +121,14 @@ func anotherTopic(a, b meta.TopicID) bool {
 	return a != meta.TopicID{} && b != meta.TopicID{} && a != b
 }
 
-func (m *Manager) fetchAll(s *shard, resp *kmsg.OffsetFetchResponseGroup, version int16) {
+func (m *Manager) fetchAll(r *conn.Request, s *shard, resp *kmsg.OffsetFetchResponseGroup) {
 	for _, at := range s.store.partitions(resp.Group) {
+		if !m.mayTopic(r, acl.Describe, at.topic) {
+			continue // that it was read is nobody else's business
+		}
 		entry, _ := s.store.offset(resp.Group, at)
 		var id meta.TopicID
-		if version >= fetchTopicIDVersion {
+		if r.Version >= fetchTopicIDVersion {
 			topic := m.image.Topic(at.topic)
 			if topic == nil || anotherTopic(entry.topicID, topic.ID) {
 				continue // it could not be named

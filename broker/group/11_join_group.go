@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -48,6 +49,8 @@ func (m *Manager) JoinGroup(c *step.Context, r *conn.Request) {
 	}
 	s, code := m.find(j.Group)
 	switch {
+	case !m.mayGroup(r, acl.Read, j.Group):
+		code = errGroupAuthorization
 	case j.Group == "":
 		code = errInvalidGroupID
 	case code != errNone:

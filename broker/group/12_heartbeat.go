@@ -2,6 +2,7 @@ package group
 
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -17,7 +18,11 @@ func (m *Manager) Heartbeat(c *step.Context, r *conn.Request) {
 	}
 	resp := kmsg.NewPtrHeartbeatResponse()
 	resp.SetVersion(r.Version)
-	resp.ErrorCode = m.heartbeat(c, &req)
+	if m.mayGroup(r, acl.Read, req.Group) {
+		resp.ErrorCode = m.heartbeat(c, &req)
+	} else {
+		resp.ErrorCode = errGroupAuthorization
+	}
 	m.responder.Respond(c, r.ID, resp)
 }
 

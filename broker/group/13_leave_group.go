@@ -2,6 +2,7 @@ package group
 
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -28,6 +29,9 @@ func (m *Manager) LeaveGroup(c *step.Context, r *conn.Request) {
 	s, code := m.find(req.Group)
 	if req.Group == "" {
 		code = errInvalidGroupID
+	}
+	if !m.mayGroup(r, acl.Read, req.Group) {
+		code = errGroupAuthorization
 	}
 	var g *group
 	if code == errNone {

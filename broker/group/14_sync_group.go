@@ -2,6 +2,7 @@ package group
 
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -28,6 +29,9 @@ func (m *Manager) SyncGroup(c *step.Context, r *conn.Request) {
 		// The member knows a generation that may not have been written; joining
 		// again is cheaper than finding out.
 		code = errRebalanceInProgress
+	}
+	if !m.mayGroup(r, acl.Read, req.Group) {
+		code = errGroupAuthorization
 	}
 	if code != errNone {
 		m.answerSyncError(c, &to, code)

@@ -2,6 +2,7 @@ package group
 
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -21,7 +22,17 @@ func (m *Manager) DescribeGroups(c *step.Context, r *conn.Request) {
 	resp := kmsg.NewPtrDescribeGroupsResponse()
 	resp.SetVersion(r.Version)
 	for _, id := range req.Groups {
-		resp.Groups = append(resp.Groups, m.describe(id, r.Version))
+		if !m.mayGroup(r, acl.Describe, id) {
+			out := kmsg.NewDescribeGroupsResponseGroup()
+			out.Group, out.ErrorCode = id, errGroupAuthorization
+			resp.Groups = append(resp.Groups, out)
+			continue
+		}
+		out := m.describe(id, r.Version)
+		if req.IncludeAuthorizedOperations && (out.ErrorCode == errNone || out.ErrorCode == errGroupNotFound) {
+			out.AuthorizedOperations = m.gate.Operations(r.Session, acl.Group, id)
+		}
+		resp.Groups = append(resp.Groups, out)
 	}
 	m.responder.Respond(c, r.ID, resp)
 }

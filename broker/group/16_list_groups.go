@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -29,7 +30,11 @@ func (m *Manager) ListGroups(c *step.Context, r *conn.Request) {
 		}
 	}
 	if resp.ErrorCode == errNone {
+		all := m.gate.MayCluster(r.Session, acl.Describe)
 		for _, v := range m.Groups() {
+			if !all && !m.mayGroup(r, acl.Describe, v.ID) {
+				continue
+			}
 			if !listed(req.StatesFilter, v.State.String()) || !listed(req.TypesFilter, groupType) {
 				continue
 			}

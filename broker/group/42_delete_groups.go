@@ -2,6 +2,7 @@ package group
 
 import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -28,6 +29,9 @@ func (m *Manager) DeleteGroups(c *step.Context, r *conn.Request) {
 		out := kmsg.NewDeleteGroupsResponseGroup()
 		out.Group = id
 		s, g, code := m.mayDelete(id)
+		if !m.mayGroup(r, acl.Delete, id) {
+			code = errGroupAuthorization
+		}
 		out.ErrorCode = code
 		d.resp.Groups = append(d.resp.Groups, out)
 		if code == errNone {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -33,8 +34,11 @@ func (m *Manager) OffsetDelete(c *step.Context, r *conn.Request) {
 	d := &offsetDeletion{request: parked{r.ID, r.Version}, resp: kmsg.NewPtrOffsetDeleteResponse(), waiting: 1}
 	d.resp.SetVersion(r.Version)
 	s, g, code := m.mayDeleteOffsets(req.Group)
+	if !m.mayGroup(r, acl.Delete, req.Group) {
+		code = errGroupAuthorization
+	}
 	if code == errNone {
-		m.deleteOffsets(c, s, g, &req, d)
+		m.deleteOffsets(c, r, s, g, &req, d)
 	}
 	m.offsetDeletionDecided(c, d, code)
 }
@@ -59,13 +63,14 @@ func (m *Manager) mayDeleteOffsets(id string) (*shard, *group, int16) {
 
 // deleteOffsets writes a tombstone for each partition that may be forgotten. A
 // partition without a committed offset is a success.
-func (m *Manager) deleteOffsets(c *step.Context, s *shard, g *group, req *kmsg.OffsetDeleteRequest, d *offsetDeletion) {
+func (m *Manager) deleteOffsets(c *step.Context, r *conn.Request, s *shard, g *group, req *kmsg.OffsetDeleteRequest, d *offsetDeletion) {
 	w := op{kind: opDeleteOffsets, offsets: d}
 	m.records.Reset()
 	for i := range req.Topics {
 		rt := &req.Topics[i]
 		topic := m.image.Topic(rt.Topic)
 		subscribed := topic != nil && g.subscribedTo(rt.Topic)
+		allowed := m.mayTopic(r, acl.Read, rt.Topic)
 		out := kmsg.NewOffsetDeleteResponseTopic()
 		out.Topic = rt.Topic
 		for _, rp := range rt.Partitions {
@@ -74,6 +79,8 @@ func (m *Manager) deleteOffsets(c *step.Context, s *shard, g *group, req *kmsg.O
 			at := topicPartition{rt.Topic, rp.Partition}
 			_, known := s.store.offset(g.id, at)
 			switch {
+			case !allowed:
+				p.ErrorCode = errTopicAuthorization
 			case topic == nil:
 				p.ErrorCode = errUnknownTopic
 			case subscribed:

@@ -17,6 +17,8 @@ const (
 	errInvalidSessionTimeout int16 = 26
 	errRebalanceInProgress   int16 = 27
 	errInvalidOffsetSize     int16 = 28
+	errTopicAuthorization    int16 = 29
+	errGroupAuthorization    int16 = 30
 	errNonEmptyGroup         int16 = 68
 	errGroupNotFound         int16 = 69
 	errMemberIDRequired      int16 = 79

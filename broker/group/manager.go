@@ -23,6 +23,8 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -44,6 +46,7 @@ type Manager struct {
 	cfg       config.Broker
 	responder conn.Responder
 	runtime   *coordinator.Runtime[op]
+	gate      *security.Gate
 	image     *meta.Image
 	shards    map[int32]*shard
 	groups    map[uint64]*group // by serial, all shards
@@ -80,6 +83,19 @@ func newManager(cfg config.Broker, l coordinator.Log, responder conn.Responder) 
 		WriteTimeout: time.Duration(cfg.OffsetsCommitTimeoutMillis) * time.Millisecond,
 	}, l, m)
 	return m
+}
+
+// SetGate names who decides what clients may do to groups; nil lets everybody.
+func (m *Manager) SetGate(g *security.Gate) { m.gate = g }
+
+// mayGroup asks whether the sender of a request may do something to a group.
+func (m *Manager) mayGroup(r *conn.Request, operation acl.Operation, group string) bool {
+	return m.gate.May(r.Session, operation, acl.Group, group)
+}
+
+// mayTopic asks whether it may do something to a topic.
+func (m *Manager) mayTopic(r *conn.Request, operation acl.Operation, topic string) bool {
+	return m.gate.May(r.Session, operation, acl.Topic, topic)
 }
 
 // Apply takes up and gives up coordinator shards as the metadata says, and

@@ -20,6 +20,7 @@ const (
 	errRecordListTooLarge         int16 = 18
 	errNotEnoughReplicas          int16 = 19
 	errNotEnoughReplicasAfter     int16 = 20
+	errTopicAuthorizationFailed   int16 = 29
 	errInvalidTimestamp           int16 = 32
 	errInvalidRequest             int16 = 42
 	errPolicyViolation            int16 = 44

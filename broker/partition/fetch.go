@@ -5,6 +5,8 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 )
@@ -13,6 +15,7 @@ import (
 // request, as broker/api decoded it; the second is the answer.
 type Fetch struct {
 	Request       conn.RequestID
+	Session       *security.Session // who asks
 	Version       int16
 	ReplicaID     int32 // a follower's broker id; -1 for consumers
 	ReplicaEpoch  int64 // its broker epoch (KIP-903); -1 if unknown
@@ -165,6 +168,9 @@ func (m *Manager) read(c *step.Context, f *Fetch, sp *sessionPart, r *FetchResul
 
 // fetchCheck decides whether the fetcher may read the partition here at all.
 func (m *Manager) fetchCheck(f *Fetch, sp *sessionPart) int16 {
+	if !m.admitsFetch(f, sp.topic) {
+		return errTopicAuthorizationFailed
+	}
 	p := sp.p
 	if p == nil {
 		if f.session.byID && sp.topic == "" {
@@ -187,6 +193,21 @@ func (m *Manager) fetchCheck(f *Fetch, sp *sessionPart) int16 {
 		return m.checkReplica(p, f)
 	}
 	return errNone
+}
+
+// admitsFetch asks the gate, with every look and of whoever asks now: an incremental
+// session outlives an ACL, and its id may be guessed by others. To say that one
+// is a follower takes the right to act for the cluster, since what a follower
+// asks for counts as replicated (CVE-2018-1288). Of an id that nobody knows
+// there is nothing to hide.
+func (m *Manager) admitsFetch(f *Fetch, topic string) bool {
+	switch {
+	case m.gate == nil || topic == "":
+		return true
+	case f.ReplicaID >= 0:
+		return m.gate.MayCluster(f.Session, acl.ClusterAction)
+	}
+	return m.gate.May(f.Session, acl.Read, acl.Topic, topic)
 }
 
 // checkEpoch fences those who follow an older leader, and asks those who know of

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/seed-604ea8f1/windtunnel/clock"
@@ -41,6 +42,7 @@ type Manager struct {
 	logs        *log.Manager
 	sender      caller.Sender
 	answerer    Answerer
+	gate        *security.Gate
 
 	image      *meta.Image
 	partitions []*Partition // sorted by topic, index
@@ -86,6 +88,10 @@ func (m *Manager) SetAnswerer(a Answerer) { m.answerer = a }
 // SetConfig takes up changed dynamic properties. Apply, with the image that
 // brought them, passes them on to the replicas of topics that inherit them.
 func (m *Manager) SetConfig(cfg config.Broker) { m.cfg = cfg }
+
+// SetGate names who decides what a client may produce to and fetch from; nil
+// lets everybody.
+func (m *Manager) SetGate(g *security.Gate) { m.gate = g }
 
 // SetBrokerEpoch tells the epoch of this broker's registration, which goes with
 // every replica fetch and AlterPartition (KIP-903).

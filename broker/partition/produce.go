@@ -10,6 +10,8 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 )
 
@@ -17,6 +19,7 @@ import (
 // decoded it; Parts hold the results when it is answered.
 type Produce struct {
 	Request       conn.RequestID
+	Session       *security.Session // who asks
 	Version       int16
 	Acks          int16 // 0, 1 or -1; anything else was refused before
 	TimeoutMillis int32
@@ -82,7 +85,7 @@ func (m *Manager) Produce(c *step.Context, req *Produce) {
 // of the partition's queues.
 func (m *Manager) producePart(c *step.Context, req *Produce, index int32) {
 	part := &req.Parts[index]
-	p, code := m.produceTarget(part)
+	p, code := m.produceTarget(req.Session, part)
 	if code == errNone {
 		code = m.mayAppend(p, req.Acks)
 	}
@@ -130,13 +133,16 @@ func (m *Manager) awaitAcks(c *step.Context, p *Partition, req *Produce, index i
 }
 
 // produceTarget finds the replica that a part of a request names.
-func (m *Manager) produceTarget(part *ProducePart) (*Partition, int16) {
+func (m *Manager) produceTarget(s *security.Session, part *ProducePart) (*Partition, int16) {
 	if part.TopicID != (meta.TopicID{}) {
 		t := m.Resolve(part.TopicID)
 		if t == nil {
 			return nil, errUnknownTopicID
 		}
 		part.Topic = t.Name
+	}
+	if m.gate != nil && !m.gate.May(s, acl.Write, acl.Topic, part.Topic) {
+		return nil, errTopicAuthorizationFailed
 	}
 	if isInternalTopic(part.Topic) {
 		return nil, errInvalidTopic

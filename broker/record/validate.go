@@ -69,9 +69,7 @@ func (b Batch) Inspect(scratch *Scratch, limits *Limits, summary *Summary) error
 	}
 	summary.PlainBytes = len(r.rest)
 	logAppendTime := b.Attributes().LogAppendTime()
-	timestamps := !logAppendTime && (limits.TimestampMin != 0 || limits.TimestampMax != 0)
 	for {
-		r.skipPlain(limits, timestamps, summary)
 		rec, ok, err := r.Next()
 		if err != nil {
 			return err
@@ -79,7 +77,7 @@ func (b Batch) Inspect(scratch *Scratch, limits *Limits, summary *Summary) error
 		if !ok {
 			break
 		}
-		if err := checkRecord(r, rec, limits, timestamps); err != nil {
+		if err := checkRecord(r, rec, limits, logAppendTime); err != nil {
 			return err
 		}
 		if t := b.BaseTimestamp() + rec.TimestampDelta; t > summary.MaxTimestamp {
@@ -129,7 +127,7 @@ func (b Batch) CheckHeader(limits *Limits) error {
 	return nil
 }
 
-func checkRecord(r *Reader, rec *Record, limits *Limits, timestamps bool) error {
+func checkRecord(r *Reader, rec *Record, limits *Limits, logAppendTime bool) error {
 	if rec.OffsetDelta != r.index {
 		return &InvalidRecordError{Index: r.index, Kind: ErrInvalid,
 			Reason: fmt.Sprintf("offset delta is %d", rec.OffsetDelta)}
@@ -138,7 +136,7 @@ func checkRecord(r *Reader, rec *Record, limits *Limits, timestamps bool) error 
 		return &InvalidRecordError{Index: r.index, Kind: ErrInvalid,
 			Reason: "a compacted topic accepts no record without a key"}
 	}
-	if !timestamps {
+	if logAppendTime || limits.TimestampMin == 0 && limits.TimestampMax == 0 {
 		return nil
 	}
 	t := r.batch.BaseTimestamp() + rec.TimestampDelta

@@ -59,11 +59,11 @@ func (g *Gate) SetBindings(bindings []acl.Binding) {
 	g.bindings, g.index = bindings, acl.NewIndex(bindings)
 }
 
-// May tells whether the peer may do something to a resource. A nil session is
-// this node itself, which needs no leave.
+// May tells whether the peer may do something to a resource. Nobody, a nil
+// session, may do nothing.
 func (g *Gate) May(s *Session, operation acl.Operation, kind acl.ResourceType, name string) bool {
 	if g == nil || s == nil {
-		return true
+		return g == nil
 	}
 	if s.index != g.index {
 		s.index = g.index
@@ -93,7 +93,7 @@ func (g *Gate) MayCluster(s *Session, operation acl.Operation) bool {
 // something to.
 func (g *Gate) MaySome(s *Session, operation acl.Operation, kind acl.ResourceType) bool {
 	if g == nil || s == nil {
-		return true
+		return g == nil
 	}
 	// A name that nobody has: it is allowed to super users, and to everybody
 	// where a resource without entries is open.
