@@ -170,18 +170,29 @@ type predictor struct {
 	parts  [][]predicted // by topic, partition
 	lost   int64
 	// led is the newest epoch that each broker has led, by topic, partition and
-	// broker id.
-	led [][]map[int32]int32
+	// broker id; noEpoch for none.
+	led [][][]int32
 }
+
+const noEpoch = -1
 
 // epochOf is the leader epoch under which a batch was acknowledged: the newest
 // that the broker has led to which it went. A broker answers within the epoch
 // in which it appended, or with an error.
 func (p *predictor) epochOf(b *client.Batch) int32 {
-	if epoch, ok := p.led[b.Topic][b.Partition][b.Leader]; ok {
-		return epoch
+	if led := p.led[b.Topic][b.Partition]; b.Leader >= 0 && int(b.Leader) < len(led) {
+		return led[b.Leader]
 	}
-	return -1
+	return noEpoch
+}
+
+// noteLeader notes that a broker leads a partition in an epoch.
+func (p *predictor) noteLeader(topic, index, broker, epoch int32) {
+	led := &p.led[topic][index]
+	for int(broker) >= len(*led) {
+		*led = append(*led, noEpoch)
+	}
+	(*led)[broker] = epoch
 }
 
 type predicted struct {
@@ -212,11 +223,7 @@ func newPredictor(l *ledger) predictor {
 	for i := range l.topics {
 		n := len(l.topics[i].partitions)
 		p.parts = append(p.parts, make([]predicted, n))
-		led := make([]map[int32]int32, n)
-		for j := range led {
-			led[j] = make(map[int32]int32)
-		}
-		p.led = append(p.led, led)
+		p.led = append(p.led, make([][]int32, n))
 	}
 	return p
 }
@@ -242,7 +249,7 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 		p.ledger.checker.LogStart(partitionOf(topic, r.Key().Index), pl.logStart, lin.RetentionReason, p.ledger.event())
 	}
 	epoch := r.LeaderEpoch()
-	p.led[topic][r.Key().Index][r.LeaderID()] = epoch
+	p.noteLeader(topic, r.Key().Index, r.LeaderID(), epoch)
 	if n := len(part.epochs); n > 0 && part.epochs[n-1].epoch >= epoch {
 		return
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
-	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
 )
@@ -230,9 +229,8 @@ func (p *Producer) newBatch(partition int32, created clock.Instant) *batch {
 		keys: b.keys[:0], created: created, lastAttempt: created, size: record.HeaderBytes, leaderEpoch: -1,
 	}
 	p.outstanding++
-	id := timer.ID{Owner: ownerClient, Kind: timerExpiry}
-	if _, ok := p.net.timers.Pending(id); !ok {
-		p.net.timers.Set(id, created.Add(millis(p.settings.DeliveryTimeoutMillis)))
+	if !p.expiring {
+		p.setExpiry(created)
 	}
 	return b
 }

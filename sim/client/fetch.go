@@ -186,12 +186,11 @@ func (c *Consumer) fetch(n *fetchNode, to *peer) {
 	net := &c.net
 	net.correlation++
 	head := wire.RequestHeader{Key: wire.KeyFetch, Version: version, CorrelationID: net.correlation, ClientID: net.clientID, HasClientID: true}
-	b := append(net.scratch[:0], 0, 0, 0, 0)
+	b := append(net.out.Head(), 0, 0, 0, 0)
 	b = r.AppendTo(wire.AppendRequestHeader(b, &head, r.IsFlexible()))
 	size := len(b) - wire.FrameLengthBytes
 	b[0], b[1], b[2], b[3] = byte(size>>24), byte(size>>16), byte(size>>8), byte(size)
-	net.scratch = b
-	net.out.Sends = append(net.out.Sends, edge.Send{Conn: to.conn, Head: append(net.head(len(b)), b...)})
+	net.out.Sends = append(net.out.Sends, edge.Send{Conn: to.conn, Head: b})
 	net.flying(to, call{correlation: net.correlation, key: wire.KeyFetch, version: version, kind: callFetch, slot: uint32(n.id)}, net.requestTimeout())
 }
 

@@ -58,7 +58,8 @@ type peer struct {
 	throttledUntil clock.Instant
 	versions       [apiKeysMax]int16 // what to speak; -1 is unsupported
 
-	calls []call // in the order of sending
+	calls    []call        // in the order of sending
+	callsDue clock.Instant // of the timer that looks after them; Never if it is not set
 }
 
 // owner is the client behind a network.
@@ -109,8 +110,6 @@ type network struct {
 	dials       edge.DialID
 	correlation int32
 	disconnects int64
-	scratch     []byte
-	arena       []byte
 }
 
 const pcgStream = 0x636c69656e74
@@ -185,7 +184,7 @@ func (n *network) address(id int32, host string, port int32) {
 	if len(n.peers) >= peersMax {
 		panic(fmt.Sprintf("client: %d brokers", len(n.peers)))
 	}
-	n.peers = append(n.peers, &peer{index: uint32(len(n.peers)), id: id, host: host, port: port})
+	n.peers = append(n.peers, &peer{index: uint32(len(n.peers)), id: id, host: host, port: port, callsDue: clock.Never})
 }
 
 // ready tells whether a request can be sent now; if not for want of a
@@ -248,6 +247,7 @@ func (n *network) drop(p *peer, timedOut bool) {
 	i := p.index
 	n.timers.Cancel(timer.ID{Owner: ownerNetwork, Kind: timerSetup, A: i})
 	n.timers.Cancel(timer.ID{Owner: ownerNetwork, Kind: timerCalls, A: i})
+	p.callsDue = clock.Never
 	n.timers.Cancel(timer.ID{Owner: ownerNetwork, Kind: timerIdle, A: i})
 	if p.state == peerDialing {
 		p.setupFailures++
@@ -285,6 +285,7 @@ func (n *network) due(id timer.ID) {
 		n.drop(p, true)
 	case timerCalls:
 		// The earliest deadline may have been answered meanwhile.
+		p.callsDue = clock.Never
 		next := clock.Never
 		for i := range p.calls {
 			next = min(next, p.calls[i].deadline)
@@ -292,7 +293,7 @@ func (n *network) due(id timer.ID) {
 		if next <= n.now {
 			n.hangUp(p, true)
 		} else if next != clock.Never {
-			n.timers.Set(id, next)
+			n.setCallsTimer(p, next)
 		}
 	case timerIdle:
 		if at := p.lastUsed.Add(millis(n.common.ConnectionsMaxIdleMillis)); at > n.now || len(p.calls) > 0 {
@@ -307,7 +308,7 @@ func (n *network) due(id timer.ID) {
 // send encodes a request and puts it in flight.
 func (n *network) send(p *peer, req kmsg.Request, kind uint8, slot uint32, timeout time.Duration) {
 	n.correlation++
-	head := wire.AppendRequest(nil, n.correlation, n.clientID, req)
+	head := wire.AppendRequest(n.out.Head(), n.correlation, n.clientID, req)
 	n.out.Sends = append(n.out.Sends, edge.Send{Conn: p.conn, Head: head})
 	n.flying(p, call{correlation: n.correlation, key: req.Key(), version: req.GetVersion(), kind: kind, slot: slot}, timeout)
 }
@@ -316,27 +317,16 @@ func (n *network) flying(p *peer, c call, timeout time.Duration) {
 	c.sent, c.deadline = n.now, n.now.Add(timeout)
 	p.lastUsed = n.now
 	p.calls = append(p.calls, c)
-	id := timer.ID{Owner: ownerNetwork, Kind: timerCalls, A: p.index}
 	// A timer that is set already and too early looks again when it is due:
 	// the usual request is answered long before, and costs no timer.
-	if at, ok := n.timers.Pending(id); !ok || at > c.deadline {
-		n.timers.Set(id, c.deadline)
+	if p.callsDue > c.deadline {
+		n.setCallsTimer(p, c.deadline)
 	}
 }
 
-// head returns room for a frame's head of n bytes, carved from chunks, since
-// the host keeps what it is given.
-func (n *network) head(size int) []byte {
-	const chunk = 64 << 10
-	if size > chunk/4 {
-		return make([]byte, 0, size)
-	}
-	if cap(n.arena)-len(n.arena) < size {
-		n.arena = make([]byte, 0, chunk)
-	}
-	at := len(n.arena)
-	n.arena = n.arena[:at+size]
-	return n.arena[at : at : at+size]
+func (n *network) setCallsTimer(p *peer, at clock.Instant) {
+	p.callsDue = at
+	n.timers.Set(timer.ID{Owner: ownerNetwork, Kind: timerCalls, A: p.index}, at)
 }
 
 // requestTimeout is request.timeout.ms.

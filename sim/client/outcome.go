@@ -99,8 +99,15 @@ func (p *Producer) fail(q *partitionQueue, b *batch, code int16, reason string, 
 	p.finish(b)
 }
 
+// setExpiry sets the timer for the end of a batch's time.
+func (p *Producer) setExpiry(created clock.Instant) {
+	p.expiring = true
+	p.net.timers.Set(timer.ID{Owner: ownerClient, Kind: timerExpiry}, created.Add(millis(p.settings.DeliveryTimeoutMillis)))
+}
+
 // expire gives up what has had delivery.timeout.ms.
 func (p *Producer) expire() {
+	p.expiring = false
 	limit := millis(p.settings.DeliveryTimeoutMillis)
 	oldest := clock.Never
 	for i := range p.requests {
@@ -133,7 +140,7 @@ func (p *Producer) expire() {
 		q.queue = kept
 	}
 	if oldest != clock.Never {
-		p.net.timers.Set(timer.ID{Owner: ownerClient, Kind: timerExpiry}, oldest.Add(limit))
+		p.setExpiry(oldest)
 	}
 }
 

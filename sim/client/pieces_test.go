@@ -99,7 +99,7 @@ func TestProduceFrameAgainstWire(t *testing.T) {
 			}
 			h := wire.RequestHeader{Key: 0, Version: version, CorrelationID: 9, ClientID: "me", HasClientID: true}
 			var s edge.Send
-			produceFrame(nil, &h, &topic, -1, 30000, batches, &s)
+			produceFrame(&h, &topic, -1, 30000, batches, &s)
 			var got []byte
 			at := 0
 			for i := range s.Body {

@@ -8,11 +8,12 @@ import (
 )
 
 // produceFrame encodes a Produce request for one topic around its batches,
-// which are not copied: s.Body holds them and s.Pieces says where they go.
-func produceFrame(head []byte, h *wire.RequestHeader, t *topicMeta, acks int16, timeoutMillis int32, batches []*batch, s *edge.Send) {
+// which are not copied: s.Body holds them and s.Pieces says where they go. All
+// three of s are appended to.
+func produceFrame(h *wire.RequestHeader, t *topicMeta, acks int16, timeoutMillis int32, batches []*batch, s *edge.Send) {
 	be := binary.BigEndian
 	flexible := h.Version >= 9
-	head = append(head, 0, 0, 0, 0)
+	head := append(s.Head, 0, 0, 0, 0)
 	head = wire.AppendRequestHeader(head, h, flexible)
 	if flexible {
 		head = append(head, 0) // no transactional id
@@ -57,9 +58,4 @@ func produceFrame(head []byte, h *wire.RequestHeader, t *topicMeta, acks int16, 
 	}
 	be.PutUint32(head, uint32(len(head)-wire.FrameLengthBytes+total))
 	s.Head = head
-}
-
-// produceHeadBytes is at least what produceFrame needs.
-func produceHeadBytes(clientID string, t *topicMeta, batches int) int {
-	return 64 + len(clientID) + len(t.name) + 16*batches
 }

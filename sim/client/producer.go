@@ -66,6 +66,7 @@ type Producer struct {
 	blocked     bool // the next record waits for memory or metadata
 	paused      bool // shared iterations: enough batches outstanding
 	closing     bool
+	expiring    bool   // a timer is set for the oldest batch
 	batches     uint64 // closed so far
 	buffered    int64
 	outstanding int64 // batches without an outcome, open ones included

@@ -214,8 +214,10 @@ func (p *Producer) transmit(slot uint32, to *peer) {
 	n.correlation++
 	h := wire.RequestHeader{Key: wire.KeyProduce, Version: version, CorrelationID: n.correlation, ClientID: n.clientID, HasClientID: true}
 	n.out.Sends = append(n.out.Sends, edge.Send{Conn: to.conn})
-	produceFrame(n.head(produceHeadBytes(n.clientID, t, len(r.batches))), &h, t, int16(p.settings.Acks),
-		int32(p.settings.RequestTimeoutMillis), r.batches, &n.out.Sends[len(n.out.Sends)-1])
+	s := &n.out.Sends[len(n.out.Sends)-1]
+	s.Head = n.out.Head()
+	s.Body, s.Pieces = n.out.Body()
+	produceFrame(&h, t, int16(p.settings.Acks), int32(p.settings.RequestTimeoutMillis), r.batches, s)
 	p.stats.Requests++
 	if p.settings.Acks == clientconfig.AcksNone {
 		to.lastUsed = n.now

@@ -1,14 +1,13 @@
 package invariant
 
 import (
-	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 )
 
 // Acked says that a producer has learned that its batch lies at [base,
 // base+count). A base below 0 (the broker gave no offset) says nothing.
 func (c *Checker) Acked(topic string, index int32, base int64, count int32, acksAll bool, at clock.Instant) {
-	l := c.byName[log.Partition{Topic: topic, Index: index}]
+	l := c.named(topic, index)
 	if base < 0 || l == nil || l.resets > 0 || l.unclean || l.gone || c.quorumVoid {
 		return
 	}
@@ -58,7 +57,7 @@ func (c *Checker) ackReplicated(l *ledger, end int64, acksAll bool) {
 // GroupCommitted says that the commit of an offset of this partition by a group
 // of consumers has succeeded.
 func (c *Checker) GroupCommitted(topic string, index int32, offset int64, at clock.Instant) {
-	l := c.byName[log.Partition{Topic: topic, Index: index}]
+	l := c.named(topic, index)
 	if l == nil || l.resets > 0 || l.unclean || l.gone || c.quorumVoid {
 		return
 	}
@@ -78,7 +77,7 @@ func (c *Checker) groupOffset(l *ledger, offset int64) {
 
 // CommittedEnd returns a partition's committed end, 0 if it is not known.
 func (c *Checker) CommittedEnd(topic string, index int32) int64 {
-	if l := c.byName[log.Partition{Topic: topic, Index: index}]; l != nil {
+	if l := c.named(topic, index); l != nil {
 		return l.committed
 	}
 	return 0

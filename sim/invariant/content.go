@@ -86,14 +86,23 @@ func (c *Checker) oneContent(n *nodeState, l *ledger, b seenBatch) {
 	if l.batches == nil {
 		l.batches = make([]seenBatch, batchesKept)
 	}
-	const golden = 0x9e3779b97f4a7c15
-	was := &l.batches[uint64(b.base)*golden>>(64-batchesKeptBits)]
+	was := &l.batches[slotOf(b.base)]
 	if was.used && was.base == b.base && was.epoch == b.epoch && *was != b {
 		c.violated(ruleOneContent, l, "%s writes offsets %d to %d of leader epoch %d with CRC %08x; they were written up to %d with CRC %08x",
 			n.Name, b.base, b.base+int64(b.delta), b.epoch, b.crc, was.base+int64(was.delta), was.crc)
 		return
 	}
 	*was = b
+}
+
+// slotOf is where the batch with a base offset is remembered: neighbours beside
+// each other, so that writing a log goes along memory, and stretches of the log
+// scattered over all slots, as the base offsets of batches of equal size are
+// multiples.
+func slotOf(base int64) uint64 {
+	const golden = 0x9e3779b97f4a7c15
+	stretch := uint64(base) >> batchesKeptBits
+	return (uint64(base) ^ stretch*golden>>(64-batchesKeptBits)) % batchesKept
 }
 
 // segmentOf names the partition of a segment's path, "topic-0/000.log".

@@ -25,7 +25,6 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker"
 	"github.com/seed-604ea8f1/windtunnel/broker/controller"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
-	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 	"github.com/seed-604ea8f1/windtunnel/clock"
@@ -98,14 +97,14 @@ func (v Violation) String() string {
 type Checker struct {
 	cfg     Config
 	node    func(netsim.HostID) *broker.Node
-	hosts   []int32         // index into nodes by host; -1: a client
-	byID    map[int32]int32 // index into nodes by node id
+	hosts   []int32 // index into nodes by host; -1: a client
+	byID    []int32 // index into nodes by node id; -1: none
 	nodes   []nodeState
 	touched []*partition.Partition
 
 	ledgers []*ledger // in the order in which they were first seen
 	byTopic map[ledgerKey]*ledger
-	byName  map[log.Partition]*ledger
+	byName  []topicLedgers
 
 	newest *meta.Image // the highest committed image that a controller has had
 	images [imagesKept]*meta.Image
@@ -152,14 +151,17 @@ func New(cfg Config, node func(netsim.HostID) *broker.Node) *Checker {
 		cfg.SweepEvery = SweepEveryDefault
 	}
 	c := &Checker{
-		cfg: cfg, node: node, byID: make(map[int32]int32), byTopic: make(map[ledgerKey]*ledger),
-		byName: make(map[log.Partition]*ledger), newest: meta.Empty(), nextSweep: cfg.SweepEvery,
+		cfg: cfg, node: node, byTopic: make(map[ledgerKey]*ledger),
+		newest: meta.Empty(), nextSweep: cfg.SweepEvery,
 	}
 	for i, n := range cfg.Nodes {
 		for int(n.Host) >= len(c.hosts) {
 			c.hosts = append(c.hosts, -1)
 		}
 		c.hosts[n.Host] = int32(i)
+		for int(n.ID) >= len(c.byID) {
+			c.byID = append(c.byID, -1)
+		}
 		c.byID[n.ID] = int32(i)
 		c.nodes = append(c.nodes, nodeState{Node: n, bootAt: -1})
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/seed-604ea8f1/windtunnel/broker/controller"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
-	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 	"github.com/seed-604ea8f1/windtunnel/clock"
@@ -44,7 +43,7 @@ func newStage(change func(*Config)) *stage {
 		s.nodes[i].life, s.nodes[i].acts = 1, true
 	}
 	s.metadata(10, stageRegistration(nil))
-	s.l = s.byName[log.Partition{Topic: "t", Index: 0}]
+	s.l = s.named("t", 0)
 	return s
 }
 

@@ -263,7 +263,7 @@ func (c *Checker) forget(l *ledger, reg *meta.Partition) {
 
 func (c *Checker) anyTailLost(ids []int32) bool {
 	for _, id := range ids {
-		if s, ok := c.byID[id]; ok && c.nodes[s].tailLost {
+		if s := c.server(id); s >= 0 && c.nodes[s].tailLost {
 			return true
 		}
 	}

@@ -80,7 +80,50 @@ func look(p *partition.Partition) view {
 	}
 }
 
+// topicLedgers are those of the topic that has a name now, by partition. There
+// are few topics, and what is asked for most often is one of them: looking
+// through their names costs less than hashing one.
+type topicLedgers struct {
+	name       string
+	partitions []*ledger
+}
+
+// named returns the ledger of the partition that has the name, or nil.
+func (c *Checker) named(topic string, index int32) *ledger {
+	for i := range c.byName {
+		if t := &c.byName[i]; t.name == topic && int(index) < len(t.partitions) {
+			return t.partitions[index]
+		}
+	}
+	return nil
+}
+
+// setNamed gives a name to a ledger, or to none.
+func (c *Checker) setNamed(key log.Partition, l *ledger) {
+	at := slices.IndexFunc(c.byName, func(t topicLedgers) bool { return t.name == key.Topic })
+	if at < 0 {
+		at = len(c.byName)
+		c.byName = append(c.byName, topicLedgers{name: key.Topic})
+	}
+	t := &c.byName[at]
+	for int(key.Index) >= len(t.partitions) {
+		t.partitions = append(t.partitions, nil)
+	}
+	t.partitions[key.Index] = l
+}
+
+// server returns a node's place by its id; -1 for one that is not watched.
+func (c *Checker) server(id int32) int32 {
+	if int(uint32(id)) >= len(c.byID) {
+		return -1
+	}
+	return c.byID[id]
+}
+
 func (c *Checker) ledger(key log.Partition, id meta.TopicID) *ledger {
+	if l := c.named(key.Topic, key.Index); l != nil && l.id == id {
+		return l
+	}
 	k := ledgerKey{id, key.Index}
 	if l := c.byTopic[k]; l != nil {
 		return l
@@ -93,7 +136,7 @@ func (c *Checker) ledger(key log.Partition, id meta.TopicID) *ledger {
 		l.unclean = c.cfg.UncleanElection(key.Topic)
 	}
 	c.byTopic[k] = l
-	c.byName[key] = l
+	c.setNamed(key, l)
 	c.ledgers = append(c.ledgers, l)
 	return l
 }
@@ -122,7 +165,7 @@ func (c *Checker) brokerStepped(s int32, process *broker.Node, e *edge.Effects) 
 // look checks one replica of a broker.
 func (c *Checker) look(s int32, m *partition.Manager, p *partition.Partition) {
 	l := c.ledger(p.Key(), p.TopicID())
-	if m.Get(p.Key()) != p {
+	if p.Role() == partition.Offline && m.Get(p.Key()) != p { // what is removed stays Offline
 		l.replicas[s] = replica{removed: true}
 		return
 	}
@@ -254,8 +297,8 @@ func (c *Checker) epochRecorded(l *ledger, n *nodeState, v *view) {
 // what it counts before the election.
 func (c *Checker) belowISREnds(l *ledger, n *nodeState, v *view) {
 	for _, id := range v.maximalISR {
-		s, ok := c.byID[id]
-		if !ok {
+		s := c.server(id)
+		if s < 0 {
 			continue
 		}
 		r := &l.replicas[s]
@@ -318,7 +361,7 @@ func (c *Checker) membersHold(l *ledger) {
 		return
 	}
 	for _, id := range l.reg.ISR {
-		if s, ok := c.byID[id]; ok {
+		if s := c.server(id); s >= 0 {
 			c.memberHolds(l, s)
 		}
 	}

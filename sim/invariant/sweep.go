@@ -38,8 +38,8 @@ func (c *Checker) prune() {
 	for _, l := range c.ledgers {
 		if l.gone && !c.held(l) {
 			delete(c.byTopic, ledgerKey{l.id, l.key.Index})
-			if c.byName[l.key] == l {
-				delete(c.byName, l.key)
+			if c.named(l.key.Topic, l.key.Index) == l {
+				c.setNamed(l.key, nil)
 			}
 			continue
 		}
