@@ -1,6 +1,7 @@
 package netsim
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -38,6 +39,10 @@ const (
 	FramesPerDirectionMax = 1 << 16
 
 	prefixBytes = 4
+
+	// scatterBytesMin is the mean size from which the slices of a frame are passed
+	// on by reference: below it, copying them costs less than keeping count.
+	scatterBytesMin = 512
 )
 
 // Network is the state of all connections. It belongs to one simulation.
@@ -137,26 +142,40 @@ func (n *Network) Send(now clock.Instant, from HostID, s *edge.Send) {
 		n.stats.FramesDropped++
 		return
 	}
-	buffer := n.assemble(s)
+	buffer := n.frame(s)
 	p := &n.paths[n.dirs[d].path]
 	n.stats.FramesSent++
 	n.stats.BytesByZonePair[p.zones] += int64(buffer.Len() + prefixBytes)
 	n.push(d, now, frameData, buffer)
 }
 
-// assemble returns the frame as its receiver sees it: without the prefix, the
-// Body slices in their places.
-func (n *Network) assemble(s *edge.Send) *edge.Buffer {
-	total := len(s.Head) - prefixBytes
-	for i := range s.Body {
-		total += s.Body[i].Len()
-	}
-	if total < 0 {
+// frame returns what the receiver gets: all without the prefix, the Body slices in
+// their places. Large ones are passed on as they are, small ones copied together.
+func (n *Network) frame(s *edge.Send) *edge.Buffer {
+	if len(s.Head) < prefixBytes {
 		panic(fmt.Sprintf("netsim: frame of %d bytes has no length prefix", len(s.Head)))
 	}
-	if h := s.Head; int(h[0])<<24|int(h[1])<<16|int(h[2])<<8|int(h[3]) != total {
-		panic(fmt.Sprintf("netsim: frame of %d bytes after a prefix of % x", total, h[:prefixBytes]))
+	body := 0
+	for i := range s.Body {
+		body += s.Body[i].Len()
 	}
+	total := len(s.Head) - prefixBytes + body
+	if claimed := int(binary.BigEndian.Uint32(s.Head)); claimed != total {
+		panic(fmt.Sprintf("netsim: frame of %d bytes after a prefix of %d", total, claimed))
+	}
+	if body == 0 || body < scatterBytesMin*len(s.Body) {
+		return n.assemble(s, total)
+	}
+	for i := range s.Pieces {
+		s.Pieces[i] -= prefixBytes
+	}
+	for len(s.Pieces) < len(s.Body) {
+		s.Pieces = append(s.Pieces, int32(len(s.Head)-prefixBytes))
+	}
+	return n.pool.Scatter(s.Head[prefixBytes:], s.Body, s.Pieces)
+}
+
+func (n *Network) assemble(s *edge.Send, total int) *edge.Buffer {
 	buffer := n.pool.Get(total)
 	out := buffer.Bytes()
 	at := prefixBytes

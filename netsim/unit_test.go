@@ -70,7 +70,9 @@ func TestLatencyDraws(t *testing.T) {
 	}
 }
 
-func TestAssemblePutsBodiesInPlace(t *testing.T) {
+// Goal: a frame has its bodies in their places, whether they are small and copied
+// or large and passed on.
+func TestFramePutsBodiesInPlace(t *testing.T) {
 	n := New(Topology{}, 1)
 	one, two := edge.NewBuffer([]byte("ONE")), edge.NewBuffer([]byte("-TWO-"))
 	for _, c := range []struct {
@@ -85,8 +87,22 @@ func TestAssemblePutsBodiesInPlace(t *testing.T) {
 		one.Retain()
 		two.Retain()
 		s := edge.Send{Head: []byte("\x00\x00\x00\x0ahead"), Body: []edge.Slice{one.All(), two.Slice(1, 4)}, Pieces: c.pieces}
-		if diff := cmp.Diff(c.want, string(n.assemble(&s).Bytes())); diff != "" {
+		if diff := cmp.Diff(c.want, string(n.frame(&s).Bytes())); diff != "" {
 			t.Fatalf("pieces %v: %s", c.pieces, diff)
+		}
+		large := edge.NewBuffer(make([]byte, 2*scatterBytesMin))
+		copy(large.Bytes(), "LARGE")
+		s = edge.Send{Head: []byte("\x00\x00\x04\x04head"), Body: []edge.Slice{large.All()}, Pieces: c.pieces}
+		at := prefixBytes + 4
+		if len(c.pieces) > 0 {
+			at = int(c.pieces[0])
+		}
+		frame := n.frame(&s)
+		if _, body, _ := frame.Pieces(); len(body) != 1 {
+			t.Fatalf("pieces %v: a large body was copied", c.pieces)
+		}
+		if got := string(frame.Bytes()[at-prefixBytes:][:5]); got != "LARGE" {
+			t.Fatalf("pieces %v: %q where the body belongs", c.pieces, got)
 		}
 	}
 }

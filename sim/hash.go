@@ -3,6 +3,8 @@ package sim
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 )
 
 // mix folds one word into a hash by a 64x64 multiplication.
@@ -25,17 +27,76 @@ const (
 	stride      = 1024
 )
 
-// hashFrame returns a hash of a frame's bytes, sampled unless whole is set.
-func hashFrame(h uint64, b []byte, whole bool) uint64 {
-	h = mix(h, uint64(len(b)))
-	if whole || len(b) <= wholeFrame {
-		return hashBytes(h, b)
+// hashFrame returns a hash of a frame's bytes, sampled unless whole is set. It
+// does not depend on whether the frame is in pieces.
+func hashFrame(h uint64, frame *edge.Buffer, whole bool) uint64 {
+	n := frame.Len()
+	h = mix(h, uint64(n))
+	if whole || n <= wholeFrame {
+		return hashBytes(h, frame.Bytes())
 	}
-	h = hashBytes(h, b[:sampledHead])
-	for i := sampledHead; i+8 <= len(b)-sampledTail; i += stride {
-		h = mix(h, binary.LittleEndian.Uint64(b[i:]))
+	head, body, at := frame.Pieces()
+	if len(body) > 0 {
+		return hashPieces(h, n, &cursor{head: head, body: body, at: at})
 	}
-	return hashBytes(h, b[len(b)-sampledTail:])
+	h = hashBytes(h, head[:sampledHead])
+	for i := sampledHead; i+8 <= n-sampledTail; i += stride {
+		h = mix(h, binary.LittleEndian.Uint64(head[i:]))
+	}
+	return hashBytes(h, head[n-sampledTail:])
+}
+
+// hashPieces is hashFrame's sampling of a frame in pieces.
+func hashPieces(h uint64, n int, c *cursor) uint64 {
+	var sample [sampledHead]byte
+	c.read(sample[:], 0)
+	h = hashBytes(h, sample[:])
+	for i := sampledHead; i+8 <= n-sampledTail; i += stride {
+		c.read(sample[:8], i)
+		h = mix(h, binary.LittleEndian.Uint64(sample[:]))
+	}
+	c.read(sample[:sampledTail], n-sampledTail)
+	return hashBytes(h, sample[:sampledTail])
+}
+
+// cursor reads a frame in pieces at rising positions.
+type cursor struct {
+	head  []byte
+	body  []edge.Slice
+	at    []int32
+	next  int // the piece that begins at or behind start, or is the one at start
+	start int // position in the frame of the part that next stands for
+	from  int // of the head: where the part before that piece begins
+}
+
+// part returns the part of the frame that begins at c.start: a stretch of the
+// head, or the piece behind it.
+func (c *cursor) part() []byte {
+	if c.next == 2*len(c.body) {
+		return c.head[c.from:]
+	}
+	if c.next%2 == 0 {
+		return c.head[c.from:c.at[c.next/2]]
+	}
+	return c.body[c.next/2].Bytes()
+}
+
+// read copies len(dst) bytes from a position not before the last one's.
+func (c *cursor) read(dst []byte, position int) {
+	for part := c.part(); ; part = c.part() {
+		if off := position - c.start; off < len(part) {
+			k := copy(dst, part[off:])
+			if dst = dst[k:]; len(dst) == 0 {
+				return
+			}
+			position += k
+		}
+		if c.next%2 == 0 {
+			c.from += len(part)
+		}
+		c.start += len(part)
+		c.next++
+	}
 }
 
 func hashBytes(h uint64, b []byte) uint64 {

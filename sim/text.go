@@ -77,7 +77,7 @@ func (t *textTrace) event(now clock.Instant, h netsim.HostID, ev *edge.Event) {
 		t.line = fmt.Appendf(t.line, "closed conn %d", ev.Conn)
 	case edge.EventFrame:
 		b := ev.Frame.Bytes()
-		t.line = fmt.Appendf(t.line, "frame conn %d, %d bytes, hash %016x", ev.Conn, len(b), hashFrame(0, b, true))
+		t.line = fmt.Appendf(t.line, "frame conn %d, %d bytes, hash %016x", ev.Conn, len(b), hashFrame(0, ev.Frame, true))
 		if t.inbound[key] && len(b) >= 8 {
 			api := int16(binary.BigEndian.Uint16(b))
 			t.line = fmt.Appendf(t.line, ", request %s v%d correlation %d",
@@ -90,7 +90,7 @@ func (t *textTrace) event(now clock.Instant, h netsim.HostID, ev *edge.Event) {
 		t.line = fmt.Appendf(t.line, "disk %v %v, length %d, token %d/%d/%d/%d", r.Op, r.Err, r.Length,
 			r.Token.Owner, r.Token.Kind, r.Token.A, r.Token.B)
 		if r.Data != nil {
-			t.line = fmt.Appendf(t.line, ", %d bytes, hash %016x", r.Data.Len(), hashFrame(0, r.Data.Bytes(), true))
+			t.line = fmt.Appendf(t.line, ", %d bytes, hash %016x", r.Data.Len(), hashFrame(0, r.Data, true))
 		}
 		if len(r.Entries) > 0 {
 			t.line = fmt.Appendf(t.line, ", %d entries", len(r.Entries))

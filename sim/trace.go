@@ -75,13 +75,13 @@ func (t *Trace) arrived(now clock.Instant, h netsim.HostID, ev *edge.Event) {
 	switch ev.Kind {
 	case edge.EventFrame:
 		x = mix(x, uint64(ev.Conn))
-		x = hashFrame(x, ev.Frame.Bytes(), t.whole)
+		x = hashFrame(x, ev.Frame, t.whole)
 	case edge.EventDisk:
 		r := &ev.Disk
 		x = mix(x, uint64(r.Err)|uint64(r.Op)<<8|uint64(r.Token.Owner)<<16|uint64(r.Token.Kind)<<24|uint64(r.Token.A)<<32)
 		x = mix(x, r.Token.B^uint64(r.Length)<<20)
 		if r.Data != nil {
-			x = hashFrame(x, r.Data.Bytes(), t.whole)
+			x = hashFrame(x, r.Data, t.whole)
 		}
 		for i := range r.Entries {
 			x = hashString(x, r.Entries[i].Name)

@@ -62,7 +62,8 @@ func (s Status) String() string {
 }
 
 // Reply is how a call ended. Body aliases Frame, which lives during the
-// dispatch of the reply only, unless it is retained.
+// dispatch of the reply only, unless it is retained. The frame of a fetch may be
+// in pieces; read it with wire.FetchResponse.ReadFrame.
 type Reply struct {
 	Token   edge.Token
 	From    NodeID // the node that answered, also for ActiveController
@@ -71,6 +72,7 @@ type Reply struct {
 	Status  Status
 	Body    []byte // the encoded response without its header
 	Frame   *edge.Buffer
+	BodyAt  int // where Body begins in Frame
 }
 
 // EncodeCall builds a call for a kmsg request; its version must be set.

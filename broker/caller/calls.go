@@ -326,10 +326,14 @@ func (k *Caller) Frame(c *step.Context, conn edge.ConnID, frame *edge.Buffer) bo
 	var body []byte
 	var p sentCall
 	err := errUnasked
+	head, pieces, _ := frame.Pieces()
 	if len(l.sent) > 0 {
-		var correlation int32
 		p = l.sent[0]
-		if correlation, body, err = wire.ParseResponseHeader(frame.Bytes(), p.key, p.version); err == nil && correlation != p.correlation {
+		if len(pieces) > 0 && p.key != wire.KeyFetch {
+			head = frame.Bytes()
+		}
+		var correlation int32
+		if correlation, body, err = wire.ParseResponseHeader(head, p.key, p.version); err == nil && correlation != p.correlation {
 			err = errUnasked
 		}
 	}
@@ -342,7 +346,7 @@ func (k *Caller) Frame(c *step.Context, conn edge.ConnID, frame *edge.Buffer) bo
 	}
 	l.sent = append(l.sent[:0], l.sent[1:]...)
 	k.replies = append(k.replies, Reply{
-		Token: p.token, From: l.to, Key: p.key, Version: p.version, Body: body, Frame: frame,
+		Token: p.token, From: l.to, Key: p.key, Version: p.version, Body: body, Frame: frame, BodyAt: len(head) - len(body),
 	})
 	k.arm(c, l)
 	return true

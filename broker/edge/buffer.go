@@ -16,26 +16,37 @@ import (
 // Buffers belong to one thread of execution (a simulation, or one node's core
 // with its host's hand-over).
 type Buffer struct {
-	data  []byte
-	refs  int32
-	class int8
-	pool  *Pool
+	data   []byte
+	refs   int32
+	class  int8
+	pool   *Pool
+	pieces *scattered // of a frame that is not in one place; then data is nil
 }
 
 // NewBuffer wraps bytes that stay with the garbage collector. It has one owner.
 func NewBuffer(b []byte) *Buffer { return &Buffer{data: b, refs: 1, class: -1} }
 
-// Bytes returns the contents. They must not be changed once shared.
-func (b *Buffer) Bytes() []byte { return b.data }
+// Bytes returns the contents in one place. They must not be changed once shared.
+func (b *Buffer) Bytes() []byte {
+	if b.pieces != nil {
+		return b.join()
+	}
+	return b.data
+}
 
 // Len returns the length in bytes.
-func (b *Buffer) Len() int { return len(b.data) }
+func (b *Buffer) Len() int {
+	if b.pieces != nil {
+		return b.pieces.length
+	}
+	return len(b.data)
+}
 
 // Slice returns the part [from, to) without retaining the buffer.
 func (b *Buffer) Slice(from, to int) Slice { return Slice{Buffer: b, From: int32(from), To: int32(to)} }
 
 // All returns the whole buffer as a slice.
-func (b *Buffer) All() Slice { return Slice{Buffer: b, To: int32(len(b.data))} }
+func (b *Buffer) All() Slice { return Slice{Buffer: b, To: int32(b.Len())} }
 
 // Retain adds an owner.
 func (b *Buffer) Retain() *Buffer { b.refs++; return b }
@@ -47,9 +58,12 @@ func (b *Buffer) Release() {
 		return
 	}
 	if b.refs < 0 {
-		panic(fmt.Sprintf("edge: buffer of %d bytes released %d times too often", len(b.data), -b.refs))
+		panic(fmt.Sprintf("edge: buffer of %d bytes released %d times too often", b.Len(), -b.refs))
 	}
-	if b.pool != nil {
+	switch {
+	case b.pieces != nil:
+		b.putPieces()
+	case b.pool != nil:
 		b.pool.put(b)
 	}
 }
@@ -68,8 +82,9 @@ const (
 
 // Pool reuses buffers in size classes, last in, first out.
 type Pool struct {
-	free  [classes][]*Buffer
-	bytes int // of all lists
+	free      [classes][]*Buffer
+	bytes     int // of all lists
+	scattered []*Buffer
 }
 
 // sizeClass returns the class for n bytes, and how many bytes its buffers have.

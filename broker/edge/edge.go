@@ -180,7 +180,7 @@ type Slice struct {
 }
 
 // Bytes returns the part. It must not be changed.
-func (s Slice) Bytes() []byte { return s.Buffer.data[s.From:s.To] }
+func (s Slice) Bytes() []byte { return s.Buffer.Bytes()[s.From:s.To] }
 
 // Len returns the part's length in bytes.
 func (s Slice) Len() int { return int(s.To - s.From) }

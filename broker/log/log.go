@@ -220,13 +220,12 @@ func (l *Log) Append(c *step.Context, b *edge.Buffer, from, to int, leaderEpoch 
 	return info, nil
 }
 
-// AppendFollower appends one or more batches as the leader wrote them. The
-// first must start at AppendEnd, the others continue it; a torn tail of [from,
-// to) is the caller's to cut off. CRCs are the caller's to check, sequences were
-// the leader's. Errors wrap ErrOffsetGap, ErrCorrupt, ErrTooLarge,
-// ErrRebuilding, ErrDeleted or ErrStopped; batches before the bad one stay
-// appended, as in Kafka.
-func (l *Log) AppendFollower(c *step.Context, b *edge.Buffer, from, to int) error {
+// AppendFollower appends batches as the leader wrote them; each slice holds whole
+// ones. The first must start at AppendEnd, the others continue it; a torn tail is
+// the caller's to cut off. CRCs are the caller's to check, sequences were the
+// leader's. Errors wrap ErrOffsetGap, ErrCorrupt, ErrTooLarge, ErrRebuilding,
+// ErrDeleted or ErrStopped; batches before the bad one stay appended, as in Kafka.
+func (l *Log) AppendFollower(c *step.Context, records []edge.Slice) error {
 	if err := l.appendable(); err != nil {
 		return err
 	}
@@ -236,8 +235,17 @@ func (l *Log) AppendFollower(c *step.Context, b *edge.Buffer, from, to int) erro
 	if l.epochs.truncateEnd(l.appendEnd) {
 		l.checkpointEpochs(c)
 	}
-	for from < to {
-		batch, _, err := record.Next(b.Bytes()[from:to])
+	for _, s := range records {
+		if err := l.placeAll(c, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Log) placeAll(c *step.Context, s edge.Slice) error {
+	for from, to := int(s.From), int(s.To); from < to; {
+		batch, _, err := record.Next(s.Buffer.Bytes()[from:to])
 		if err != nil {
 			return fmt.Errorf("%w: append to %s at %d: %v", ErrCorrupt, l.partition, l.appendEnd, err)
 		}
@@ -251,7 +259,7 @@ func (l *Log) AppendFollower(c *step.Context, b *edge.Buffer, from, to int) erro
 		case int64(len(batch)) > l.cfg.SegmentBytes:
 			return fmt.Errorf("%w: %d bytes, segment.bytes is %d", ErrTooLarge, len(batch), l.cfg.SegmentBytes)
 		}
-		l.place(c, b, from, from+len(batch))
+		l.place(c, s.Buffer, from, from+len(batch))
 		from += len(batch)
 	}
 	return nil

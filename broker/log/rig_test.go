@@ -162,7 +162,7 @@ func (r *rig) append(o batchOptions, epoch int32) (AppendInfo, error) {
 
 func (r *rig) appendFollower(o batchOptions) error {
 	b := r.batch(o)
-	err := r.log().AppendFollower(&r.c, b, 0, b.Len())
+	err := r.log().AppendFollower(&r.c, []edge.Slice{b.All()})
 	b.Release()
 	r.collect()
 	return err

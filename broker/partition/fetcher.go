@@ -217,7 +217,7 @@ func (m *Manager) fetchReply(c *step.Context, r *caller.Reply) {
 		m.fetchFailed(c, f)
 		return
 	}
-	if err := f.resp.ReadFrom(r.Body); err != nil {
+	if err := f.resp.ReadFrame(r.Frame, r.BodyAt); err != nil {
 		c.Logf(edge.Warn, "fetch response of broker %d: %v", f.leader, err)
 		m.fetchFailed(c, f)
 		return
@@ -242,7 +242,7 @@ func (m *Manager) fetchReply(c *step.Context, r *caller.Reply) {
 	for i := range f.resp.Topics {
 		t := &f.resp.Topics[i]
 		for j := range t.Partitions {
-			m.fetched(c, f, t.TopicID, &t.Partitions[j], r)
+			m.fetched(c, f, t.TopicID, &t.Partitions[j])
 		}
 	}
 	// Nothing of the frame may be held here.
@@ -261,7 +261,7 @@ func (m *Manager) fetchFailed(c *step.Context, f *fetcher) {
 // fetched handles one partition of a response. One that was asked for in an
 // older leader epoch, or that has moved since, is ignored: what it says of
 // divergence is of another leader's time (KAFKA-13207).
-func (m *Manager) fetched(c *step.Context, f *fetcher, id meta.TopicID, r *wire.FetchPartitionResponse, reply *caller.Reply) {
+func (m *Manager) fetched(c *step.Context, f *fetcher, id meta.TopicID, r *wire.FetchPartitionResponse) {
 	t := m.Resolve(id)
 	if t == nil {
 		return
@@ -290,12 +290,9 @@ func (m *Manager) fetched(c *step.Context, f *fetcher, id meta.TopicID, r *wire.
 		return
 	}
 	p.fetch.leaderMark, p.fetch.leaderStart = r.HighWatermark, r.LogStartOffset
-	if len(r.Records) > 0 && len(r.Records[0]) > 0 {
-		from := PlaceIn(reply.Frame.Bytes(), r.Records[0])
-		if !m.appendFetched(c, p, reply.Frame, from, from+len(r.Records[0])) {
-			m.delay(c, p)
-			return
-		}
+	if len(r.Slices) > 0 && !m.appendFetched(c, p, r.Slices) {
+		m.delay(c, p)
+		return
 	}
 	start := p.log.StartOffset()
 	p.followLeader(c, m)
@@ -304,26 +301,33 @@ func (m *Manager) fetched(c *step.Context, f *fetcher, id meta.TopicID, r *wire.
 	}
 }
 
-// checkBatches checks what a leader sent, batch by batch, and returns where the
-// last whole one ends. The last may be cut off by the fetch's limit.
-func checkBatches(b []byte, leaderEpoch int32) (end int, err error) {
-	for rest := b; len(rest) > 0; {
-		batch, after, err := record.Next(rest)
-		if err == record.ErrShort {
-			break
+// checkBatches checks what a leader sent, batch by batch, and cuts off what
+// follows the last whole one: the fetch's limit may have torn it.
+func checkBatches(records []edge.Slice, leaderEpoch int32) ([]edge.Slice, error) {
+	for i := range records {
+		s := &records[i]
+		end := s.From
+		for rest := s.Bytes(); len(rest) > 0; {
+			batch, after, err := record.Next(rest)
+			if err == record.ErrShort {
+				if s.To = end; s.Len() == 0 {
+					return records[:i], nil
+				}
+				return records[:i+1], nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			if err := batch.CheckCRC(); err != nil {
+				return nil, err
+			}
+			if batch.LeaderEpoch() > leaderEpoch {
+				return nil, fmt.Errorf("%w: batch of leader epoch %d from a leader of epoch %d",
+					record.ErrInvalid, batch.LeaderEpoch(), leaderEpoch)
+			}
+			end += int32(len(batch))
+			rest = after
 		}
-		if err != nil {
-			return 0, err
-		}
-		if err := batch.CheckCRC(); err != nil {
-			return 0, err
-		}
-		if batch.LeaderEpoch() > leaderEpoch {
-			return 0, fmt.Errorf("%w: batch of leader epoch %d from a leader of epoch %d",
-				record.ErrInvalid, batch.LeaderEpoch(), leaderEpoch)
-		}
-		end += len(batch)
-		rest = after
 	}
-	return end, nil
+	return records, nil
 }

@@ -119,13 +119,13 @@ func (m *Manager) stopFetching(c *step.Context, p *Partition) {
 	p.fetch = fetchState{writing: p.fetch.writing, truncating: p.fetch.truncating, leaderMark: -1, leaderStart: -1}
 }
 
-// appendFetched checks and appends the batches of a fetch response that lie at
-// [from, to) of the frame. Every batch's CRC is checked: the network and the
-// leader's disk lie between its writing and this.
-func (m *Manager) appendFetched(c *step.Context, p *Partition, frame *edge.Buffer, from, to int) (ok bool) {
-	end, err := checkBatches(frame.Bytes()[from:to], p.leaderEpoch)
-	if err == nil && end > 0 {
-		err = p.log.AppendFollower(c, frame, from, from+end)
+// appendFetched checks and appends the batches of a fetch response. Every batch's
+// CRC is checked: the network and the leader's disk lie between its writing and
+// this.
+func (m *Manager) appendFetched(c *step.Context, p *Partition, records []edge.Slice) (ok bool) {
+	records, err := checkBatches(records, p.leaderEpoch)
+	if err == nil && len(records) > 0 {
+		err = p.log.AppendFollower(c, records)
 	}
 	if p.log.AppendEnd() > p.fetch.askedAt {
 		// Also if a later batch was refused: those before it are in the log.

@@ -69,7 +69,9 @@ func (b Batch) Inspect(scratch *Scratch, limits *Limits, summary *Summary) error
 	}
 	summary.PlainBytes = len(r.rest)
 	logAppendTime := b.Attributes().LogAppendTime()
+	timestamps := !logAppendTime && (limits.TimestampMin != 0 || limits.TimestampMax != 0)
 	for {
+		r.skipPlain(limits, timestamps, summary)
 		rec, ok, err := r.Next()
 		if err != nil {
 			return err
@@ -77,7 +79,7 @@ func (b Batch) Inspect(scratch *Scratch, limits *Limits, summary *Summary) error
 		if !ok {
 			break
 		}
-		if err := checkRecord(r, rec, limits, logAppendTime); err != nil {
+		if err := checkRecord(r, rec, limits, timestamps); err != nil {
 			return err
 		}
 		if t := b.BaseTimestamp() + rec.TimestampDelta; t > summary.MaxTimestamp {
@@ -127,7 +129,7 @@ func (b Batch) CheckHeader(limits *Limits) error {
 	return nil
 }
 
-func checkRecord(r *Reader, rec *Record, limits *Limits, logAppendTime bool) error {
+func checkRecord(r *Reader, rec *Record, limits *Limits, timestamps bool) error {
 	if rec.OffsetDelta != r.index {
 		return &InvalidRecordError{Index: r.index, Kind: ErrInvalid,
 			Reason: fmt.Sprintf("offset delta is %d", rec.OffsetDelta)}
@@ -136,7 +138,7 @@ func checkRecord(r *Reader, rec *Record, limits *Limits, logAppendTime bool) err
 		return &InvalidRecordError{Index: r.index, Kind: ErrInvalid,
 			Reason: "a compacted topic accepts no record without a key"}
 	}
-	if logAppendTime || limits.TimestampMin == 0 && limits.TimestampMax == 0 {
+	if !timestamps {
 		return nil
 	}
 	t := r.batch.BaseTimestamp() + rec.TimestampDelta

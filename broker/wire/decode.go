@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 )
 
 // ErrMalformed says that bytes are not the message they should be. A broker
@@ -34,6 +36,16 @@ type decoder struct {
 	b        []byte
 	flexible bool
 	err      error
+	pieces   *pieces // of the frame that b is the head of; nil without
+}
+
+// pieces is a frame whose body is being decoded; see edge.Buffer.Pieces.
+type pieces struct {
+	frame *edge.Buffer
+	head  []byte
+	body  []edge.Slice
+	at    []int32
+	next  int // of body
 }
 
 func (d *decoder) fail(field, reason string) {
@@ -164,16 +176,46 @@ func keepString(dst *string, b []byte) {
 
 // nullableBytes aliases the input; nil is null.
 func (d *decoder) nullableBytes(field string) []byte {
+	n := d.bytesLen(field)
+	if n < 0 {
+		return nil
+	}
+	return d.span(n, field)
+}
+
+// bytesLen reads the length of bytes; below zero for null, or after a failure.
+func (d *decoder) bytesLen(field string) int {
 	var n int
 	if d.flexible {
 		n = int(d.uvarint(field)) - 1
 	} else {
 		n = int(d.int32(field))
 	}
-	if d.err != nil || n < 0 {
-		return nil
+	if d.err != nil {
+		return -1
 	}
-	return d.span(n, field)
+	return n
+}
+
+// slices is nullableBytes of a frame that may be in pieces.
+func (d *decoder) slices(dst []edge.Slice, field string) []edge.Slice {
+	p := d.pieces
+	if len(p.body) == 0 {
+		b := d.nullableBytes(field)
+		if end := len(p.head) - len(d.b); len(b) > 0 {
+			dst = append(dst, p.frame.Slice(end-len(b), end))
+		}
+		return dst
+	}
+	n := d.bytesLen(field)
+	for ; n > 0 && p.next < len(p.body) && int(p.at[p.next]) == len(p.head)-len(d.b); p.next++ {
+		dst = append(dst, p.body[p.next])
+		n -= p.body[p.next].Len()
+	}
+	if n > 0 || n < -1 {
+		d.fail(field, "not in the pieces of the frame")
+	}
+	return dst
 }
 
 // arrayLen reads the length of an array whose elements take elementBytesMin

@@ -1,5 +1,7 @@
 package wire
 
+import "github.com/seed-604ea8f1/windtunnel/broker/edge"
+
 // FetchResponse is the answer to API key 1, versions 4 to 18. Version is set
 // before ReadFrom. Reset and reuse it: neither way then allocates.
 type FetchResponse struct {
@@ -33,6 +35,10 @@ type FetchPartitionResponse struct {
 	// as Kafka sends it. After ReadFrom it has one element, which aliases the
 	// response's bytes, or none; the last batch may be partial.
 	Records [][]byte
+	// Slices are the records after ReadFrame, which leaves Records empty: parts of
+	// the frame's own memory, each of whole batches but for the last one's tail.
+	// Their buffers are not retained.
+	Slices []edge.Slice
 
 	// Tagged, from version 12; their defaults are not sent.
 	DivergingEpoch EpochEndOffset
@@ -108,13 +114,15 @@ func (p *FetchPartitionResponse) RecordsBytes() int {
 }
 
 func (p *FetchPartitionResponse) reset() {
-	records := p.Records
+	records, slices := p.Records, p.Slices
 	clear(records[:cap(records)]) // keep no other response's buffers alive
+	clear(slices)
 	*p = FetchPartitionResponse{
 		LastStableOffset:     -1,
 		LogStartOffset:       -1,
 		PreferredReadReplica: NoBroker,
 		Records:              records[:0],
+		Slices:               slices[:0],
 		DivergingEpoch:       noEpochEndOffset,
 		CurrentLeader:        noLeader,
 		SnapshotID:           noEpochEndOffset,
@@ -205,8 +213,25 @@ func (p *FetchPartitionResponse) appendTags(dst []byte) []byte {
 
 // ReadFrom decodes a body of the version set. Records alias it.
 func (r *FetchResponse) ReadFrom(body []byte) error {
+	return r.read(decoder{b: body, flexible: r.IsFlexible()})
+}
+
+// ReadFrame decodes the body that begins at offset from of a frame, which may be
+// in pieces; Slices are then the pieces, and nothing is copied.
+func (r *FetchResponse) ReadFrame(frame *edge.Buffer, from int) error {
+	p := pieces{frame: frame}
+	p.head, p.body, p.at = frame.Pieces()
+	err := r.read(decoder{b: p.head[from:], flexible: r.IsFlexible(), pieces: &p})
+	if err != nil && len(p.body) > 0 {
+		// Nobody has to cut a frame where its records begin and end.
+		whole := frame.Bytes()
+		err = r.read(decoder{b: whole[from:], flexible: r.IsFlexible(), pieces: &pieces{frame: frame, head: whole}})
+	}
+	return err
+}
+
+func (r *FetchResponse) read(d decoder) error {
 	r.Reset(r.Version)
-	d := decoder{b: body, flexible: r.IsFlexible()}
 	r.ThrottleMillis = d.int32("throttle_time_ms")
 	if r.Version >= 7 {
 		r.ErrorCode = d.int16("error_code")
@@ -253,7 +278,9 @@ func (r *FetchResponse) readPartition(d *decoder, p *FetchPartitionResponse) {
 	if r.Version >= 11 {
 		p.PreferredReadReplica = d.int32("topics.partitions.preferred_read_replica")
 	}
-	if records := d.nullableBytes("topics.partitions.records"); len(records) > 0 {
+	if d.pieces != nil {
+		p.Slices = d.slices(p.Slices, "topics.partitions.records")
+	} else if records := d.nullableBytes("topics.partitions.records"); len(records) > 0 {
 		p.Records = append(p.Records, records)
 	}
 	for n := d.tagCount("topics.partitions.tags"); n > 0 && d.err == nil; n-- {
