@@ -176,6 +176,8 @@ func ConfigReference() []byte {
 	}{
 		{"Topic properties", config.TopicProperties()},
 		{"Broker properties", config.BrokerProperties()},
+		{"Node properties (brokerd only)", config.NodeProperties()},
+		{"TLS properties (brokerd only; also as listener.name.NAME.ssl...)", config.TLSProperties()},
 		{"Producer properties", clientconfig.ProducerProperties()},
 		{"Consumer properties", clientconfig.ConsumerProperties()},
 	} {
@@ -196,7 +198,6 @@ func ConfigReference() []byte {
 
 // writeInert lists the properties without effect, reason by reason.
 func writeInert(b *bytes.Buffer, rows []*config.Property) {
-	b.WriteString("\nWithout effect:\n\n")
 	var reasons []string
 	names := map[string][]string{} // walked in the order of reasons
 	for _, p := range rows {
@@ -207,6 +208,9 @@ func writeInert(b *bytes.Buffer, rows []*config.Property) {
 			reasons = append(reasons, p.Doc)
 		}
 		names[p.Doc] = append(names[p.Doc], "`"+p.Name+"`")
+	}
+	if len(reasons) > 0 {
+		b.WriteString("\nWithout effect:\n\n")
 	}
 	for _, reason := range reasons {
 		fmt.Fprintf(b, "- %s: %s\n", reason, strings.Join(names[reason], ", "))

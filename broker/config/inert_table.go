@@ -50,6 +50,8 @@ func inertTopicRows() []Row[Topic] {
 
 func inertBrokerRows() []Row[Broker] {
 	return inertRows[Broker]([]inert{
+		// They are refused in a scenario only: ParseSettings takes them out before.
+		{"the scenario decides it; brokerd has it", strings.Join(append(append([]string{}, nodeTable.names...), tlsTable.names...), " ")},
 		{"transactions are not implemented yet", `
 			add.partitions.to.txn.retry.backoff.max.ms
 			add.partitions.to.txn.retry.backoff.ms
@@ -64,22 +66,11 @@ func inertBrokerRows() []Row[Broker] {
 			transaction.state.log.segment.bytes
 			transaction.two.phase.commit.enable
 			transactional.id.expiration.ms`},
-		{"the host or the scenario decides it", `
-			advertised.listeners
-			broker.id
-			controller.listener.names
+		{"the operating system or the host decides it", `
 			controller.quorum.bootstrap.servers
-			controller.quorum.voters
 			early.start.listeners
-			inter.broker.listener.name
-			listener.security.protocol.map
-			listeners
-			log.dir
 			log.dir.failure.timeout.ms
-			log.dirs
 			metadata.log.dir
-			node.id
-			process.roles
 			replica.socket.receive.buffer.bytes
 			socket.connection.setup.timeout.max.ms
 			socket.connection.setup.timeout.ms
@@ -309,7 +300,6 @@ func inertBrokerRows() []Row[Broker] {
 			group.coordinator.cached.buffer.max.bytes
 			group.coordinator.rebalance.protocols
 			group.coordinator.threads
-			queued.max.request.bytes
 			queued.max.requests`},
 		{"streams groups are not implemented yet", `
 			group.streams.acceptable.recovery.lag
@@ -346,36 +336,27 @@ func inertBrokerRows() []Row[Broker] {
 			log.cleaner.min.cleanable.ratio
 			log.cleaner.min.compaction.lag.ms
 			log.cleaner.threads`},
-		{"connection limits are not implemented yet", `
+		{"connections are limited by max.connections and max.connections.per.ip only", `
 			max.connection.creation.rate
-			max.connections
-			max.connections.per.ip
 			max.connections.per.ip.overrides`},
 		{"decompression is bounded by max.message.bytes", `
 			max.decompressed.message.bytes`},
-		{"TLS is not spoken yet", `
+		{"TLS is that of Go, and keys are in PEM files without a password", `
 			ssl.allow.dn.changes
 			ssl.allow.san.changes
 			ssl.cipher.suites
-			ssl.client.auth
 			ssl.enabled.protocols
-			ssl.endpoint.identification.algorithm
 			ssl.engine.factory.class
 			ssl.key.password
 			ssl.keymanager.algorithm
 			ssl.keystore.certificate.chain
 			ssl.keystore.key
-			ssl.keystore.location
 			ssl.keystore.password
-			ssl.keystore.type
-			ssl.principal.mapping.rules
 			ssl.protocol
 			ssl.provider
 			ssl.secure.random.implementation
 			ssl.trustmanager.algorithm
 			ssl.truststore.certificates
-			ssl.truststore.location
-			ssl.truststore.password
-			ssl.truststore.type`},
+			ssl.truststore.password`},
 	})
 }

@@ -84,13 +84,19 @@ func (h *Host) accept(l *Listener) {
 
 // welcome serves an accepted connection.
 func (h *Host) welcome(l *Listener, raw net.Conn, ip string) {
-	c := h.newConnection(raw, ip)
+	conn, principal, err := h.secureServer(raw, h.cfg.Security[l.Number])
+	if err != nil {
+		h.log.Info("refused a connection", "listener", l.Name, "peer", ip, "cause", err)
+		_ = raw.Close() // never used
+		return
+	}
+	c := h.newConnection(conn, ip)
 	if !h.track(c) {
 		return
 	}
 	defer h.untrack(c)
 	h.inbox.push(arrival{conn: c, event: edge.Event{
-		Kind: edge.EventConnOpened, Conn: c.id, Listener: l.Number, Peer: ip,
+		Kind: edge.EventConnOpened, Conn: c.id, Listener: l.Number, Peer: ip, Principal: principal,
 	}})
 	h.serve(c)
 }

@@ -41,7 +41,8 @@ type connection struct {
 	out   outbox
 	moved atomic.Int64 // unix nanoseconds at which something was last written
 
-	proven int // of the reader: the longest frame that has come whole
+	record *bufio.Writer // of the writer, with TLS: a record being filled
+	proven int           // of the reader: the longest frame that has come whole
 
 	// Of the core's goroutine.
 	dirty bool

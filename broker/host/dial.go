@@ -17,7 +17,14 @@ func (h *Host) dial(d edge.Dial) {
 		h.inbox.push(arrival{event: edge.Event{Kind: edge.EventConnFailed, Dial: d.ID}})
 		return
 	}
-	c := h.newConnection(raw, address)
+	conn, err := h.secureClient(raw, h.cfg.Security[d.Listener], d.Host)
+	if err != nil {
+		h.log.Warn("no connection", "to", address, "cause", err)
+		_ = raw.Close() // never used
+		h.inbox.push(arrival{event: edge.Event{Kind: edge.EventConnFailed, Dial: d.ID}})
+		return
+	}
+	c := h.newConnection(conn, address)
 	if !h.track(c) {
 		return
 	}

@@ -24,8 +24,11 @@ import (
 type Config struct {
 	Dir       string // data directory; it exists
 	Listeners []Listener
-	Limits    Limits
-	Logger    *slog.Logger
+	// Security holds what is not sent in plain text, by the machine's number of
+	// the listener: of those above, and of other nodes' that it dials.
+	Security map[edge.Listener]*Security
+	Limits   Limits
+	Logger   *slog.Logger
 	// Clock is nil for the system's.
 	Clock clock.Clock
 }

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"sync"
@@ -132,13 +133,33 @@ func (h *Host) writeAll(c *connection, sends []edge.Send, memory *net.Buffers) e
 		if err := c.raw.SetWriteDeadline(time.Now().Add(h.limits.IdleTime)); err != nil {
 			return fmt.Errorf("set the write deadline: %w", err)
 		}
-		if _, err := parts.WriteTo(c.raw); err != nil {
+		if err := c.writeParts(parts); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 		c.out.wrote(n)
 		c.moved.Store(time.Now().UnixNano())
 	}
 	return nil
+}
+
+// recordBytes is how much one TLS record holds. Short parts are joined to it:
+// each call of Write makes a record, and costs a system call.
+const recordBytes = 16 << 10
+
+func (c *connection) writeParts(parts net.Buffers) error {
+	if _, plain := c.raw.(*net.TCPConn); plain {
+		_, err := parts.WriteTo(c.raw)
+		return err
+	}
+	if c.record == nil {
+		c.record = bufio.NewWriterSize(c.raw, recordBytes)
+	}
+	for _, part := range parts {
+		if _, err := c.record.Write(part); err != nil {
+			return err
+		}
+	}
+	return c.record.Flush()
 }
 
 // appendSend appends the bytes of a frame in their order: pieces of the body

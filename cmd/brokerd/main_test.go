@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -44,14 +46,75 @@ type process struct {
 	t         *testing.T
 	cmd       *exec.Cmd
 	bootstrap string
-	log       *bytes.Buffer
+	log       *output
 	ended     bool
+}
+
+// output is what a process writes, while it runs.
+type output struct {
+	mu   sync.Mutex
+	more sync.Cond
+	text bytes.Buffer
+}
+
+func newOutput() *output {
+	o := &output{}
+	o.more.L = &o.mu
+	return o
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.more.Broadcast()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// awaitLog waits until the process has logged something.
+func (p *process) awaitLog(text string) {
+	p.log.mu.Lock()
+	defer p.log.mu.Unlock()
+	for !bytes.Contains(p.log.text.Bytes(), []byte(text)) {
+		p.log.more.Wait()
+	}
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// command is brokerd without what the tester's own environment sets.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), brokerd, args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "WINDTUNNEL_") })
+	return cmd
+}
+
+// fails runs brokerd with arguments that it is to refuse.
+func fails(t *testing.T, args ...string) (status int, complaint string) {
+	t.Helper()
+	cmd := command(t, args...)
+	var text bytes.Buffer
+	cmd.Stderr = &text
+	if err := cmd.Run(); err == nil {
+		t.Fatalf("brokerd %s succeeded", strings.Join(args, " "))
+	}
+	return cmd.ProcessState.ExitCode(), text.String()
 }
 
 // run starts brokerd and waits until it says where it listens.
 func run(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(brokerd, args...), log: new(bytes.Buffer)}
+	p := &process{t: t, cmd: command(t, args...), log: newOutput()}
 	p.cmd.Stderr = p.log
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -92,6 +155,15 @@ func (p *process) end(signal syscall.Signal) int {
 // kcat runs librdkafka's tool, which is a Debian package.
 func kcat(t *testing.T, input string, args ...string) string {
 	t.Helper()
+	out, err := tryKcat(t, input, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func tryKcat(t *testing.T, input string, args ...string) (string, error) {
+	t.Helper()
 	path, err := exec.LookPath("kcat")
 	if err != nil {
 		if os.Getenv("CI") != "" {
@@ -104,9 +176,9 @@ func kcat(t *testing.T, input string, args ...string) string {
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("kcat %s: %v\n%s", strings.Join(args, " "), err, &complaints)
+		return out.String(), fmt.Errorf("kcat %s: %w\n%s", strings.Join(args, " "), err, &complaints)
 	}
-	return out.String()
+	return out.String(), nil
 }
 
 func TestDevServesKcat(t *testing.T) {

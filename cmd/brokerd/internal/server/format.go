@@ -14,40 +14,73 @@ import (
 
 const propertiesFile = "meta.properties"
 
-// format returns what meta.properties says of a data directory; an empty
-// directory is given an identity first. It refuses the directory of another
-// node.
-func format(dir string, nodeID int32) (log.MetaProperties, error) {
+// NewClusterID draws an id as Kafka's are: 16 random bytes in base64.
+func NewClusterID() (string, error) {
+	var id [16]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return "", fmt.Errorf("draw an id: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(id[:]), nil
+}
+
+// identify returns who a data directory belongs to. An empty one is given an
+// identity: the cluster's id must be known then, unless the node is alone. The
+// directory of another node or cluster is refused.
+func identify(dir string, nodeID int32, clusterID string, alone bool) (log.MetaProperties, error) {
 	path := filepath.Join(dir, propertiesFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return create(path, nodeID)
+		return create(dir, path, nodeID, clusterID, alone)
 	}
 	if err != nil {
 		return log.MetaProperties{}, fmt.Errorf("read the data directory's identity: %w", err)
 	}
 	p, err := log.ParseMetaProperties(data)
-	if err != nil {
+	switch {
+	case err != nil:
 		return p, fmt.Errorf("%s: %w", path, err)
-	}
-	if p.NodeID != nodeID {
+	case p.NodeID != nodeID:
 		return p, fmt.Errorf("%s belongs to node %d and node.id is %d: set node.id=%d, or give this node a directory of its own",
 			dir, p.NodeID, nodeID, p.NodeID)
+	case clusterID != "" && clusterID != p.ClusterID:
+		return p, fmt.Errorf("%s belongs to cluster %s and --cluster-id is %s: leave the flag out, or give this node a directory of its own",
+			dir, p.ClusterID, clusterID)
 	}
 	return p, nil
 }
 
-func create(path string, nodeID int32) (log.MetaProperties, error) {
-	var id [16]byte
-	p := log.MetaProperties{NodeID: nodeID}
-	for _, b := range [][]byte{id[:], p.DirectoryID[:]} {
-		if _, err := rand.Read(b); err != nil {
-			return p, fmt.Errorf("draw an id: %w", err)
+// write makes a file that is there whole or not at all.
+func write(path string, data []byte) error {
+	temporary := path + ".tmp"
+	file, err := os.Create(temporary)
+	if err == nil {
+		_, err = file.Write(data)
+		if err == nil {
+			err = file.Sync()
+		}
+		if err = errors.Join(err, file.Close()); err == nil {
+			err = os.Rename(temporary, path)
 		}
 	}
-	p.ClusterID = base64.RawURLEncoding.EncodeToString(id[:])
-	if err := os.WriteFile(path, p.Encode(), 0o644); err != nil {
-		return p, fmt.Errorf("give the data directory an identity: %w", err)
+	if err != nil {
+		return fmt.Errorf("give the data directory an identity: %w", err)
 	}
-	return p, nil
+	return nil
+}
+
+func create(dir, path string, nodeID int32, clusterID string, alone bool) (log.MetaProperties, error) {
+	p := log.MetaProperties{NodeID: nodeID, ClusterID: clusterID}
+	if clusterID == "" && !alone {
+		return p, fmt.Errorf("%s is new, and this node is one of several: draw an id with brokerd cluster-id and give it to each node, with --cluster-id", dir)
+	}
+	var err error
+	if clusterID == "" {
+		if p.ClusterID, err = NewClusterID(); err != nil {
+			return p, err
+		}
+	}
+	if _, err := rand.Read(p.DirectoryID[:]); err != nil {
+		return p, fmt.Errorf("draw an id: %w", err)
+	}
+	return p, write(path, p.Encode())
 }

@@ -1,5 +1,6 @@
 // Package server assembles one real node: settings, data directory, sockets,
-// the core and its host. It decides nothing that Kafka's protocol decides.
+// certificates, the core and its host. It decides nothing that Kafka's protocol
+// decides.
 package server
 
 import (
@@ -11,7 +12,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker"
@@ -20,100 +24,136 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/host"
 	"github.com/seed-604ea8f1/windtunnel/broker/listener"
+	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/tlsfiles"
 )
 
-// Dev is the one-node broker of brokerd --dev.
-type Dev struct {
-	Dir       string
-	Address   string // of the client listener
-	Overrides []config.KV
+// Options are what a node is started with.
+type Options struct {
+	Settings *config.Settings
+	// ClusterID is given to an empty data directory; it must be that of any other.
+	// Empty draws one for a node that is its own quorum.
+	ClusterID string
 	Logger    *slog.Logger
 }
 
-// devDefaults are what a single node needs to be different from a cluster's.
-var devDefaults = []config.KV{
-	{Name: "offsets.topic.replication.factor", Value: "1"},
-	{Name: "group.initial.rebalance.delay.ms", Value: "0"},
-	// After a kill the controller takes the old process for alive until its
-	// session ends, and refuses the new one so long.
-	{Name: "broker.session.timeout.ms", Value: "2000"},
-	{Name: "broker.heartbeat.interval.ms", Value: "500"},
+// Server is one node that is about to run.
+type Server struct {
+	options   Options
+	node      *broker.Node
+	host      *host.Host
+	listeners *listener.Set
+	files     []*tlsfiles.Files
 }
 
-// Run serves until ctx ends and the node has shut down.
-func (d *Dev) Run(ctx context.Context, ready func(address string)) error {
-	overrides := append([]config.KV{}, d.Overrides...)
-	for _, kv := range devDefaults {
-		if !has(overrides, kv.Name) {
-			overrides = append(overrides, kv)
-		}
-	}
-	settings, err := config.ParseBroker(overrides)
+// Open binds the node's sockets, takes its data directory and reads its
+// certificates. Nothing is served before Run.
+func Open(o Options) (s *Server, err error) {
+	n := &o.Settings.Node
+	isBroker, isController, err := roles(n)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := os.MkdirAll(d.Dir, 0o755); err != nil {
-		return fmt.Errorf("make the data directory: %w", err)
-	}
-	client, err := net.Listen("tcp", d.Address)
+	set, binds, err := listener.Parse(n, isBroker, isController)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", d.Address, err)
+		return nil, err
 	}
-	quorum, err := net.Listen("tcp", "127.0.0.1:0")
+	s = &Server{options: o, listeners: set}
+	security, err := s.security(binds)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen for the quorum: %w", err), client.Close())
+		return nil, err
 	}
-	h, err := host.Open(host.Config{
-		Dir: d.Dir, Logger: d.Logger,
-		Listeners: []host.Listener{
-			{Number: edge.ListenerClient, Name: "PLAINTEXT", Socket: client},
-			{Number: edge.ListenerController, Name: "CONTROLLER", Socket: quorum},
-		},
-	})
+	dir, err := dataDirectory(n)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	props, err := format(d.Dir, 1)
+	sockets, err := bind(set, binds)
 	if err != nil {
-		return errors.Join(err, h.Close())
+		return nil, err
+	}
+	s.host, err = host.Open(host.Config{Dir: dir, Logger: o.Logger, Limits: limits(o.Settings), Listeners: sockets, Security: security})
+	if err != nil {
+		return nil, errors.Join(err, closeAll(sockets))
+	}
+	cfg, err := s.core(dir, isBroker, isController)
+	if err != nil {
+		return nil, errors.Join(err, s.host.Close())
+	}
+	s.node = broker.New(*cfg)
+	return s, nil
+}
+
+// core is the configuration of the core.
+func (s *Server) core(dir string, isBroker, isController bool) (*broker.Config, error) {
+	n := &s.options.Settings.Node
+	voters, err := s.voters(isController)
+	if err != nil {
+		return nil, err
+	}
+	alone := len(voters) == 1 && isController
+	identity, err := identify(dir, int32(n.NodeID), s.options.ClusterID, alone)
+	if err != nil {
+		return nil, err
 	}
 	seed, err := randomSeed()
 	if err != nil {
-		return errors.Join(err, h.Close())
+		return nil, err
 	}
-	name, _, err := net.SplitHostPort(d.Address)
-	if err != nil {
-		return errors.Join(fmt.Errorf("client listener: %w", err), h.Close())
-	}
-	node := broker.New(broker.Config{
-		NodeID: props.NodeID, ClusterID: props.ClusterID, IsBroker: true, IsController: true,
-		Listeners: listener.Plain(name, port(client)), Broker: settings, Overrides: overrides, Seed: seed,
-		Voters: []controller.Voter{{ID: props.NodeID, Host: "127.0.0.1", Port: port(quorum)}},
-	})
+	return &broker.Config{
+		NodeID: identity.NodeID, ClusterID: identity.ClusterID, IsBroker: isBroker, IsController: isController,
+		Listeners: *s.listeners, LogDir: dir, Voters: voters, Broker: s.options.Settings.Broker,
+		Overrides: s.options.Settings.Overrides, Seed: seed,
+	}, nil
+}
+
+// Run serves until ctx ends and the node has shut down. ready is called once,
+// when the node does what it is for.
+func (s *Server) Run(ctx context.Context, ready func()) error {
 	announced := make(chan struct{})
 	watching, ended := context.WithCancel(ctx)
 	go func() {
 		defer close(announced)
-		if awaitReady(watching, h, node) {
-			ready(net.JoinHostPort(name, strconv.Itoa(int(port(client)))))
+		if s.awaitReady(watching) {
+			ready()
 		}
 	}()
-	err = h.Run(ctx, node)
+	err := s.host.Run(ctx, s.node)
 	ended()
 	<-announced
 	return err
+}
+
+// Shutdown asks for a controlled shutdown, as the end of Run's context does; a
+// second wish ends the node at once.
+func (s *Server) Shutdown() { s.host.Shutdown() }
+
+// Addresses are what clients are told, those of the brokers' own listener first.
+func (s *Server) Addresses() (list []string) {
+	for _, e := range s.listeners.Endpoints() {
+		list = append(list, net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))))
+	}
+	return list
+}
+
+// Reload reads the certificates again. Those of a file that cannot be read stay
+// in force.
+func (s *Server) Reload() error {
+	var errs []error
+	for _, f := range s.files {
+		errs = append(errs, f.Reload())
+	}
+	return errors.Join(errs...)
 }
 
 // readyPoll is how often a starting node is asked whether it is ready.
 const readyPoll = 10 * time.Millisecond
 
 // awaitReady waits until the node does what it is for; false if it ends before.
-func awaitReady(ctx context.Context, h *host.Host, node *broker.Node) bool {
+func (s *Server) awaitReady(ctx context.Context) bool {
 	poll := time.NewTicker(readyPoll)
 	defer poll.Stop()
 	for {
 		ready := false
-		if err := h.View(ctx, func() { ready = node.Ready() }); err != nil {
+		if err := s.host.View(ctx, func() { ready = s.node.Ready() }); err != nil {
 			return false
 		}
 		if ready {
@@ -127,15 +167,153 @@ func awaitReady(ctx context.Context, h *host.Host, node *broker.Node) bool {
 	}
 }
 
-func port(l net.Listener) int32 { return int32(l.Addr().(*net.TCPAddr).Port) }
+func wrong(name, value, problem string) *config.Error {
+	return &config.Error{What: "node property", Name: name, Value: value, Problem: problem}
+}
 
-func has(list []config.KV, name string) bool {
-	for _, kv := range list {
-		if kv.Name == name {
-			return true
+func roles(n *config.Node) (isBroker, isController bool, err error) {
+	for _, role := range strings.Split(n.ProcessRoles, ",") {
+		switch strings.TrimSpace(role) {
+		case "broker":
+			isBroker = true
+		case "controller":
+			isController = true
+		default:
+			return false, false, wrong("process.roles", n.ProcessRoles, "must be broker, controller or broker,controller")
 		}
 	}
-	return false
+	if n.NodeID < 0 {
+		return false, false, wrong("node.id", "", "must be set: a number from 0 up, of its own for each node")
+	}
+	return isBroker, isController, nil
+}
+
+// dataDirectory makes the node's directory if there is none.
+func dataDirectory(n *config.Node) (string, error) {
+	if strings.Contains(n.LogDirs, ",") {
+		return "", wrong("log.dirs", n.LogDirs, "must be one directory")
+	}
+	dir, err := filepath.Abs(strings.TrimSpace(n.LogDirs))
+	if err != nil {
+		return "", fmt.Errorf("find the data directory: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make the data directory: %w", err)
+	}
+	return dir, nil
+}
+
+// bind listens, and completes what is advertised: a port that the system has
+// chosen, and a name where every address is listened on.
+func bind(set *listener.Set, binds []listener.Bind) (sockets []host.Listener, err error) {
+	for _, b := range binds {
+		l := set.Of(b.Number)
+		address := net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
+		socket, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listener %s://%s: %w", l.Name, address, err), closeAll(sockets))
+		}
+		sockets = append(sockets, host.Listener{Number: b.Number, Name: l.Name, Socket: socket})
+		if l.Port == 0 {
+			l.Port = int32(socket.Addr().(*net.TCPAddr).Port)
+		}
+		if l.Host == "" || l.Host == "0.0.0.0" || l.Host == "::" {
+			if l.Host, err = os.Hostname(); err != nil {
+				return nil, errors.Join(fmt.Errorf("find a name to advertise for %s: %w", l.Name, err), closeAll(sockets))
+			}
+		}
+	}
+	return sockets, nil
+}
+
+func closeAll(sockets []host.Listener) error {
+	var errs []error
+	for i := range sockets {
+		errs = append(errs, sockets[i].Socket.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// voters reads controller.quorum.voters. A controller without it is a quorum of
+// its own.
+func (s *Server) voters(isController bool) ([]controller.Voter, error) {
+	const property = "controller.quorum.voters"
+	n := &s.options.Settings.Node
+	self := s.listeners.Of(s.listeners.Controllers)
+	if n.QuorumVoters == "" {
+		if !isController {
+			return nil, wrong(property, "", "must name the controllers, as id@host:port,...")
+		}
+		return []controller.Voter{{ID: int32(n.NodeID), Host: self.Host, Port: self.Port}}, nil
+	}
+	var voters []controller.Voter
+	for _, item := range strings.Split(n.QuorumVoters, ",") {
+		id, address, ok := strings.Cut(strings.TrimSpace(item), "@")
+		number, err1 := strconv.ParseInt(id, 10, 32)
+		name, port, err2 := net.SplitHostPort(address)
+		portNumber, err3 := strconv.ParseUint(port, 10, 16)
+		if !ok || err1 != nil || err2 != nil || err3 != nil || number < 0 || name == "" || portNumber == 0 {
+			return nil, wrong(property, item, "must be id@host:port")
+		}
+		if slices.ContainsFunc(voters, func(v controller.Voter) bool { return v.ID == int32(number) }) {
+			return nil, wrong(property, n.QuorumVoters, fmt.Sprintf("names node %d twice", number))
+		}
+		voters = append(voters, controller.Voter{ID: int32(number), Host: name, Port: int32(portNumber)})
+	}
+	if isController != slices.ContainsFunc(voters, func(v controller.Voter) bool { return v.ID == int32(n.NodeID) }) {
+		problem := fmt.Sprintf("has node %d, and its process.roles has no controller", n.NodeID)
+		if isController {
+			problem = fmt.Sprintf("has no node %d, and its process.roles has controller", n.NodeID)
+		}
+		return nil, wrong(property, n.QuorumVoters, problem)
+	}
+	return voters, nil
+}
+
+// security loads what the listeners need that are encrypted.
+func (s *Server) security(binds []listener.Bind) (map[edge.Listener]*host.Security, error) {
+	out := make(map[edge.Listener]*host.Security)
+	for i := range s.listeners.All {
+		l, number := &s.listeners.All[i], edge.Listener(i)
+		if l.Protocol.SASL() {
+			// Until it is, such a listener would let everybody in.
+			return nil, fmt.Errorf("listener %s is %s: SASL is not spoken yet", l.Name, l.Protocol)
+		}
+		if !l.Protocol.TLS() {
+			continue
+		}
+		settings, err := s.options.Settings.TLS(l.Name)
+		if err != nil {
+			return nil, err
+		}
+		files, err := tlsfiles.Load(settings)
+		if err != nil {
+			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		ours := slices.ContainsFunc(binds, func(b listener.Bind) bool { return b.Number == number })
+		if ours && !files.HasKey() {
+			return nil, fmt.Errorf("listener %s is %s: ssl.keystore.location must name a PEM file with its certificate and key", l.Name, l.Protocol)
+		}
+		s.files = append(s.files, files)
+		out[number] = &host.Security{Server: files.Server, Client: files.Client, Principal: files.Principal}
+	}
+	names, properties := s.options.Settings.ListenersNamed()
+	for i, name := range names {
+		if !slices.ContainsFunc(s.listeners.All, func(l listener.Listener) bool { return strings.EqualFold(l.Name, name) }) {
+			return nil, &config.Error{What: "property", Name: properties[i], NameWrong: true, Problem: "is of a listener that does not exist"}
+		}
+	}
+	return out, nil
+}
+
+func limits(s *config.Settings) host.Limits {
+	return host.Limits{
+		FrameBytes:       int(s.Broker.SocketRequestMaxBytes),
+		Connections:      int(s.Node.MaxConnections),
+		ConnectionsPerIP: int(s.Node.MaxConnectionsPerIP),
+		InFlightBytes:    s.Node.QueuedMaxRequestBytes,
+		IdleTime:         time.Duration(s.Broker.ConnectionsMaxIdleMillis) * time.Millisecond,
+	}
 }
 
 func randomSeed() (uint64, error) {
