@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -35,11 +36,11 @@ func Hlog(n NamedHistogram, virtualSeconds float64) ([]byte, error) {
 	var b bytes.Buffer
 	w := hdrhistogram.NewHistogramLogWriter(&b)
 	intervals := n.Intervals
-	if len(intervals) == 0 {
+	if intervals == nil {
 		whole := n.Hist.Clone()
 		whole.SetStartTimeMs(0)
 		whole.SetEndTimeMs(int64(virtualSeconds * 1000))
-		intervals = []*hdrhistogram.Histogram{whole}
+		intervals = slices.Values([]*hdrhistogram.Histogram{whole})
 	}
 	tag := fileName(n.Name)
 	for _, step := range []func() error{
@@ -52,8 +53,9 @@ func Hlog(n NamedHistogram, virtualSeconds float64) ([]byte, error) {
 			return nil, fmt.Errorf("write the head of histogram log %s: %w", n.Name, err)
 		}
 	}
-	for i, h := range intervals {
-		if h == nil || h.TotalCount() == 0 {
+	i := -1
+	for h := range intervals {
+		if i++; h.TotalCount() == 0 {
 			continue
 		}
 		// A tag is part of the line that is written, not of the caller's histogram.
@@ -66,26 +68,25 @@ func Hlog(n NamedHistogram, virtualSeconds float64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// ReadHlog reads a log back: the tag of its intervals, the intervals, and their
-// sum. An empty log has no sum.
+// ReadHlog reads a log back: the tag of its intervals and their sum. An empty log
+// has no sum.
 func ReadHlog(r io.Reader) (NamedHistogram, error) {
 	var n NamedHistogram
 	reader := hdrhistogram.NewHistogramLogReader(r)
-	for {
+	for i := 0; ; i++ {
 		h, err := reader.NextIntervalHistogram()
 		if err != nil {
-			return n, fmt.Errorf("read interval %d: %w", len(n.Intervals), err)
+			return n, fmt.Errorf("read interval %d: %w", i, err)
 		}
 		if h == nil {
 			return n, nil
 		}
 		n.Name = h.Tag()
-		n.Intervals = append(n.Intervals, h)
 		if n.Hist == nil {
 			n.Hist = hdrhistogram.New(h.LowestTrackableValue(), h.HighestTrackableValue(), int(h.SignificantFigures()))
 		}
 		if dropped := n.Hist.Merge(h); dropped > 0 {
-			return n, fmt.Errorf("interval %d has %d values beyond the range of the first", len(n.Intervals)-1, dropped)
+			return n, fmt.Errorf("interval %d has %d values beyond the range of the first", i, dropped)
 		}
 	}
 }

@@ -39,6 +39,7 @@ const (
 	pageAnomaliesMax      = 200
 	pageFaultsMax         = 200
 	pageUnavailabilityMax = 48
+	pagePartitionsMax     = 96
 	pageTableRowsMax      = 72
 )
 
@@ -57,27 +58,30 @@ func HTML(r *Result) ([]byte, error) {
 
 // pageView is what the template needs, with all figures already spelled.
 type pageView struct {
-	R             *Result
-	Icon, Verdict string
-	Seed          string
-	Lede          string
-	Tiles         []tile
-	ClaimsHeld    string
-	Claims        []markedRow
-	Thresholds    []thresholdRow
-	Faults        []faultRow
-	FaultsMore    int
-	Latency       []latencyRow
-	Anomalies     []anomalyRow
-	AnomaliesMore int
-	Gaps          []gapRow
-	GapsMore      string
-	Facts         []tile
-	Picture       *picture
-	Matrix        *matrix
-	SeriesEvery   string
-	SeriesRows    []seriesRow
-	Data          chartData
+	R              *Result
+	Icon, Verdict  string
+	Seed           string
+	Lede           string
+	Tiles          []tile
+	ClaimsHeld     string
+	Claims         []markedRow
+	Thresholds     []thresholdRow
+	Faults         []faultRow
+	FaultsMore     int
+	Latency        []latencyRow
+	Anomalies      []anomalyRow
+	AnomaliesMore  int
+	Gaps           []gapRow
+	GapsMore       string
+	Stalls         []tile
+	Partitions     []latencyRow
+	PartitionsMore int
+	Facts          []tile
+	Picture        *picture
+	Matrix         *matrix
+	SeriesEvery    string
+	SeriesRows     []seriesRow
+	Data           chartData
 
 	CSS, UplotCSS template.CSS
 	JS, UplotJS   template.JS
@@ -113,9 +117,11 @@ type anomalyRow struct {
 }
 
 type gapRow struct {
-	Partition, Length, At string
-	Percent               string
+	Partition string
+	Bars      []gapBar
 }
+
+type gapBar struct{ Kind, Length, At, Percent string }
 
 type seriesRow struct{ Cells []string }
 
@@ -144,6 +150,7 @@ func newPageView(r *Result) *pageView {
 	v.tiles(r)
 	v.latency(r)
 	v.gaps(r)
+	v.partitions(r)
 	v.Picture = newPicture(r)
 	v.Matrix = newMatrix(r.ZoneTraffic)
 	v.Data = newChartData(r)
@@ -209,8 +216,13 @@ func (v *pageView) faults(r *Result) {
 func (v *pageView) tiles(r *Result) {
 	n := &r.Records
 	lost := tile{"lost", count(n.Lost), "acknowledged, and gone", n.Lost > 0}
-	if p := r.PermittedLoss; p != nil && n.Lost == 0 {
-		lost = tile{"lost, as permitted", count(p.Observed), "predicted " + count(p.Predicted), p.Predicted != p.Observed}
+	switch p := r.PermittedLoss; {
+	case r.lossPermitted():
+		lost = tile{"lost, as permitted", count(n.Lost), "and exactly as predicted", false}
+	case p != nil && n.Lost == 0 && p.Predicted == 0:
+		lost.Note = "though the configuration permits it"
+	case p != nil:
+		lost.Note, lost.Bad = "but predicted "+count(p.Predicted), true
 	}
 	v.Tiles = []tile{
 		{"records acked", shortCount(n.Acked), "of " + count(n.Offered) + " offered", false},
@@ -219,7 +231,7 @@ func (v *pageView) tiles(r *Result) {
 		{"reordered", count(n.Reordered), "against their producer", n.Reordered > 0},
 	}
 	if u, ok := r.worst(); ok {
-		v.Tiles = append(v.Tiles, tile{"longest outage", secondsText(u.LongestSeconds), "of " + u.Partition + " at " + clockText(u.FromSeconds), false})
+		v.Tiles = append(v.Tiles, tile{"longest outage", secondsText(u.length), "no produce on " + u.partition + " from " + clockText(u.from), false})
 	} else {
 		v.Tiles = append(v.Tiles, tile{"longest outage", "none", "of any partition", false})
 	}
@@ -247,7 +259,7 @@ func (v *pageView) tiles(r *Result) {
 		{Name: "unknown outcome", Value: count(n.Unknown)},
 		{Name: "failed, not appended", Value: count(n.Failed)},
 		{Name: "unverified", Value: count(n.Unverified), Bad: n.Unverified > 0},
-		{Name: "RPO", Value: fmt.Sprintf("%s records, %s, %s", count(r.RPO.Records), bytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds)), Bad: r.RPO.Records > 0 && r.PermittedLoss == nil},
+		{Name: "RPO", Value: fmt.Sprintf("%s records, %s, %s", count(r.RPO.Records), bytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds)), Bad: r.RPO.Records > 0 && !r.lossPermitted()},
 		{Name: "trace hash", Value: r.TraceHash},
 	}
 }
@@ -266,17 +278,59 @@ func (v *pageView) latency(r *Result) {
 	}
 }
 
+// gaps are the longest outages of each partition, the longest first, as bars on one
+// scale; what was never unavailable has none.
 func (v *pageView) gaps(r *Result) {
-	list := slices.DeleteFunc(slices.Clone(r.Unavailability), func(u Unavailability) bool { return !(u.LongestSeconds > 0) })
-	slices.SortStableFunc(list, func(a, b Unavailability) int { return cmp.Compare(b.LongestSeconds, a.LongestSeconds) })
-	for i, u := range list {
-		if i == pageUnavailabilityMax {
-			v.GapsMore = fmt.Sprintf("and %s, none longer than %s", plural(int64(len(list)-i), "partition", "partitions"), secondsText(u.LongestSeconds))
-			return
-		}
-		v.Gaps = append(v.Gaps, gapRow{u.Partition, secondsText(u.LongestSeconds), clockText(u.FromSeconds),
-			fmt.Sprintf("%.1f", 100*u.LongestSeconds/list[0].LongestSeconds)})
+	longest := func(u *Unavailability) float64 { return max(u.LongestSeconds, u.FetchLongestSeconds) }
+	list := slices.DeleteFunc(slices.Clone(r.Unavailability), func(u Unavailability) bool { return !(longest(&u) > 0) })
+	slices.SortStableFunc(list, func(a, b Unavailability) int {
+		return cmp.Or(cmp.Compare(b.LongestSeconds, a.LongestSeconds), cmp.Compare(b.FetchLongestSeconds, a.FetchLongestSeconds))
+	})
+	scale := 0.0
+	for i := range list {
+		scale = max(scale, longest(&list[i]))
 	}
+	bar := func(kind string, length, from float64) gapBar {
+		return gapBar{kind, secondsText(length), clockText(from), fmt.Sprintf("%.1f", 100*length/scale)}
+	}
+	for i := range list {
+		u := &list[i]
+		if i == pageUnavailabilityMax {
+			v.GapsMore = fmt.Sprintf("and %s, with no outage of produce longer than %s", plural(int64(len(list)-i), "partition", "partitions"), secondsText(u.LongestSeconds))
+			break
+		}
+		row := gapRow{Partition: u.Partition}
+		if u.LongestSeconds > 0 {
+			row.Bars = append(row.Bars, bar("produce", u.LongestSeconds, u.FromSeconds))
+		}
+		if u.FetchLongestSeconds > 0 {
+			row.Bars = append(row.Bars, bar("fetch", u.FetchLongestSeconds, u.FetchFromSeconds))
+		}
+		v.Gaps = append(v.Gaps, row)
+	}
+	for _, s := range r.Stalls {
+		row := tile{Name: s.What, Value: "never"}
+		if s.LongestSeconds > 0 {
+			row.Value = "at most " + secondsText(s.LongestSeconds) + ", from " + clockText(s.FromSeconds)
+		}
+		v.Stalls = append(v.Stalls, row)
+	}
+}
+
+// partitions is the table of single partitions' latencies, the slowest outside of
+// faults first.
+func (v *pageView) partitions(r *Result) {
+	list := slices.Clone(r.PartitionLatency)
+	outside := func(p *PartitionLatency) float64 { return max(p.Before.P99, p.After.P99) }
+	slices.SortStableFunc(list, func(a, b PartitionLatency) int { return cmp.Compare(outside(&b), outside(&a)) })
+	for _, p := range list[:min(len(list), pagePartitionsMax)] {
+		row := latencyRow{p.Kind, p.Partition, nil}
+		for _, q := range []*Quantiles{&p.Before, &p.During, &p.After} {
+			row.Cells = append(row.Cells, dashIfZero(q.P50), dashIfZero(q.P99), dashIfZero(q.Max))
+		}
+		v.Partitions = append(v.Partitions, row)
+	}
+	v.PartitionsMore = len(list) - len(v.Partitions)
 }
 
 // series is the table beside the charts, for those who cannot see them.

@@ -38,11 +38,14 @@ func ours(s string) string {
 func TestHTMLHasEverything(t *testing.T) {
 	s := mustHTML(t, failed())
 	for _, want := range []string{"FAIL", "zone-failure", "0xdeadbeefcafe", "--seed 0xdeadbeefcafe", "no_lost_acks", "violated",
-		"p99&lt;20ms", "31.2ms", "zone_outage", "power_loss", "orders-3@42", "12 observed, 12 predicted", "orders-20",
+		"p99&lt;20ms", "31.2ms", "zone_outage", "power_loss", "orders-3@42", "orders-20",
 		"b-controller", "2 boots", "2.17 GB", "9,842", "9f3c2a71e0b45d88", "uPlot " + uplotVersion, "Permission is hereby granted", `id="data"`} {
 		if !strings.Contains(s, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+	if s := mustHTML(t, permitted()); !strings.Contains(s, "1234 observed, 1234 predicted") || strings.Contains(s, `class="tile bad"`) {
+		t.Error("a permitted loss does not read as permitted")
 	}
 	if bare := mustHTML(t, &Result{Verdict: Inconclusive}); !strings.Contains(bare, "INCONCLUSIVE") {
 		t.Error("the page of an empty result has no verdict")
@@ -69,9 +72,11 @@ func poison(text string) *Result {
 	r.Claims = []Claim{{text, true, true, text}, {text, true, false, text}, {text, false, false, text}}
 	r.Thresholds = []Threshold{{text, text, text, false, text}}
 	r.Anomalies = []Anomaly{{Kind: text, Claim: text, Partition: text, Text: text}}
-	r.PermittedLoss.Why = text
+	r.PermittedLoss = &PermittedLoss{Why: text}
 	r.Faults = []Fault{{Name: text, Target: text, Detail: text, FromSeconds: 1, ToSeconds: 2}}
-	r.Unavailability = []Unavailability{{text, 1, 1}}
+	r.Unavailability = []Unavailability{{text, 1, 1, 1, 1}}
+	r.Stalls = []Stall{{text, 1, 1}}
+	r.PartitionLatency = []PartitionLatency{{Partition: text, Kind: text, Phases: r.Latency.Produce}}
 	r.ZoneTraffic = []ZoneTraffic{{text, text, 5}, {text, text + "2", 7}}
 	r.Nodes = []Node{{text, text, text, 2, 1, 1}, {text, text + "2", "broker", 1, 1, 1}}
 	return r

@@ -23,6 +23,7 @@ func encode(r *Result, indent string) ([]byte, error) {
 	filled.Anomalies = orEmpty(r.Anomalies)
 	filled.Faults = orEmpty(r.Faults)
 	filled.Unavailability = orEmpty(r.Unavailability)
+	filled.Stalls = orEmpty(r.Stalls)
 	filled.ZoneTraffic = orEmpty(r.ZoneTraffic)
 	filled.Nodes = orEmpty(r.Nodes)
 	filled.Series = orEmpty(r.Series)

@@ -60,15 +60,20 @@ func (a *Anomaly) sentence() string {
 	return fmt.Sprintf("%s %s@%d: %s", a.Kind, a.Partition, a.Offset, a.Text)
 }
 
-// worst returns the longest unavailability, or false without one.
-func (r *Result) worst() (Unavailability, bool) {
-	var worst Unavailability
-	for _, u := range r.Unavailability {
-		if u.LongestSeconds > worst.LongestSeconds {
-			worst = u
-		}
+// worst returns the longest time in which a partition took no records, or false
+// without one.
+func (r *Result) worst() (gap, bool) {
+	if g := r.produceGaps(); len(g.list) > 0 {
+		return g.list[0], true
 	}
-	return worst, worst.LongestSeconds > 0
+	return gap{}, false
+}
+
+// lossPermitted tells whether acknowledged records were lost that the configuration
+// gives away: exactly as many as the elections explain, if they can explain it.
+func (r *Result) lossPermitted() bool {
+	p := r.PermittedLoss
+	return p != nil && r.Records.Lost > 0 && p.Observed == r.Records.Lost && (p.Predicted == p.Observed || p.Unpredictable)
 }
 
 // seedText spells a seed as the command line takes it: short ones decimal.

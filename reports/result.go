@@ -4,6 +4,8 @@
 package reports
 
 import (
+	"iter"
+
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
@@ -52,13 +54,15 @@ type Result struct {
 	ProduceRetries      int64   `json:"produce_retries"`
 	ProduceErrors       int64   `json:"produce_errors"` // shown to the application
 
-	Latency            Latency          `json:"latency"`
-	Unavailability     []Unavailability `json:"unavailability"`
-	RPO                RPO              `json:"rpo"`
-	RTOSeconds         float64          `json:"rto_seconds"`          // fault start to everything served again; 0 without a fault, -1 if never
-	LagRecoverySeconds float64          `json:"lag_recovery_seconds"` // last heal to lag back at its baseline; -1 if never
-	PeakLagRecords     int64            `json:"peak_lag_records"`
-	ZoneTraffic        []ZoneTraffic    `json:"zone_traffic"`
+	Latency            Latency            `json:"latency"`
+	Unavailability     []Unavailability   `json:"unavailability"`
+	Stalls             []Stall            `json:"stalls"`
+	PartitionLatency   []PartitionLatency `json:"partition_latency,omitempty"`
+	RPO                RPO                `json:"rpo"`
+	RTOSeconds         float64            `json:"rto_seconds"`          // fault start to everything served again; 0 without a fault, -1 if never
+	LagRecoverySeconds float64            `json:"lag_recovery_seconds"` // last heal to lag back at its baseline; -1 if never
+	PeakLagRecords     int64              `json:"peak_lag_records"`
+	ZoneTraffic        []ZoneTraffic      `json:"zone_traffic"`
 
 	Nodes  []Node        `json:"nodes"`
 	Series []SeriesPoint `json:"series"` // one per virtual second
@@ -113,9 +117,11 @@ type Anomaly struct {
 // PermittedLoss is acked loss that the configuration allows, predicted from
 // inside the cluster and observed from outside.
 type PermittedLoss struct {
-	Predicted int64  `json:"predicted"`
-	Observed  int64  `json:"observed"`
-	Why       string `json:"why"`
+	Predicted int64 `json:"predicted"`
+	Observed  int64 `json:"observed"`
+	// Unpredictable: acks=0, whose loss on the way to a broker no election explains.
+	Unpredictable bool   `json:"unpredictable,omitempty"`
+	Why           string `json:"why"`
 }
 
 // Fault is a fault or operation as it was carried out.
@@ -151,11 +157,29 @@ type Latency struct {
 	E2E     Phases `json:"e2e"`     // to the first delivery
 }
 
-// Unavailability of one partition: gaps between acknowledged produces.
+// Unavailability of one partition: the longest time in which records were offered
+// and none acknowledged, and in which records were there and a group given none.
 type Unavailability struct {
-	Partition      string  `json:"partition"`
-	LongestSeconds float64 `json:"longest_seconds"`
+	Partition           string  `json:"partition"`
+	LongestSeconds      float64 `json:"longest_seconds"`
+	FromSeconds         float64 `json:"from_seconds"`
+	FetchLongestSeconds float64 `json:"fetch_longest_seconds"`
+	FetchFromSeconds    float64 `json:"fetch_from_seconds"`
+}
+
+// Stall is the longest time in which something else was not as it should be: a
+// group not stable, a partition short of replicas, no administrator served.
+type Stall struct {
+	What           string  `json:"what"`
+	LongestSeconds float64 `json:"longest_seconds"` // 0: it never happened
 	FromSeconds    float64 `json:"from_seconds"`
+}
+
+// PartitionLatency is measured where a threshold is about single partitions.
+type PartitionLatency struct {
+	Partition string `json:"partition"`
+	Kind      string `json:"kind"` // "produce", "end to end"
+	Phases
 }
 
 // RPO is acked data that was never delivered.
@@ -192,14 +216,19 @@ type SeriesPoint struct {
 	ProduceMax      float64 `json:"produce_max_ms"`
 	E2EP99          float64 `json:"e2e_p99_ms"`
 	Lag             int64   `json:"lag"`
+	WorstLag        int64   `json:"worst_partition_lag"`
 	UnderReplicated int     `json:"under_replicated"`
 	Errors          int64   `json:"errors"`
 }
+
+// Intervals hands out histograms with their start and end, in the order of time.
+// Each is valid until the next: a day of them would not fit into memory.
+type Intervals = iter.Seq[*hdrhistogram.Histogram]
 
 // NamedHistogram is a histogram of nanoseconds.
 type NamedHistogram struct {
 	Name string
 	Hist *hdrhistogram.Histogram
-	// Interval histograms, one a virtual second, for the V2 log; may be nil.
-	Intervals []*hdrhistogram.Histogram
+	// Intervals are those of the V2 log, one a virtual second; nil is one for all.
+	Intervals Intervals
 }

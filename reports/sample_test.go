@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -74,8 +75,11 @@ func sample() *Result {
 		RTOSeconds: 9.9, LagRecoverySeconds: 3.2, PeakLagRecords: 46_120,
 	}
 	for i := range 24 {
-		r.Unavailability = append(r.Unavailability, Unavailability{fmt.Sprintf("orders-%d", i), 9.84 - 0.21*float64(i%7), 180.2})
+		r.Unavailability = append(r.Unavailability, Unavailability{
+			fmt.Sprintf("orders-%d", i), 9.84 - 0.21*float64(i%7), 180.2, 10.1 - 0.2*float64(i%5), 180.4,
+		})
 	}
+	r.Stalls = []Stall{{"group billing not stable", 0, 0}, {"a partition under-replicated", 192.3, 189.1}}
 	zones := []string{"a", "b", "c"}
 	for i, from := range zones {
 		for j, to := range zones {
@@ -140,15 +144,14 @@ func makeHistograms() (out []NamedHistogram) {
 			whole.Merge(h)
 			out = append(out, NamedHistogram{Name: kind + "." + phase, Hist: h})
 		}
-		var intervals []*hdrhistogram.Histogram
-		for s := range int64(3) {
-			h := newTestHistogram()
-			h.SetStartTimeMs(s * 1000)
-			h.SetEndTimeMs(s*1000 + 1000)
-			_ = h.RecordValues((s+1)*1e6, 100)
+		intervals := []*hdrhistogram.Histogram{newTestHistogram()}
+		for s, h := range []*hdrhistogram.Histogram{out[len(out)-3].Hist, out[len(out)-2].Hist, out[len(out)-1].Hist} {
+			h = h.Clone()
+			h.SetStartTimeMs(int64(s) * 1000)
+			h.SetEndTimeMs(int64(s)*1000 + 1000)
 			intervals = append(intervals, h)
 		}
-		out = append(out, NamedHistogram{Name: kind, Hist: whole, Intervals: intervals})
+		out = append(out, NamedHistogram{Name: kind, Hist: whole, Intervals: slices.Values(intervals)})
 	}
 	return out
 }
@@ -166,13 +169,23 @@ func failed() *Result {
 	r.Thresholds[3].Held, r.Thresholds[3].Measured, r.Thresholds[3].Why = false, "31.2ms", "worst in the second after the heal"
 	r.Records.Lost, r.Records.Duplicated = 3, 1
 	r.RPO = RPO{Records: 3, Bytes: 3072, Seconds: 0.0006}
-	r.PermittedLoss = &PermittedLoss{Predicted: 12, Observed: 12, Why: "acks=1 acknowledges before replication, and the leader lost power."}
 	r.AnomaliesTotal = 14
 	for i := range 8 {
 		r.Anomalies = append(r.Anomalies, Anomaly{Kind: "lost-ack", Claim: "no_lost_acks", Partition: "orders-3", Offset: int64(42 + i),
 			Text:      fmt.Sprintf("lost-ack orders-3@%d: p7#118 acked at %d by a-1 epoch 3 at t=182.300s (event 9131); b-2 epoch 4 served p2#77 at %d to billing-c at t=182.914s (event 9240).", 42+i, 42+i, 42+i),
 			AtSeconds: 182.914, Event: 9240})
 	}
+	return r
+}
+
+// permitted is a trap that did what its configuration lets it do.
+func permitted() *Result {
+	r := sample()
+	r.Scenario, r.Description = "acks-1-loss", "A trap: with acks=1 a leader that is cut off acknowledges records that nobody else will ever have."
+	r.Claims[0].Made, r.Claims[0].Held, r.Claims[0].Why = false, false, "A producer has acks=1."
+	r.Records.Lost = 1_234
+	r.RPO = RPO{Records: 1_234, Bytes: 158_000, Seconds: 8.7}
+	r.PermittedLoss = &PermittedLoss{Predicted: 1_234, Observed: 1_234, Why: "A producer has acks=1."}
 	return r
 }
 

@@ -23,6 +23,7 @@ type scenarioSummary struct {
 	pass, fail, inconclusive  int
 	partial                   int
 	records                   Records
+	permitted                 int64 // of the lost ones
 	virtual, cpu              float64
 	peakRSS                   int64
 	failures                  []failure
@@ -121,11 +122,14 @@ func (c *scenarioSummary) add(r *Result) {
 	c.peakRSS = max(c.peakRSS, r.PeakRSSBytes)
 	c.records.Acked += r.Records.Acked
 	c.records.Lost += r.Records.Lost
+	if r.lossPermitted() {
+		c.permitted += r.Records.Lost
+	}
 	c.records.Duplicated += r.Records.Duplicated
 	c.records.Reordered += r.Records.Reordered
 	c.records.Unverified += r.Records.Unverified
 	if u, ok := r.worst(); ok {
-		c.gap.add(u.LongestSeconds, r.Seed)
+		c.gap.add(u.length, r.Seed)
 	}
 	c.recovery.add(r.RTOSeconds, r.Seed)
 	c.lag.add(r.LagRecoverySeconds, r.Seed)
@@ -173,7 +177,14 @@ func (t *terminal) scenario(c *scenarioSummary) {
 		some(c.inconclusive, "inconclusive"), some(c.partial, "interrupted"),
 		secondsText(c.virtual)+" virtual in "+secondsText(c.cpu)+" CPU"))
 	n := &c.records
-	t.hang("  ", 2, plain, glued(count(n.Acked)+" acked", count(n.Lost)+" lost", count(n.Duplicated)+" duplicated",
+	lost := count(n.Lost) + " lost"
+	switch {
+	case n.Lost > 0 && c.permitted == n.Lost:
+		lost += " as permitted"
+	case c.permitted > 0:
+		lost += ", " + count(c.permitted) + " of them as permitted"
+	}
+	t.hang("  ", 2, plain, glued(count(n.Acked)+" acked", lost, count(n.Duplicated)+" duplicated",
 		count(n.Reordered)+" reordered", count(n.Unverified)+" unverified"))
 	t.line(t.paint(dim, "  worst over the seeds"))
 	for _, row := range []struct {

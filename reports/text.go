@@ -13,6 +13,7 @@ const (
 	textAnomaliesMax      = 5
 	textFaultsMax         = 12
 	textUnavailabilityMax = 3
+	textStallsMax         = 8
 	textTrafficMax        = 6
 	textReasonsMax        = 6
 )
@@ -160,22 +161,25 @@ func (t *terminal) records(r *Result) {
 	n := &r.Records
 	t.section("Records", glued(count(n.Acked)+" acked of "+count(n.Offered)+" offered", count(n.Delivered)+" delivered"))
 	lost := count(n.Lost) + " lost"
+	if r.lossPermitted() {
+		lost += ", as permitted"
+	}
 	if n.Lost > 0 {
-		lost += fmt.Sprintf(" (%s, %s of acks)", bytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds))
+		lost += fmt.Sprintf(" (%s, acked within %s)", bytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds))
 	}
 	t.labelled("", glued(lost, count(n.Duplicated)+" duplicated", count(n.Reordered)+" reordered",
 		count(n.Unverified)+" unverified"))
 	t.labelled("", glued(count(n.Redelivered)+" redelivered", count(n.Unknown)+" of unknown outcome",
 		count(n.Failed)+" failed"))
-	if r.RPO.Records != n.Lost {
-		t.labelled("", fmt.Sprintf("acked but not delivered by the end: %s (%s)", count(r.RPO.Records), bytesText(r.RPO.Bytes)))
-	}
 	if p := r.PermittedLoss; p != nil {
-		verb := "as predicted"
-		if p.Predicted != p.Observed {
-			verb = "but " + count(p.Predicted) + " predicted"
+		verb := "as predicted from the elections"
+		switch {
+		case p.Unpredictable:
+			verb = "which cannot be predicted"
+		case p.Predicted != p.Observed:
+			verb = "but " + count(p.Predicted) + " predicted from the elections"
 		}
-		t.labelled("permitted", fmt.Sprintf("%s lost %s: %s", count(p.Observed), verb, clean(p.Why)))
+		t.labelled("permitted", fmt.Sprintf("%s lost, %s: %s", count(p.Observed), verb, clean(p.Why)))
 	}
 }
 
@@ -240,20 +244,29 @@ func (p *Phases) named() []namedQuantiles {
 }
 
 func (t *terminal) unavailability(r *Result) {
-	list := slices.DeleteFunc(slices.Clone(r.Unavailability), func(u Unavailability) bool { return u.LongestSeconds <= 0 })
-	slices.SortStableFunc(list, func(a, b Unavailability) int { return cmp.Compare(b.LongestSeconds, a.LongestSeconds) })
-	facts := []string{"RTO " + eventually(r.RTOSeconds), "lag recovery " + eventually(r.LagRecoverySeconds),
-		"peak lag " + count(r.PeakLagRecords)}
-	if len(list) == 0 {
-		t.section("Recovery", glued(append(facts, "no partition unavailable")...))
-		return
+	t.section("Recovery", glued("RTO "+eventually(r.RTOSeconds), "lag recovery "+eventually(r.LagRecoverySeconds),
+		"peak lag "+count(r.PeakLagRecords)))
+	for _, g := range []gaps{r.produceGaps(), r.fetchGaps()} {
+		if len(g.list) == 0 {
+			t.labelled(g.name, "no partition was unavailable")
+			continue
+		}
+		facts := []string{fmt.Sprintf("%s, median %s, p99 %s, longest", plural(int64(len(g.list)), "partition", "partitions"),
+			secondsText(g.quantile(50)), secondsText(g.quantile(99)))}
+		for _, u := range g.list[:min(len(g.list), textUnavailabilityMax)] {
+			facts = append(facts, fmt.Sprintf("%s %s at %s", clean(u.partition), secondsText(u.length), clockText(u.from)))
+		}
+		t.labelled(g.name, facts[0]+": "+glued(facts[1:]...))
 	}
-	t.section("Recovery", glued(facts...))
-	var worst []string
-	for _, u := range list[:min(len(list), textUnavailabilityMax)] {
-		worst = append(worst, fmt.Sprintf("%s %s at %s", clean(u.Partition), secondsText(u.LongestSeconds), clockText(u.FromSeconds)))
+	var stalls []string
+	for _, s := range r.Stalls {
+		if s.LongestSeconds > 0 {
+			stalls = append(stalls, fmt.Sprintf("%s %s at %s", clean(s.What), secondsText(s.LongestSeconds), clockText(s.FromSeconds)))
+		}
 	}
-	t.labelled("no produce", "longest gaps of "+plural(int64(len(list)), "partition", "partitions")+": "+glued(worst...))
+	if len(stalls) > 0 {
+		t.labelled("at most", glued(stalls[:min(len(stalls), textStallsMax)]...))
+	}
 }
 
 func (t *terminal) churn(r *Result) {

@@ -18,6 +18,7 @@ import (
 func TestTextGolden(t *testing.T) {
 	golden(t, "pass.txt", []byte(Text(sample(), false)))
 	golden(t, "fail.txt", []byte(Text(failed(), false)))
+	golden(t, "permitted.txt", []byte(Text(permitted(), false)))
 	golden(t, "inconclusive.txt", []byte(Text(undecided(), false)))
 	golden(t, "lines.txt", []byte(Line(sample(), false)+Line(failed(), false)+Line(undecided(), false)))
 	golden(t, "empty.txt", []byte(Text(&Result{Scenario: "empty", Verdict: Inconclusive, Reasons: []string{"Nothing happened."}}, false)))
@@ -146,7 +147,8 @@ func drawResult(t *rapid.T) *Result {
 	r.Claims = append(r.Claims, Claim{text("claim"), true, true, text("why")})
 	r.Thresholds = append(r.Thresholds, Threshold{text("name"), text("phase"), text("measured"), true, text("why")})
 	r.Faults = append(r.Faults, Fault{text("verb"), text("target"), text("detail"), figure(), figure()})
-	r.Unavailability = append(r.Unavailability, Unavailability{text("partition"), figure(), figure()})
+	r.Unavailability = append(r.Unavailability, Unavailability{text("partition"), figure(), figure(), figure(), figure()})
+	r.Stalls = append(r.Stalls, Stall{text("what"), figure(), figure()})
 	r.ZoneTraffic = append(r.ZoneTraffic, ZoneTraffic{text("from"), text("to"), rapid.Int64Range(0, 1<<50).Draw(t, "bytes")})
 	r.Replay = "simrun " + text("replay")
 	return r

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
@@ -87,11 +88,8 @@ func TestWriteAndRead(t *testing.T) {
 			if g.Name != w.Name {
 				continue
 			}
-			if len(w.Intervals) == 0 && !g.Hist.Equals(w.Hist) {
+			if !g.Hist.Equals(w.Hist) {
 				t.Errorf("%s came back different", w.Name)
-			}
-			if len(w.Intervals) > 0 && (len(g.Intervals) != len(w.Intervals) || g.Intervals[2].StartTimeMs() != 2000) {
-				t.Errorf("%s: %d intervals, want %d", w.Name, len(g.Intervals), len(w.Intervals))
 			}
 		}
 	}
@@ -126,8 +124,12 @@ func TestHgrm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if back.Name != "two_words__and_a_comma" || !back.Hist.Equals(h) || back.Intervals[0].EndTimeMs() != 12_000 {
-		t.Errorf("read back %q, %d values, end %d", back.Name, back.Hist.TotalCount(), back.Intervals[0].EndTimeMs())
+	if back.Name != "two_words__and_a_comma" || !back.Hist.Equals(h) {
+		t.Errorf("read back %q, %d values", back.Name, back.Hist.TotalCount())
+	}
+	only, err := hdrhistogram.NewHistogramLogReader(bytes.NewReader(log)).NextIntervalHistogram()
+	if err != nil || only.StartTimeMs() != 0 || only.EndTimeMs() != 12_000 {
+		t.Errorf("the only interval: %v, %v", only, err)
 	}
 	if h.Tag() != "" || h.EndTimeMs() != 0 {
 		t.Error("the caller's histogram was changed")

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,6 +67,23 @@ const (
 
 var comparisonTexts = [...]string{"<", "<=", "==", "!=", ">=", ">"}
 
+// Worse orders measured values: positive if x is further from holding than y.
+func (c Comparison) Worse(x, y, limit int64) int {
+	switch c {
+	case GreaterOrEqual, Greater:
+		return cmp.Compare(y, x)
+	case Equal, NotEqual:
+		held := func(v int64) int {
+			if c.Holds(v, limit) {
+				return 0
+			}
+			return 1
+		}
+		return held(x) - held(y)
+	}
+	return cmp.Compare(x, y)
+}
+
 // String is the operator as written.
 func (c Comparison) String() string { return comparisonTexts[c] }
 
@@ -105,36 +123,65 @@ func (a Assertion) String() string {
 	return a.Metric + " " + a.Text
 }
 
+// Whole tells whether the metric is taken over the whole run wherever it is
+// asserted, since what it counts is only known at the end.
+func (a Assertion) Whole() bool {
+	m, _ := findMetric(a.Metric)
+	return m.whole
+}
+
 // metric is one row of the table of what can be asserted.
 type metric struct {
 	name   string
 	unit   UnitKind
 	series []string // the keys that may stand below it
+	stats  []string // one of them must be named; nil for a plain number
+	whole  bool     // always over the whole run
 	doc    string
 }
 
+// longest is the only statistic of what there is one of.
+var longest = []string{"max"}
+
 var metrics = []metric{
-	{"produce_latency", UnitDuration, []string{"per_partition"}, "From the intended send to the acknowledgement."},
-	{"e2e_latency", UnitDuration, []string{"per_partition"}, "From the intended send to the first delivery."},
-	{"produce_unavailability", UnitDuration, []string{"per_partition"}, "The longest time in which a partition acknowledged nothing that was offered."},
-	{"fetch_unavailability", UnitDuration, []string{"per_partition"}, "The longest time in which a partition delivered nothing that was there."},
-	{"group_unavailability", UnitDuration, []string{"per_group"}, "The longest time in which a group was not stable."},
-	{"recovery_time", UnitDuration, nil, "From the start of a fault until every partition takes acks=all writes and every group progresses."},
-	{"under_replicated_time", UnitDuration, nil, "Time with any partition short of in-sync replicas."},
-	{"under_min_isr_time", UnitDuration, nil, "Time with any partition below min.insync.replicas."},
-	{"produce_errors", UnitCount, []string{"count"}, "Records whose send failed in the end."},
-	{"lost_records", UnitCount, []string{"count"}, "Acknowledged records that were never delivered."},
-	{"reordered_records", UnitCount, []string{"count"}, "Records behind a later record of the same producer and partition."},
-	{"broker_duplicates", UnitCount, []string{"count"}, "Records that stand in the log twice."},
-	{"consumer_lag", UnitCount, []string{"per_partition", "total"}, "Records not yet delivered."},
-	{"leader_moves", UnitCount, []string{"count"}, "Changes of partition leaders."},
-	{"unclean_elections", UnitCount, []string{"count"}, "Leaders elected from outside the in-sync set."},
-	{"isr_shrinks", UnitCount, []string{"count"}, "Replicas taken out of the in-sync set."},
-	{"isr_expands", UnitCount, []string{"count"}, "Replicas taken back into the in-sync set."},
-	{"rebalances", UnitCount, []string{"count"}, "Group rebalances completed."},
-	{"controller_elections", UnitCount, []string{"count"}, "Controllers that became active."},
-	{"duplicate_ratio", UnitShare, nil, "Extra deliveries for each acknowledged record."},
-	{"cross_zone_bytes", UnitBytes, []string{"total"}, "Bytes that crossed zones."},
+	{"produce_latency", UnitDuration, []string{"per_partition"}, stats, false, "From the intended send to the acknowledgement."},
+	{"e2e_latency", UnitDuration, []string{"per_partition"}, stats, false, "From the intended send to the first delivery to a group."},
+	{"produce_unavailability", UnitDuration, []string{"per_partition"}, stats, false, "The longest time in which a partition acknowledged nothing of what was offered; statistics are over partitions."},
+	{"fetch_unavailability", UnitDuration, []string{"per_partition"}, stats, false, "The longest time in which a group was given nothing of a partition although acknowledged records were there; statistics are over partitions and groups. A group that its pauses or stop_at have stopped does not count."},
+	{"group_unavailability", UnitDuration, []string{"per_group"}, stats, false, "The longest time in which a group that runs had a partition that no member owned; statistics are over groups."},
+	{"admin_unavailability", UnitDuration, nil, longest, false, "The longest time in which an administrator in the first zone could change nothing. It is probed, if asserted, by setting a topic's property once a second, with request.timeout.ms of 2 s."},
+	{"recovery_time", UnitDuration, nil, longest, true, "From the start of a fault until every partition takes writes and every group is given records again, of the fault for which it took longest; stalls below a second do not count."},
+	{"under_replicated_time", UnitDuration, nil, longest, false, "The longest time with any partition short of in-sync replicas."},
+	{"under_min_isr_time", UnitDuration, nil, longest, false, "The longest time with any partition below min.insync.replicas."},
+	{"produce_errors", UnitCount, []string{"count"}, nil, false, "Records whose send failed in the end, by the intended send."},
+	{"lost_records", UnitCount, []string{"count"}, nil, true, "Acknowledged records that are gone."},
+	{"reordered_records", UnitCount, []string{"count"}, nil, true, "Records behind a later record of the same producer and partition."},
+	{"broker_duplicates", UnitCount, []string{"count"}, nil, true, "Records that stand in the log twice."},
+	{"consumer_lag", UnitCount, []string{"per_partition", "total"}, stats, false, "Acknowledged records not yet delivered, looked at every second: of all partitions, or of the one that is worst at the time."},
+	{"leader_moves", UnitCount, []string{"count"}, nil, false, "Changes of partition leaders."},
+	{"unclean_elections", UnitCount, []string{"count"}, nil, false, "Leaders elected from outside the in-sync set."},
+	{"isr_shrinks", UnitCount, []string{"count"}, nil, false, "Replicas taken out of the in-sync set."},
+	{"isr_expands", UnitCount, []string{"count"}, nil, false, "Replicas taken back into the in-sync set."},
+	{"rebalances", UnitCount, []string{"count"}, nil, false, "Assignments that members of groups were given."},
+	{"controller_elections", UnitCount, []string{"count"}, nil, false, "Controllers that became active after the first."},
+	{"duplicate_ratio", UnitShare, nil, nil, true, "Extra deliveries for each acknowledged record."},
+	{"cross_zone_bytes", UnitBytes, []string{"total"}, nil, true, "Bytes that crossed zones."},
+}
+
+// Metric is what can be asserted about one metric.
+type Metric struct {
+	Name       string
+	Unit       UnitKind
+	Series     []string
+	Statistics []string // none: it is one number
+}
+
+// Metrics lists everything that can be asserted.
+func Metrics() (out []Metric) {
+	for _, m := range metrics {
+		out = append(out, Metric{m.name, m.unit, m.series, m.stats})
+	}
+	return out
 }
 
 // recoveries are the states that after_heal can wait for.
@@ -143,8 +190,8 @@ var recoveries = []struct{ name, doc string }{
 	{"preferred_leaders", "Share of partitions led by their preferred replica."},
 	{"online_partitions", "Share of partitions that have a leader."},
 	{"stable_groups", "Share of groups that are stable."},
-	{"consumer_lag", "Lag; baseline is its p99 from before the fault."},
-	{"produce_latency", "Produce latency; baseline is twice its p99 from before the fault."},
+	{"consumer_lag", "Lag; baseline is its p99 from before the fault, or what is offered in a tenth of a second."},
+	{"produce_latency", "Produce latency of a second, its p99; baseline is twice the p99 from before the fault."},
 }
 
 // safetyClaims are the claims that 'safety' may name.
@@ -191,11 +238,13 @@ func parseAssertion(m metric, series, text string) (Assertion, string, string) {
 	if a.Stat == "count" {
 		a.Stat = ""
 	}
-	if m.unit == UnitDuration && a.Stat == "" {
-		return a, fmt.Sprintf("%s is a distribution; say which statistic, one of: %s", m.name, strings.Join(stats, ", ")), ""
-	}
-	if a.Stat != "" && !slices.Contains(stats, a.Stat) {
-		return a, "unknown statistic; known are: " + strings.Join(stats, ", "), nearest(a.Stat, stats)
+	switch {
+	case a.Stat == "" && m.stats != nil:
+		return a, fmt.Sprintf("%s is a distribution; say which statistic, one of: %s", m.name, strings.Join(m.stats, ", ")), ""
+	case a.Stat != "" && m.stats == nil:
+		return a, fmt.Sprintf("%s is one number, without statistics; write it like %s", m.name, exampleOf(m)), a.Text[at:]
+	case a.Stat != "" && !slices.Contains(m.stats, a.Stat):
+		return a, fmt.Sprintf("unknown statistic; %s has: %s", m.name, strings.Join(m.stats, ", ")), nearest(a.Stat, m.stats)
 	}
 	var problem, suggestion string
 	switch m.unit {
@@ -217,6 +266,9 @@ func parseAssertion(m metric, series, text string) (Assertion, string, string) {
 func exampleOf(m metric) string {
 	switch m.unit {
 	case UnitDuration:
+		if !slices.Contains(m.stats, "p99") {
+			return "max<15s"
+		}
 		return "p99<20ms"
 	case UnitShare:
 		return "<=1%"

@@ -149,12 +149,26 @@ var needNames = [...]string{"no", "may", "must"}
 
 func writeExpectations(b *bytes.Buffer) {
 	b.WriteString("\n## Assertions\n\n`during_fault` and `thresholds` map a metric to one assertion or a list: `[\"p99<20ms\", \"max<=1s\"]`.\n" +
-		"A series goes between: `{ per_partition: \"max<=15s\" }`. Statistics are `" + strings.Join(stats, "`, `") + "`.\n\n" +
-		"| metric | measured in | series | meaning |\n| --- | --- | --- | --- |\n")
+		"A series goes between: `{ per_partition: \"max<=15s\" }`; with per_partition every partition must keep it. Statistics are `" + strings.Join(stats, "`, `") + "`.\n" +
+		"A latency belongs to the phase of the record's *intended* send, a count to that in which it happens. A stall that lasts\n" +
+		"through part of a fault is the fault's; what of it lies outside counts outside as well.\n\n" +
+		"| metric | measured in | series | statistics | phase | meaning |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, m := range metrics {
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", m.name, unitNames[m.unit], strings.Join(m.series, ", "), m.doc)
+		statistics, phase := strings.Join(m.stats, ", "), "as asserted"
+		switch len(m.stats) {
+		case 0:
+			statistics = "none"
+		case len(stats):
+			statistics = "all"
+		}
+		if m.whole {
+			phase = "whole run"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s |\n", m.name, unitNames[m.unit], strings.Join(m.series, ", "), statistics, phase, m.doc)
 	}
-	b.WriteString("\n`after_heal` maps a state to `{ reach: 100%, within: 2m }`:\n\n| state | meaning |\n| --- | --- |\n")
+	b.WriteString("\n`after_heal` maps a state to `{ reach: 100%, within: 2m }`. It must be reached within that time and then hold to the end.\n" +
+		"Lag and latency may be worse again for less than two seconds at a time, because preferred leaders that are elected after the\n" +
+		"heal take partitions and coordinators away from clients that are well; the report counts how often.\n\n| state | meaning |\n| --- | --- |\n")
 	for _, r := range recoveries {
 		fmt.Fprintf(b, "| `%s` | %s |\n", r.name, r.doc)
 	}

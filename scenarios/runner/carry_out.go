@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -82,11 +83,12 @@ func newRun(s *scenarios.Scenario, o Options) (*run, error) {
 		minISR[s.Topics[i].Name] = int(s.Topics[i].Settings.MinInsyncReplicas)
 	}
 	r.watch = newWatch(r.view, r.ledger, minISR)
-	r.ledger.phaseOf, r.ledger.quiet, r.ledger.faulty = r.phaseOf, r.quiet, r.faulty
+	r.ledger.phaseOf, r.ledger.quiet, r.ledger.faults = r.phaseOf, r.quiet, r
 	r.inside = r.newInside()
 	r.ledger.inside, r.faults.inside = r.inside, r.inside
 	r.ledger.ackedAt = r.watch.acked
 	r.readers()
+	r.measureParts()
 	r.sampleWindows()
 	return r, nil
 }
@@ -274,7 +276,7 @@ func (r *run) phaseOf(t clock.Instant) phase {
 	return after
 }
 
-// faulty is how much of a time was in the time of faults.
+// faulty implements faultTimes.
 func (r *run) faulty(from, to clock.Instant) (sum time.Duration) {
 	for i := range r.faults.done { // in the order in which they began
 		s := &r.faults.done[i]
@@ -285,6 +287,16 @@ func (r *run) faulty(from, to clock.Instant) (sum time.Duration) {
 		}
 	}
 	return sum
+}
+
+// begun implements faultTimes.
+func (r *run) begun(from, to clock.Instant) clock.Instant {
+	for i := range r.faults.done { // in the order in which they began
+		if s := &r.faults.done[i]; min(to, s.to) > max(from, s.from) {
+			return s.from
+		}
+	}
+	return from
 }
 
 // offeredPerSecond is the open models' load at the start, in records.
@@ -300,17 +312,5 @@ func (r *run) offeredPerSecond() (n int64) {
 // groupsStable tells whether every group has an owner for every partition that
 // it reads.
 func (r *run) groupsStable() bool {
-	for g := range r.ledger.groups {
-		for t, reads := range r.ledger.groups[g].topics {
-			if !reads {
-				continue
-			}
-			for p := range r.ledger.groups[g].owners[t] {
-				if r.ledger.groups[g].owners[t][p].owner < 0 {
-					return false
-				}
-			}
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.ledger.groups, func(g groupLedger) bool { return g.unowned > 0 })
 }

@@ -1,6 +1,9 @@
 package runner
 
 import (
+	"strconv"
+	"time"
+
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
@@ -153,6 +156,11 @@ func (r *run) readers() {
 			r.ledger.addReader(c.Group, topics)
 		}
 	}
+	for i := range r.ledger.groups {
+		g := &r.ledger.groups[i]
+		g.presence = newPresence(r.scenario, g.name, r.origin)
+		g.stable.want(r.origin)
+	}
 	r.auditor = r.ledger.addReader("", nil)
 	r.ledger.auditor = r.auditor
 	for i := range r.scenario.Topics {
@@ -225,8 +233,38 @@ func (a *auditObserver) Stopped(r int32, code int16, reason string) {
 	a.ledger.Stopped(r, code, reason)
 }
 
+// An administrator's change is probed by setting a property of the first topic to
+// the value that it has, and taking the override back: each is a record that the
+// quorum must commit.
+const (
+	probeEvery         = time.Second
+	probeProperty      = "file.delete.delay.ms"
+	probeTimeoutMillis = 2000
+)
+
+// adminObserver measures how long an administrator waits.
+type adminObserver run
+
+func (a *adminObserver) Created(string, int16)           {}
+func (a *adminObserver) Elected(*client.Election, int16) {}
+
+// Probed implements client.AdminObserver.
+func (a *adminObserver) Probed(intended, now clock.Instant, done bool) {
+	a.ledger.admin.want(intended)
+	if done {
+		a.ledger.admin.done(now, a.ledger.faults)
+	}
+}
+
 func (r *run) adminConfig(identity client.Identity) client.AdminConfig {
-	out := client.AdminConfig{Identity: identity, Common: client.DefaultCommon()}
+	out := client.AdminConfig{Identity: identity, Common: client.DefaultCommon(), Observer: (*adminObserver)(r)}
+	if asserts(r.scenario, "admin_unavailability", "") {
+		out.Probe = client.Probe{
+			From: r.origin, To: r.origin.Add(r.scenario.Duration), Every: probeEvery, Topic: r.scenario.Topics[0].Name,
+			Property: probeProperty, Value: strconv.FormatInt(r.scenario.Topics[0].Settings.FileDeleteDelayMillis, 10),
+		}
+		out.Common.RequestTimeoutMillis = probeTimeoutMillis
+	}
 	for i := range r.scenario.Topics {
 		t := &r.scenario.Topics[i]
 		topic := client.NewTopic{Name: t.Name, Partitions: int32(t.Partitions), ReplicationFactor: int16(t.ReplicationFactor)}

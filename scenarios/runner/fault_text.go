@@ -30,13 +30,13 @@ func (f *faults) whom(s *span, e *scenarios.Event) string {
 	case e.Fault == "hold_rpc":
 		return e.API + " " + e.From.Text + " → " + e.To.Text
 	case len(e.Between) == 2:
-		return strings.Join(e.Between[0], ",") + arrow(e.Direction) + strings.Join(e.Between[1], ",")
+		return strings.Join(e.Between[0], ", ") + arrow(e.Direction) + strings.Join(e.Between[1], ", ")
 	case len(e.Zones) == 2:
 		return e.Zones[0] + arrow("both") + e.Zones[1]
 	case e.Target.Kind == scenarios.TargetZone:
 		return "zone " + e.Target.Zone
 	case len(s.hosts) > 0:
-		return f.names(s.hosts)
+		return strings.ReplaceAll(f.names(s.hosts), ",", ", ")
 	}
 	return e.Target.Text
 }
@@ -66,7 +66,7 @@ func details(e *scenarios.Event) (out []string) {
 			out = append(out, "packets "+e.Direction+" it")
 		}
 	case "disk", "link":
-		out = append(out, amounts(e)...)
+		out = append(out, optionTexts(e)...)
 	case "clock":
 		if e.Bump != 0 {
 			out = append(out, fmt.Sprintf("bump %+v", e.Bump))
@@ -77,7 +77,7 @@ func details(e *scenarios.Event) (out []string) {
 	return out
 }
 
-func amounts(e *scenarios.Event) (out []string) {
+func optionTexts(e *scenarios.Event) (out []string) {
 	for _, x := range []struct {
 		name string
 		d    time.Duration

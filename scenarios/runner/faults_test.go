@@ -193,7 +193,7 @@ func TestFaultsRead(t *testing.T) {
   { at: 7s, for: 1s, fault: hold_rpc, api: AlterPartition, from: { leader_of: orders/0 }, to: active_controller },
   { at: 9s, for: 1s, fault: zone_outage, target: { zone: b }, mode: kill }]`, "{}")
 	want := []string{
-		"partition a ← b,c ()", "link a ↔ b (latency +20ms, loss 1.5%, 10 Mbit/s)", "clock broker-1 (bump -5m0s)",
+		"partition a ← b, c ()", "link a ↔ b (latency +20ms, loss 1.5%, 10 Mbit/s)", "clock broker-1 (bump -5m0s)",
 		"hold_rpc AlterPartition leader_of orders/0 → active_controller (0 held)", "zone_outage zone b (kill)",
 	}
 	res := runSeed(t, s, 1)

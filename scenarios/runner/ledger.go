@@ -3,7 +3,6 @@ package runner
 import (
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
@@ -34,8 +33,8 @@ type ledger struct {
 	auditedEnd [][]int64
 
 	phaseOf func(at clock.Instant) phase
-	faulty  func(from, to clock.Instant) time.Duration // how much of it was in the time of faults
-	quiet   func() bool                                // no fault has been in force for a while
+	faults  faultTimes
+	quiet   func() bool // no fault has been in force for a while
 	ackedAt func(b *client.Batch, base int64)
 
 	offered, failed, unknown, dropped int64
@@ -44,7 +43,9 @@ type ledger struct {
 	retries                           int64
 	phantoms                          int64 // records handed out after they had been lost
 	second                            struct{ acked, delivered, errors int64 }
-	rebalances                        int
+	errors                            tally // shown to the application, by the intended send
+	rebalances                        tally
+	admin                             stall // of an administrator's changes, if they are probed
 	findings                          []finding
 	findingsTotal                     int
 }
@@ -78,8 +79,8 @@ type partitionLedger struct {
 	cutAt   clock.Instant
 	asked   int  // ends that the auditor has asked for and not been told
 	strict  bool // the one that is asked for must cover what was acked before
-	fetch   stall
-	byPart  histogram // produce latency, when a threshold asks for it
+	// Latencies of this partition, when a threshold asks for them.
+	produceLatency, e2eLatency *phaseLatency
 }
 
 // groupLedger is what is known of one consumer group.
@@ -87,7 +88,11 @@ type groupLedger struct {
 	name     string
 	topics   []bool          // by topic index: subscribed
 	frontier [][]int64       // by topic, partition: end of what was delivered at least once
+	fetch    [][]stall       // of what was there to read
 	owners   [][]ownerLedger // by topic, partition
+	unowned  int             // partitions that no member owns
+	stable   stall           // of every partition's having an owner
+	presence presence
 }
 
 // ownerLedger is who owns a partition.
@@ -114,7 +119,10 @@ func (l *ledger) addReader(group string, topics []int) int32 {
 	if group != "" {
 		index = l.group(group)
 		for _, t := range topics {
-			l.groups[index].topics[t] = true
+			if g := &l.groups[index]; !g.topics[t] {
+				g.topics[t] = true
+				g.unowned += len(l.topics[t].partitions)
+			}
 		}
 	}
 	l.readers = append(l.readers, index)
@@ -131,6 +139,7 @@ func (l *ledger) group(name string) int {
 	for i := range l.topics {
 		n := len(l.topics[i].partitions)
 		g.frontier = append(g.frontier, make([]int64, n))
+		g.fetch = append(g.fetch, make([]stall, n))
 		owners := make([]ownerLedger, n)
 		for p := range owners {
 			owners[p].owner = -1
@@ -201,12 +210,18 @@ func (l *ledger) Acked(b *client.Batch, base int64) {
 	for _, due := range b.Intended {
 		d := b.Now.Sub(due.At)
 		l.produce.record(l.phaseOf(due.At), d, due.Count)
-		if p.byPart.Histogram != nil {
-			p.byPart.record(d, due.Count)
+		if p.produceLatency != nil {
+			p.produceLatency.record(l.phaseOf(due.At), d, due.Count)
 		}
 		oldest = min(oldest, due.At)
 	}
-	p.produce.done(b.Now, oldest, l.faulty)
+	p.produce.want(oldest)
+	p.produce.done(b.Now, l.faults)
+	for i := range l.groups {
+		if g := &l.groups[i]; g.topics[b.Topic] && g.frontier[b.Topic][b.Partition] < p.ackedEnd {
+			g.fetch[b.Topic][b.Partition].want(b.Now)
+		}
+	}
 	l.inside.Acked(l.topics[b.Topic].name, b.Partition, base, b.Count, b.Acks == -1, b.Now)
 	l.ackedAt(b, base)
 }
@@ -214,6 +229,10 @@ func (l *ledger) Acked(b *client.Batch, base int64) {
 // Failed implements client.ProducerObserver.
 func (l *ledger) Failed(b *client.Batch, _ int16, _ string, definite bool) {
 	l.second.errors += int64(b.Count)
+	for _, due := range b.Intended {
+		l.errors.add(l.phaseOf(due.At), int64(due.Count))
+		l.part(b.Topic, b.Partition).produce.want(due.At)
+	}
 	l.gaveUp(b, definite)
 }
 
@@ -231,6 +250,7 @@ func (l *ledger) gaveUp(b *client.Batch, definite bool) {
 // Dropped implements client.ProducerObserver.
 func (l *ledger) Dropped(count int, _ string) {
 	l.dropped += int64(count)
+	l.errors.add(l.phaseOf(l.world.Now()), int64(count))
 	l.second.errors += int64(count)
 }
 
@@ -269,10 +289,13 @@ func (l *ledger) Delivered(d *client.Delivery) {
 		skip := min(again, int64(due.Count))
 		if again -= skip; skip < int64(due.Count) {
 			l.e2e.record(l.phaseOf(due.At), d.Now.Sub(due.At), due.Count-int32(skip))
+			if p.e2eLatency != nil {
+				p.e2eLatency.record(l.phaseOf(due.At), d.Now.Sub(due.At), due.Count-int32(skip))
+			}
 		}
 	}
 	*frontier = end
-	p.fetch.done(d.Now, d.Intended[len(d.Intended)-1].At, l.faulty)
+	l.groups[g].read(d, p.ackedEnd, l.faults)
 }
 
 // HighWatermark implements client.ConsumerObserver.
@@ -317,19 +340,21 @@ func (l *ledger) Stopped(reader int32, code int16, reason string) {
 	l.found("consumer-stopped", "", lin.Partition{}, -1, "reader %d gave up with error %d: %s", reader, code, reason)
 }
 
-// lag is what a group has still to read of what is known to be there.
-func (l *ledger) lag() (records int64) {
+// lag is what the groups have still to read of what is known to be there: of all
+// partitions, and of the one that is worst.
+func (l *ledger) lag() (total, worst int64) {
 	for g := range l.groups {
 		for t := range l.topics {
 			if !l.groups[g].topics[t] {
 				continue
 			}
 			for p := range l.topics[t].partitions {
-				records += max(0, l.topics[t].partitions[p].ackedEnd-l.groups[g].frontier[t][p])
+				lag := max(0, l.topics[t].partitions[p].ackedEnd-l.groups[g].frontier[t][p])
+				total, worst = total+lag, max(worst, lag)
 			}
 		}
 	}
-	return records
+	return total, worst
 }
 
 // truncated says that records from offset on are gone: lag counts from there.
@@ -339,6 +364,9 @@ func (l *ledger) truncated(topic, index int32, offset int64) {
 	for g := range l.groups {
 		f := &l.groups[g].frontier[topic][index]
 		*f = min(*f, offset)
+		if p.ackedEnd <= *f {
+			l.groups[g].fetch[topic][index].wanting = false // what there was to read is gone
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package runner
 import (
 	"slices"
 
+	"github.com/seed-604ea8f1/windtunnel/clock"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/sim/client"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -23,9 +24,13 @@ func (l *ledger) Assigned(reader, generation int32, _ string, partitions []clien
 			l.owners.Released(key, c.owner, l.event())
 		}
 		l.owners.Assigned(key, reader, generation, l.event())
+		if c.owner < 0 {
+			l.groups[g].unowned--
+		}
 		c.owner, c.gen = reader, generation
 	}
-	l.rebalances++
+	l.rebalances.add(l.phaseOf(l.world.Now()), 1)
+	l.groups[g].settled(l.world.Now(), l.faults)
 }
 
 // Revoked implements client.ConsumerObserver.
@@ -50,7 +55,63 @@ func (l *ledger) released(reader int32, partitions []client.TopicPartition) {
 		}
 		l.owners.Released(lin.OffsetKey{Group: int32(g), Partition: partitionOf(tp.Topic, tp.Partition)}, reader, l.event())
 		c.owner = -1
+		l.groups[g].unowned++
 	}
+	l.groups[g].settled(l.world.Now(), l.faults)
+}
+
+// settled takes in whether every partition has an owner now.
+func (g *groupLedger) settled(now clock.Instant, f faultTimes) {
+	if g.unowned > 0 {
+		g.stable.want(now)
+		return
+	}
+	g.present(&g.stable, now)
+	g.stable.done(now, f)
+}
+
+// present takes the time out of a stall in which the scenario had the group
+// stopped.
+func (g *groupLedger) present(s *stall, now clock.Instant) {
+	if from, _ := g.presence.since(now); s.wanting {
+		s.since = max(s.since, from)
+	}
+}
+
+// read takes in that the group was given records. What else is there it wants from
+// now on.
+func (g *groupLedger) read(d *client.Delivery, ackedEnd int64, f faultTimes) {
+	s := &g.fetch[d.Topic][d.Partition]
+	g.present(s, d.Now)
+	s.done(d.Now, f)
+	if g.frontier[d.Topic][d.Partition] < ackedEnd {
+		s.want(d.Now)
+	}
+}
+
+// close ends the measurement of the stalls of everything, at the end of a run. A
+// group that is meant to be stopped then wants nothing.
+func (l *ledger) close(now clock.Instant) {
+	for t := range l.topics {
+		for p := range l.topics[t].partitions {
+			l.topics[t].partitions[p].produce.close(now, l.faults)
+		}
+	}
+	for i := range l.groups {
+		g := &l.groups[i]
+		if _, running := g.presence.since(now); !running {
+			continue
+		}
+		g.present(&g.stable, now)
+		g.stable.close(now, l.faults)
+		for t := range g.fetch {
+			for p := range g.fetch[t] {
+				g.present(&g.fetch[t][p], now)
+				g.fetch[t][p].close(now, l.faults)
+			}
+		}
+	}
+	l.admin.close(now, l.faults)
 }
 
 // A committed offset is a register: each attempt to commit writes a value that

@@ -30,7 +30,8 @@ func TestStallBelongsToFault(t *testing.T) {
 	}
 	for _, c := range cases {
 		var s stall
-		s.done(at(c.now), at(c.since), r.faulty)
+		s.want(at(c.since))
+		s.done(at(c.now), r)
 		if s.inFault != c.inFault || s.outside != c.outside || s.longest != c.now-c.since {
 			t.Errorf("%s: %s in faults, %s outside, %s at all", c.name, s.inFault, s.outside, s.longest)
 		}

@@ -30,27 +30,29 @@ func (w *watch) acked(b *client.Batch, base int64) {
 // outcome asks the checkers and states the verdict.
 func (r *run) outcome() *Outcome {
 	report := r.ledger.checker.Finish()
+	if !r.partial {
+		r.closeStalls()
+	}
 	res := &reports.Result{
 		Scenario: r.scenario.Name, Description: r.scenario.Description, File: r.scenario.File, Seed: r.options.Seed,
 		Partial: r.partial, TraceHash: fmt.Sprintf("%016x", r.world.Trace().Hash()), Events: r.world.Trace().Events(),
 		VirtualSeconds: seconds(r.world.Now()), Replay: "simrun " + r.scenario.File + " --seed " + fmt.Sprintf("0x%x", r.options.Seed),
 		Faults: r.faults.report(r.world.Now()), FaultsInjected: len(r.faults.done),
-		Elections: r.watch.leaders, ControllerElections: max(0, r.watch.elected-1),
-		ISRShrinks: r.watch.shrinks, ISRExpands: r.watch.expands, Rebalances: r.ledger.rebalances,
+		Elections: int(r.watch.leaders.total()), ControllerElections: int(r.watch.elected.total()),
+		ISRShrinks: int(r.watch.shrinks.total()), ISRExpands: int(r.watch.expands.total()), Rebalances: int(r.ledger.rebalances.total()),
 		ProduceRetries: r.ledger.retries, ProduceErrors: r.ledger.failed + r.ledger.unknown + r.ledger.dropped,
 		Latency: reports.Latency{Produce: r.ledger.produce.report(), E2E: r.ledger.e2e.report()},
-		Series:  r.sampler.series, PeakLagRecords: r.sampler.peakLag,
+		Series:  r.sampler.series, PeakLagRecords: slices.Max(r.sampler.total.peak[:]),
 	}
 	if !r.partial {
 		r.faults.missed = append(r.faults.missed, r.faults.unfinished()...)
 	}
-	r.watch.under.set(r.world.Now(), false)
-	r.watch.underMin.set(r.world.Now(), false)
 	r.records(res, report)
 	r.anomalies(res, report)
 	r.violations(res)
 	r.loss(res, report)
 	r.unavailability(res)
+	r.partitionLatencies(res)
 	r.clusterPicture(res)
 	files := r.checkWindows(res)
 	r.judgeClaims(res)
@@ -108,24 +110,20 @@ func (r *run) anomalies(res *reports.Result, report *lin.Report) {
 // loss compares what must be lost with what is.
 func (r *run) loss(res *reports.Result, report *lin.Report) {
 	predicted := r.watch.predictor.lost
-	if r.claims.Made(lin.ClaimNoLostAcks) && predicted == 0 && report.Lost == 0 {
-		return
-	}
-	why := "no loss is permitted"
-	for _, c := range r.claims {
-		if c.Name == lin.ClaimNoLostAcks && !c.Made {
-			why = c.Why
+	if report.Lost > 0 {
+		res.RPO = reports.RPO{
+			Records: report.Lost, Bytes: report.Lost * r.ledger.ackedBytes / max(1, r.ledger.acked),
+			Seconds: r.watch.predictor.lostTo.Sub(r.watch.predictor.lostFrom).Seconds(),
 		}
 	}
-	res.PermittedLoss = &reports.PermittedLoss{Predicted: predicted, Observed: report.Lost, Why: why}
-	if r.unacknowledged() {
-		// What acks=0 loses on its way to the broker no election explains.
-		res.PermittedLoss.Why += " With acks=0 the loss cannot be predicted."
-	} else if predicted != report.Lost && !r.partial && len(report.Inconclusive) == 0 {
+	predictable := !r.unacknowledged() // what acks=0 loses on its way to the broker no election explains
+	if predictable && predicted != report.Lost && !r.partial && len(report.Inconclusive) == 0 {
 		res.Reasons = append(res.Reasons, fmt.Sprintf("%d acknowledged records must have been lost by the elections, and %d were", predicted, report.Lost))
 	}
-	if report.Lost > 0 {
-		res.RPO = reports.RPO{Records: report.Lost, Bytes: report.Lost * r.ledger.ackedBytes / max(1, r.ledger.acked)}
+	for _, c := range r.claims {
+		if c.Name == lin.ClaimNoLostAcks && !c.Made {
+			res.PermittedLoss = &reports.PermittedLoss{Predicted: predicted, Observed: report.Lost, Why: c.Why, Unpredictable: !predictable}
+		}
 	}
 }
 
@@ -134,26 +132,6 @@ func (r *run) unacknowledged() bool {
 	return slices.ContainsFunc(r.scenario.Workload.Producers, func(p scenarios.Producer) bool {
 		return p.Settings.Acks == clientconfig.AcksNone
 	})
-}
-
-func (r *run) unavailability(res *reports.Result) {
-	for t := range r.ledger.topics {
-		topic := &r.ledger.topics[t]
-		for p := range topic.partitions {
-			s := &topic.partitions[p].produce
-			res.Unavailability = append(res.Unavailability, reports.Unavailability{
-				Partition: partitionName(topic.name, int32(p)), LongestSeconds: s.longest.Seconds(), FromSeconds: seconds(s.from) - warmUp.Seconds(),
-			})
-			if end := s.from.Add(s.longest); len(r.faults.done) > 0 && s.inFault > time.Second && end > r.faults.done[0].from {
-				res.RTOSeconds = max(res.RTOSeconds, end.Sub(r.faults.done[0].from).Seconds())
-			}
-		}
-	}
-	for i := range r.sampler.recoveries {
-		if rec := &r.sampler.recoveries[i]; rec.want.Name == "consumer_lag" {
-			res.LagRecoverySeconds = r.recoveredAfter(rec).Seconds()
-		}
-	}
 }
 
 // clusterPicture is the state of the nodes at the end.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
@@ -18,8 +19,41 @@ type sampler struct {
 	series []reports.SeriesPoint
 	// lags before the first fault, for the baseline.
 	lags       []int64
-	peakLag    int64
+	total      amounts // lag of all partitions
+	worst      amounts // lag of the partition that is worst at the time
 	recoveries []recovery
+}
+
+// amounts is the distribution of a number over the seconds of a run.
+type amounts struct {
+	byPhase [phases]*hdrhistogram.Histogram
+	peak    [phases]int64 // exactly
+}
+
+// amountMax is the largest amount that is told from larger ones.
+const amountMax = 1_000_000_000_000
+
+func newAmounts() (a amounts) {
+	for i := range a.byPhase {
+		a.byPhase[i] = hdrhistogram.New(1, amountMax, latencyDigits)
+	}
+	return a
+}
+
+func (a *amounts) record(p phase, n int64) {
+	_ = a.byPhase[p].RecordValue(min(n, amountMax)) // in range by construction
+	a.peak[p] = max(a.peak[p], n)
+}
+
+// in is the distribution during faults, or outside of them, and its maximum.
+func (a *amounts) in(part string) (*hdrhistogram.Histogram, int64) {
+	if part == partDuring {
+		return a.byPhase[during], a.peak[during]
+	}
+	h := hdrhistogram.New(1, amountMax, latencyDigits)
+	h.Merge(a.byPhase[before])
+	h.Merge(a.byPhase[after])
+	return h, max(a.peak[before], a.peak[after])
 }
 
 // recovery is one state that must be reached again.
@@ -27,6 +61,7 @@ type recovery struct {
 	want    scenarios.Recovery
 	reached clock.Instant // and held since; Never while it is not
 	missed  clock.Instant // when it was lost again; Never while it holds
+	lapses  int           // how often it was lost since and came back within stallMax
 }
 
 // stallMax is how long lag or latency may rise again without ending a recovery. A planned
@@ -38,7 +73,7 @@ type recovery struct {
 const stallMax = 2 * time.Second
 
 func newSampler(r *run) *sampler {
-	s := &sampler{run: r, next: r.origin}
+	s := &sampler{run: r, next: r.origin, total: newAmounts(), worst: newAmounts()}
 	for _, want := range r.scenario.Expect.AfterHeal {
 		s.recoveries = append(s.recoveries, recovery{want: want, reached: clock.Never, missed: clock.Never})
 	}
@@ -55,15 +90,17 @@ func (s *sampler) Act(now clock.Instant, _ *sim.World) {
 	health := r.view.healthOf(r.watch.image, r.watch.minISROf)
 	p := reports.SeriesPoint{
 		Second: int64(now.Sub(r.origin) / time.Second), Acked: l.second.acked, Delivered: l.second.delivered,
-		Errors: l.second.errors, Lag: l.lag(), UnderReplicated: health.underReplicated,
+		Errors: l.second.errors, UnderReplicated: health.underReplicated,
 	}
-	p.ProduceP50, p.ProduceP99, p.ProduceMax = l.produce.endSecond()
-	_, p.E2EP99, _ = l.e2e.endSecond()
+	p.Lag, p.WorstLag = l.lag()
+	p.ProduceP50, p.ProduceP99, p.ProduceMax = l.produce.seconds.end(max(0, p.Second-1))
+	_, p.E2EP99, _ = l.e2e.seconds.end(max(0, p.Second-1))
 	l.second.acked, l.second.delivered, l.second.errors = 0, 0, 0
 	if len(s.series) < secondsMax {
 		s.series = append(s.series, p)
 	}
-	s.peakLag = max(s.peakLag, p.Lag)
+	s.total.record(r.phaseOf(now), p.Lag)
+	s.worst.record(r.phaseOf(now), p.WorstLag)
 	if now <= r.firstFault() {
 		s.lags = append(s.lags, p.Lag)
 	}
@@ -77,8 +114,11 @@ func (s *sampler) Act(now clock.Instant, _ *sim.World) {
 func (r *recovery) sample(now clock.Instant, holds bool) {
 	switch {
 	case holds && r.reached == clock.Never:
-		r.reached, r.missed = now, clock.Never
+		r.reached, r.missed, r.lapses = now, clock.Never, 0
 	case holds:
+		if r.missed != clock.Never {
+			r.lapses++
+		}
 		r.missed = clock.Never
 	case r.want.Name != "consumer_lag" && r.want.Name != "produce_latency" || r.reached == clock.Never:
 		r.reached = clock.Never
@@ -116,8 +156,7 @@ func (s *sampler) holds(want *scenarios.Recovery, h *replicaHealth, p *reports.S
 		if r := s.run; p.Second > int64(r.scenario.Duration/time.Second) && r.decided() {
 			return true // nothing is sent any more: as it was
 		}
-		before := s.run.ledger.produce.byPhase[before].quantiles().P99
-		return p.Acked > 0 && p.ProduceP99 <= 2*before
+		return p.Acked > 0 && p.ProduceP99 <= 2*s.run.ledger.produce.sum(before).quantiles().P99
 	case "stable_groups":
 		return s.run.groupsStable()
 	}

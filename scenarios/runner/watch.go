@@ -2,7 +2,6 @@ package runner
 
 import (
 	"slices"
-	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
@@ -23,33 +22,17 @@ type watch struct {
 
 	image    *meta.Image // of the active controller, last seen
 	term     int32
-	elected  int // controllers that became active
-	leaders  int // partition leaders elected after the first
-	unclean  int
-	shrinks  int
-	expands  int
-	under    duration // any partition short of in-sync replicas
-	underMin duration // any partition below min.insync.replicas
+	elected  tally // controllers that became active after the first
+	leaders  tally // partition leaders elected after the first
+	unclean  tally
+	shrinks  tally
+	expands  tally
+	under    stall // of all partitions' having all replicas in sync
+	underMin stall // of all partitions' having min.insync.replicas
 
 	predictor predictor
 	versions  *lin.MetadataChecker
 	seen      []*meta.Image // by host: the broker's image last looked at
-}
-
-// duration adds up the time in which something holds.
-type duration struct {
-	holds   bool
-	since   clock.Instant
-	total   time.Duration
-	longest time.Duration
-}
-
-func (d *duration) set(now clock.Instant, holds bool) {
-	if d.holds {
-		d.total += now.Sub(d.since)
-		d.longest = max(d.longest, now.Sub(d.since))
-	}
-	d.holds, d.since = holds, now
 }
 
 func newWatch(v *view, l *ledger, minISR map[string]int) *watch {
@@ -87,8 +70,10 @@ func (w *watch) controller(now clock.Instant, h netsim.HostID) {
 	}
 	k := n.Controller()
 	if k.Term() > w.term {
+		if w.term >= 0 {
+			w.elected.add(w.ledger.phaseOf(now), 1)
+		}
 		w.term = k.Term()
-		w.elected++
 	}
 	image := k.Image()
 	if image == w.image || image.Offset <= w.image.Offset {
@@ -96,37 +81,46 @@ func (w *watch) controller(now clock.Instant, h netsim.HostID) {
 	}
 	for _, t := range image.Topics {
 		if old := w.image.Topic(t.Name); old != nil && old.ID == t.ID {
-			w.compare(old, t)
+			w.compare(old, t, w.ledger.phaseOf(now))
 		}
 	}
 	w.image, w.view.last = image, image
 	health := w.view.healthOf(image, w.minISROf)
-	w.under.set(now, health.underReplicated > 0)
-	w.underMin.set(now, health.underMinISR > 0)
+	w.short(&w.under, now, health.underReplicated > 0)
+	w.short(&w.underMin, now, health.underMinISR > 0)
+}
+
+// short takes in whether replicas are missing now.
+func (w *watch) short(s *stall, now clock.Instant, missing bool) {
+	if missing {
+		s.want(now)
+	} else {
+		s.done(now, w.ledger.faults)
+	}
 }
 
 func (w *watch) minISROf(topic string) int { return w.minISR[topic] }
 
-func (w *watch) compare(old, t *meta.Topic) {
+func (w *watch) compare(old, t *meta.Topic, now phase) {
 	for i, p := range t.Partitions {
 		if i >= len(old.Partitions) || old.Partitions[i] == p {
 			continue
 		}
 		q := old.Partitions[i]
 		if p.Leader != q.Leader && p.Leader != meta.NoLeader {
-			w.leaders++
+			w.leaders.add(now, 1)
 			if !slices.Contains(q.ISR, p.Leader) && !slices.Contains(q.ELR, p.Leader) {
-				w.unclean++
+				w.unclean.add(now, 1)
 			}
 		}
 		for _, id := range q.ISR {
 			if !slices.Contains(p.ISR, id) {
-				w.shrinks++
+				w.shrinks.add(now, 1)
 			}
 		}
 		for _, id := range p.ISR {
 			if !slices.Contains(q.ISR, id) {
-				w.expands++
+				w.expands.add(now, 1)
 			}
 		}
 	}
@@ -169,6 +163,8 @@ type predictor struct {
 	ledger *ledger
 	parts  [][]predicted // by topic, partition
 	lost   int64
+	// The acknowledgements of what is lost were given in this time.
+	lostFrom, lostTo clock.Instant
 	// led is the newest epoch that each broker has led, by topic, partition and
 	// broker id; noEpoch for none.
 	led [][][]int32
@@ -209,6 +205,7 @@ type epochStart struct {
 type ackedBatch struct {
 	base  int64
 	count int32
+	at    clock.Instant
 	epoch int32 // under which it was acknowledged
 	wrote int32 // under which it was appended: older for a duplicate; -1 is not known
 }
@@ -266,12 +263,21 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 	kept := part.acked[:0]
 	for _, b := range part.acked {
 		if b.base+int64(b.count) > start && b.epoch < epoch {
-			p.lost += b.base + int64(b.count) - max(start, b.base)
+			p.lose(b.base+int64(b.count)-max(start, b.base), b.at)
 			continue
 		}
 		kept = append(kept, b)
 	}
 	part.acked = kept
+}
+
+// lose counts records that were acknowledged then.
+func (p *predictor) lose(records int64, acked clock.Instant) {
+	if p.lost == 0 {
+		p.lostFrom = acked
+	}
+	p.lost += records
+	p.lostFrom, p.lostTo = min(p.lostFrom, acked), max(p.lostTo, acked)
 }
 
 // divergence is where a new leader's log leaves what was acknowledged: at its own
@@ -297,7 +303,7 @@ func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) {
 	end := base + int64(b.Count)
 	for _, e := range part.epochs {
 		if e.epoch > epoch && end > e.start {
-			p.lost += end - max(e.start, base)
+			p.lose(end-max(e.start, base), b.Now)
 			return
 		}
 	}
@@ -310,5 +316,5 @@ func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) {
 			wrote = e.epoch
 		}
 	}
-	part.acked = append(part.acked, ackedBatch{base, b.Count, epoch, wrote})
+	part.acked = append(part.acked, ackedBatch{base, b.Count, b.Now, epoch, wrote})
 }

@@ -12,12 +12,14 @@ import (
 const (
 	callCreate uint8 = callClient + iota
 	callElect
+	callProbe
 )
 
 const (
 	timerCreate uint8 = iota + 1
 	timerElect
 	timerPoll
+	timerProbe
 )
 
 // adminRetries bounds the tries of one election; creation goes on until the
@@ -41,6 +43,8 @@ type Admin struct {
 	election  int // the next one
 	electing  bool
 	elections int32 // tries of this one
+
+	probe adminProbe
 }
 
 // NewAdmin returns an administrator.
@@ -79,6 +83,7 @@ func (a *Admin) Step(ev *edge.Event, out *edge.Effects) {
 	a.create()
 	a.look()
 	a.elect()
+	a.probeNow()
 	a.meta.maintain()
 	if ev.Kind == edge.EventShutdown {
 		out.Stopped = true
@@ -272,6 +277,8 @@ func (a *Admin) answered(from *peer, c *call, body []byte, _ *edge.Buffer) {
 		a.created(c, body)
 	case callElect:
 		a.elected(c, body)
+	case callProbe:
+		a.probed(c, body)
 	}
 }
 
@@ -285,6 +292,8 @@ func (a *Admin) lost(_ *peer, c *call, _ bool) {
 		a.attempts++
 	case callElect:
 		a.electionEnded(codeNetworkException)
+	case callProbe:
+		a.probeEnded(false)
 	}
 }
 

@@ -179,7 +179,19 @@ type AdminConfig struct {
 	Topics []NewTopic
 	// Elections are operator verbs, in the order of time.
 	Elections []Election
+	Probe     Probe
 	Observer  AdminObserver // may be nil
+}
+
+// Probe is a change that an administrator makes again and again to see whether it
+// can: a topic's property is set to a value and the override taken back in turn,
+// both with IncrementalAlterConfigs. A probe that fails is tried until it succeeds;
+// those that fall due meanwhile are left out. Every zero is no probe.
+type Probe struct {
+	From, To        clock.Instant
+	Every           time.Duration
+	Topic           string
+	Property, Value string
 }
 
 // NewTopic is a topic to create.

@@ -150,6 +150,8 @@ type ConsumerObserver interface {
 type AdminObserver interface {
 	Created(topic string, code int16)
 	Elected(e *Election, code int16)
+	// Probed comes when a probe falls due, and when it is done.
+	Probed(intended, now clock.Instant, done bool)
 }
 
 // ProducerStats counts records unless said otherwise.
