@@ -80,6 +80,8 @@ diverge: ## the first event in which SCENARIO differs from the commit that recor
 	.ci/diverge $(SCENARIO) $(BASE)
 
 docs: golden ## the generated references
+	$(GO) test ./cmd/brokerctl -run Walk -update
+	$(GO) test ./cmd/brokerctl/internal/cli -run Docs -update
 
 ci: ## all that a push must pass
 	.ci/run
