@@ -110,7 +110,6 @@ func (r *Reader) parseUsual() bool {
 	if at == 0 || length < recordBytesMin-1 || end > len(b) {
 		return false
 	}
-	b = b[:end:end]
 	timestamp, at := shortVarint(b, at+1) // the record's attributes have no bits in use
 	if at == 0 {
 		return false
@@ -120,20 +119,25 @@ func (r *Reader) parseUsual() bool {
 		return false
 	}
 	keyBytes, at := shortVarint(b, at)
-	if at == 0 || int(keyBytes) > end-at {
+	if at == 0 {
 		return false
 	}
 	var key []byte
 	if keyBytes >= 0 {
-		key = b[at : at+int(keyBytes) : at+int(keyBytes)]
-		at += int(keyBytes)
+		keyEnd := at + int(keyBytes)
+		if keyEnd > end {
+			return false
+		}
+		key = b[at:keyEnd:keyEnd]
+		at = keyEnd
 	}
 	valueBytes, at := shortVarint(b, at)
 	if at == 0 || valueBytes < 0 || at+int(valueBytes) != end-1 || b[end-1] != 0 {
 		return false
 	}
-	r.rest = r.rest[end:]
-	r.rec = Record{OffsetDelta: offset, TimestampDelta: int64(timestamp), Key: key, Value: b[at : end-1 : end-1]}
+	rec := &r.rec
+	rec.OffsetDelta, rec.TimestampDelta, rec.Key, rec.Value, rec.Headers = offset, int64(timestamp), key, b[at:end-1:end-1], nil
+	r.rest = b[end:]
 	return true
 }
 

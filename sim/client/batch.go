@@ -74,6 +74,7 @@ type encoder struct {
 	codec   record.Codec
 	builder record.Builder
 	value   []byte
+	pattern pattern
 	size    int // of a value
 }
 
@@ -158,44 +159,66 @@ func (e *encoder) encodePlain(b *batch) {
 	e.putProducer(dst, b)
 }
 
-// appendAlike adds count records of a run that differ in index, key and sum only:
-// the first is written field by field, the others are copies of it with these
-// overwritten. All their indexes take as many bytes.
+// pattern is an encoded record that serves as the model of others: they differ
+// from it in what stands at the places below, and in nothing else.
+type pattern struct {
+	record                  []byte
+	delta                   int64 // timestamp delta
+	width                   int   // bytes of the index
+	keyed                   bool
+	indexAt, keyAt, valueAt int
+}
+
+// patternOf returns the pattern of a batch's records with a timestamp delta and
+// an index as wide as the one given; mostly it is the one that was used last.
+func (e *encoder) patternOf(b *batch, delta int64, index int) *pattern {
+	t := &e.pattern
+	width, keyed := varintBytes(int64(index)), len(b.keys) > 0
+	if t.record != nil && t.delta == delta && t.width == width && t.keyed == keyed {
+		return t
+	}
+	*t = pattern{record: t.record[:0], delta: delta, width: width, keyed: keyed}
+	r := appendVarint(t.record, int64(e.bodyBytes(index, delta, b.key(index))))
+	r = append(r, 0)
+	r = appendVarint(r, delta)
+	t.indexAt = len(r)
+	r = appendVarint(r, int64(index))
+	if keyed {
+		r = append(r, keyBytes<<1)
+		t.keyAt = len(r)
+		r = append(r, make([]byte, keyBytes)...)
+	} else {
+		r = append(r, 1) // no key
+	}
+	r = appendVarint(r, int64(e.size))
+	t.valueAt = len(r)
+	r = append(r, make([]byte, PayloadHeaderBytes)...)
+	r = appendFiller(r, e.size)
+	t.record = append(r, 0)
+	return t
+}
+
+// appendAlike adds count records of a run, all of whose indexes take as many
+// bytes: copies of a pattern with index, key and the payload's sum overwritten.
 func (e *encoder) appendAlike(dst []byte, b *batch, run, index, count int) []byte {
 	be := binary.BigEndian
-	delta := b.timestamp(run) - int64(b.wall)
-	start := len(dst)
-	dst = appendVarint(dst, int64(e.bodyBytes(index, delta, b.key(index))))
-	dst = append(dst, 0)
-	dst = appendVarint(dst, delta)
-	indexAt := len(dst) - start
-	dst = appendVarint(dst, int64(index))
-	keyAt := len(dst) + 1 - start
-	if key := b.key(index); key == noKey {
-		dst = append(dst, 1)
-	} else {
-		dst = append(dst, keyBytes<<1)
-		dst = be.AppendUint64(dst, uint64(key))
-	}
-	dst = appendVarint(dst, int64(e.size))
-	valueAt := len(dst) - start
-	dst = dst[:len(dst)+PayloadHeaderBytes]
+	t := e.patternOf(b, b.timestamp(run)-int64(b.wall), index)
 	p := e.payloadOf(b, index, b.view.Intended[run].At)
-	putPayload(dst[start+valueAt:], &p)
-	dst = appendFiller(dst, e.size)
-	dst = append(dst, 0)
-	first := dst[start:]
-	common := be.Uint32(first[valueAt+28:]) ^ indexSum(p.index)
-	for i := index + 1; i < index+count; i++ {
-		at := len(dst)
-		dst = append(dst, first...)
-		next := dst[at:]
-		binary.PutUvarint(next[indexAt:], zigzag(int64(i)))
-		if len(b.keys) > 0 {
-			be.PutUint64(next[keyAt:], uint64(b.keys[i]))
+	putPayload(t.record[t.valueAt:], &p)
+	common := be.Uint32(t.record[t.valueAt+28:]) ^ indexSum(p.index)
+	at, size := len(dst), len(t.record)
+	dst = dst[:at+count*size]
+	for i := index; i < index+count; i++ {
+		next := dst[at : at+size]
+		copy(next, t.record)
+		binary.PutUvarint(next[t.indexAt:], zigzag(int64(i)))
+		if t.keyed {
+			be.PutUint64(next[t.keyAt:], uint64(b.keys[i]))
 		}
-		be.PutUint32(next[valueAt+8:], uint32(i))
-		be.PutUint32(next[valueAt+28:], common^indexSum(uint32(i)))
+		value := next[t.valueAt : t.valueAt+PayloadHeaderBytes]
+		be.PutUint32(value[8:], uint32(i))
+		be.PutUint32(value[28:], common^indexSum(uint32(i)))
+		at += size
 	}
 	return dst
 }

@@ -400,6 +400,7 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 	*d = Delivery{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number, LeaderEpoch: b.LeaderEpoch(), Fetched: fetched, Now: c.net.now}
 	c.intended = c.intended[:0]
 	v := &c.payload
+	epoch, base, position := b.LeaderEpoch(), b.BaseOffset(), p.position
 	for n < limit {
 		rec, ok, err := c.reader.Next()
 		if err != nil {
@@ -409,8 +410,8 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 			done = true
 			break
 		}
-		offset := c.reader.Offset()
-		if offset < p.position {
+		offset := base + int64(rec.OffsetDelta)
+		if offset < position {
 			continue
 		}
 		if problem := v.read(rec.Value); problem != "" {
@@ -429,10 +430,11 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 		d.Count++
 		c.intended = appendDue(c.intended, v.intended, 1)
 		n++
-		p.position, p.epoch = offset+1, b.LeaderEpoch()
+		position = offset + 1
+		p.position, p.epoch = position, epoch
 	}
 	c.deliver(d)
-	return n, done || p.position >= b.NextOffset()
+	return n, done || position >= b.NextOffset()
 }
 
 func (c *Consumer) deliver(d *Delivery) {
