@@ -69,6 +69,9 @@ const (
 	positionValid
 )
 
+// noBroker stands for none.
+const noBroker int32 = -1
+
 // readPartition is the consumer's side of one partition.
 type readPartition struct {
 	topic    int32 // place in the configuration
@@ -87,6 +90,7 @@ type readPartition struct {
 	replica      int32 // preferred read replica; -1
 	replicaUntil clock.Instant
 	buffered     bool  // a completed fetch waits
+	from         int32 // the broker to be asked in this round of fetches
 	end          int64 // last known high watermark; -1
 }
 

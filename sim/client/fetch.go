@@ -106,9 +106,11 @@ func (c *Consumer) fetchable(p *readPartition) bool {
 // sendFetches sends one fetch to each broker that has none to answer.
 func (c *Consumer) sendFetches() {
 	for i := range c.partitions {
-		if p := &c.partitions[i]; c.fetchable(p) {
-			if id := c.readFrom(p); id >= 0 {
-				c.node(id)
+		p := &c.partitions[i]
+		p.from = noBroker
+		if c.fetchable(p) {
+			if p.from = c.readFrom(p); p.from >= 0 {
+				c.node(p.from)
 			}
 		}
 	}
@@ -132,7 +134,7 @@ func (c *Consumer) wanted(n *fetchNode) bool {
 	any := false
 	for i := range c.partitions {
 		p := &c.partitions[i]
-		n.held[i].wanted = c.fetchable(p) && c.readFrom(p) == n.id
+		n.held[i].wanted = p.from == n.id
 		any = any || n.held[i].wanted
 	}
 	return any
@@ -159,8 +161,11 @@ func (c *Consumer) fetch(n *fetchNode, to *peer) {
 	total := len(c.partitions)
 	var topic *wire.FetchTopic
 	last := int32(-1)
-	for k := range total {
-		i := (c.turn + k) % total
+	i := c.turn%total - 1
+	for range total {
+		if i++; i == total {
+			i = 0
+		}
 		p, h := &c.partitions[i], &n.held[i]
 		if full {
 			h.in = false

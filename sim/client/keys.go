@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
-	"slices"
 )
 
 // keySource draws the keys of records.
@@ -13,6 +12,10 @@ type keySource struct {
 	rng  *rand.PCG
 	next int64
 	zipf []zipfBucket
+	// guide is, for each value of the topmost bits of a draw, the first bucket
+	// that can hold one: it leaves few buckets to search.
+	guide      []int32
+	guideShift int
 }
 
 // noKey stands for a record without a key.
@@ -25,8 +28,26 @@ func newKeySource(k Keys, seed uint64) keySource {
 	}
 	if k.Distribution == ZipfKeys {
 		s.zipf = zipfTable(k.Cardinality, k.Exponent)
+		s.makeGuide()
 	}
 	return s
+}
+
+const guideBits = 12
+
+func (s *keySource) makeGuide() {
+	total := s.zipf[len(s.zipf)-1].end
+	s.guideShift = max(bits.Len64(total)-guideBits, 0)
+	at := int32(0)
+	for top := uint64(0); ; top++ {
+		for int(at) < len(s.zipf) && s.zipf[at].end <= top<<s.guideShift {
+			at++
+		}
+		s.guide = append(s.guide, at)
+		if top<<s.guideShift >= total {
+			return
+		}
+	}
 }
 
 func (s *keySource) draw() int64 {
@@ -93,16 +114,7 @@ func zipfTable(cardinality, exponent int64) []zipfBucket {
 
 func (s *keySource) drawZipf() int64 {
 	t := s.zipf
-	at := s.below(t[len(t)-1].end)
-	i, found := slices.BinarySearchFunc(t, at, func(b zipfBucket, at uint64) int {
-		if b.end <= at {
-			return -1
-		}
-		return 1
-	})
-	if found || i == len(t) {
-		panic(fmt.Sprintf("client: zipf draw %d of %d", at, t[len(t)-1].end))
-	}
+	i := s.bucket(s.below(t[len(t)-1].end))
 	end := s.keys.Cardinality
 	if i+1 < len(t) {
 		end = t[i+1].first
@@ -111,6 +123,19 @@ func (s *keySource) drawZipf() int64 {
 		return t[i].first
 	}
 	return t[i].first + int64(s.below(uint64(end-t[i].first)))
+}
+
+// bucket is the first one whose weights, with those before it, exceed at.
+func (s *keySource) bucket(at uint64) int {
+	i, high := int(s.guide[at>>s.guideShift]), int(s.guide[at>>s.guideShift+1])
+	for i < high {
+		if middle := int(uint(i+high) / 2); s.zipf[middle].end <= at {
+			i = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return i
 }
 
 // power is rank^(-exponent/100) * 2^zipfUnit, by way of the binary logarithm in

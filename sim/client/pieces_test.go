@@ -249,6 +249,23 @@ func TestZipf(t *testing.T) {
 	}
 }
 
+// The guide leads to the bucket that a search through all of them finds.
+func TestZipfGuide(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newKeySource(Keys{ZipfKeys, rapid.SampledFrom([]int64{1, 2, 7, 5000, 1_000_000}).Draw(t, "keys"),
+			rapid.Int64Range(1, exponentMax).Draw(t, "exponent"), 0}, 1)
+		total := s.zipf[len(s.zipf)-1].end
+		at := rapid.Uint64Range(0, total-1).Draw(t, "at")
+		if rapid.Bool().Draw(t, "edge") {
+			at = s.zipf[rapid.IntRange(0, len(s.zipf)-1).Draw(t, "bucket")].end - 1
+		}
+		want := slices.IndexFunc(s.zipf, func(b zipfBucket) bool { return b.end > at })
+		if got := s.bucket(at); got != want {
+			t.Fatalf("bucket %d, want %d", got, want)
+		}
+	})
+}
+
 func TestAssignors(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		counts := map[string]int32{"a": rapid.Int32Range(0, 12).Draw(t, "a"), "b": rapid.Int32Range(0, 7).Draw(t, "b")}
