@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/api"
+	"github.com/seed-604ea8f1/windtunnel/broker/authn"
 	"github.com/seed-604ea8f1/windtunnel/broker/caller"
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
@@ -22,6 +23,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
@@ -39,6 +41,7 @@ type Config struct {
 	Voters       []controller.Voter
 	Broker       config.Broker
 	Overrides    []config.KV // Broker as it was written, for DescribeConfigs
+	Security     Security
 	// Seed feeds every random choice of the node: election time-outs, placement,
 	// ids, jitter. A real host draws it from the system.
 	Seed uint64
@@ -54,9 +57,11 @@ type Node struct {
 
 	conns  *conn.Table
 	caller *caller.Caller
+	authn  *authn.Authenticator // nil without SASL listeners
 
 	// Set on controllers.
 	controller *controller.Controller
+	bootstrap  []meta.ScramUser // of a new cluster
 	// Set on brokers.
 	logs       *log.Manager
 	partitions *partition.Manager
@@ -87,15 +92,18 @@ func New(cfg Config) *Node {
 	}
 	n.caller.SetControllers(voters)
 	n.caller.SetListeners(cfg.Listeners.InterBroker, cfg.Listeners.Controllers)
+	nonces := security.NewNonces(cfg.Security.Secret)
 	if cfg.IsController {
+		n.bootstrap = cfg.bootstrapUsers(nonces)
 		n.controller = controller.New(controller.Config{
 			NodeID: cfg.NodeID, ClusterID: cfg.ClusterID, Voters: cfg.Voters, Broker: cfg.Broker, Overrides: cfg.Overrides,
-			Listener: cfg.Listeners.Of(cfg.Listeners.Controllers).Name,
+			Listener: cfg.Listeners.Of(cfg.Listeners.Controllers).Name, Users: n.bootstrap,
 		}, n.caller, n.conns)
 	}
 	if cfg.IsController {
 		n.controller.SetGate(cfg.Broker.Authorization.Gate())
 	}
+	n.secure(nonces)
 	if cfg.IsBroker {
 		n.newBroker()
 		gate := cfg.Broker.Authorization.Gate()
@@ -154,6 +162,9 @@ func (n *Node) event(c *step.Context, ev *edge.Event) {
 	case edge.EventConnOpened:
 		if ev.Dial == 0 {
 			n.conns.Opened(ev)
+			if n.authn != nil {
+				n.authn.Opened(ev)
+			}
 		} else {
 			n.caller.Opened(c, ev)
 		}
@@ -199,6 +210,8 @@ func (n *Node) disk(c *step.Context, r *edge.DiskResult) {
 
 func (n *Node) timer(c *step.Context, id timer.ID) {
 	switch id.Owner {
+	case step.OwnerConn:
+		n.authn.Timer(c, id)
 	case step.OwnerCaller:
 		n.caller.Timer(c, id)
 	case step.OwnerLog:
@@ -348,19 +361,23 @@ func (n *Node) reconfigure(c *step.Context, old, image *meta.Image) {
 }
 
 func (n *Node) request(c *step.Context, r *conn.Request) {
-	if n.cfg.Listeners.Of(r.Listener).Controller {
+	l := n.cfg.Listeners.Of(r.Listener)
+	if !l.Controller && (n.server == nil || !n.serving()) {
+		// A broker that does not know the cluster yet would deny topics that
+		// exist, and users. Kafka opens its listener only then.
+		n.conns.Disconnect(c, r.ID)
+		return
+	}
+	if n.authn != nil && !n.authn.Admits(c, r) {
+		return
+	}
+	if l.Controller {
 		if n.controller == nil || r.Key < wire.PrivateKeys && isForwarded(r.Key) && !n.controller.IsActive() {
 			// The sender tries the next voter.
 			n.conns.Disconnect(c, r.ID)
 			return
 		}
 		n.controller.Handle(c, r)
-		return
-	}
-	if n.server == nil || !n.serving() {
-		// A broker that does not know the cluster yet would deny topics that
-		// exist. Kafka opens its listener only then.
-		n.conns.Disconnect(c, r.ID)
 		return
 	}
 	n.server.Handle(c, r)

@@ -192,6 +192,7 @@ func ConfigReference() []byte {
 		{"Broker properties", config.BrokerProperties()},
 		{"Node properties (brokerd only)", config.NodeProperties()},
 		{"TLS properties (brokerd only; also as listener.name.NAME.ssl...)", config.TLSProperties()},
+		{"SASL properties (brokerd only; also as listener.name.NAME.sasl...)", config.SASLProperties()},
 		{"Producer properties", clientconfig.ProducerProperties()},
 		{"Consumer properties", clientconfig.ConsumerProperties()},
 	} {

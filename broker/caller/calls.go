@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/sasl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
@@ -51,6 +52,10 @@ type link struct {
 	backoff time.Duration
 	retryAt clock.Instant // no attempt before
 	started clock.Instant // of the attempt under way
+	// exchange is under way: nothing else is sent meanwhile. reauthAt is when the
+	// next one begins, 0 if there is no need.
+	exchange sasl.Client
+	reauthAt clock.Instant
 }
 
 type queuedCall struct {
@@ -64,6 +69,7 @@ type sentCall struct {
 	version     int16
 	token       edge.Token
 	deadline    clock.Instant
+	exchange    bool // a part of an exchange: there is nobody to tell
 }
 
 // Caller keeps the connections of one node to others. Connections are opened
@@ -72,6 +78,8 @@ type Caller struct {
 	self        NodeID
 	header      wire.RequestHeader // of the last request
 	timeout     time.Duration
+	brokerLogin Login         // nil: brokers' listener asks for none
+	quorumLogin Login         // the same of controllers
 	interBroker edge.Listener // of brokers
 	quorum      edge.Listener // of controllers
 	brokers     map[NodeID]Address
@@ -172,7 +180,7 @@ func (k *Caller) Send(c *step.Context, call Call) {
 	}
 	l := k.link(call.To, call.Channel)
 	deadline := c.Now.Add(call.Timeout)
-	if l.conn != 0 {
+	if l.conn != 0 && k.admitted(c, l) {
 		k.write(c, l, &call, deadline)
 		return
 	}
@@ -234,15 +242,25 @@ func (k *Caller) Opened(c *step.Context, ev *edge.Event) bool {
 		c.Out.Close = append(c.Out.Close, ev.Conn)
 		return true
 	}
-	l.dial, l.conn, l.backoff, l.retryAt = 0, ev.Conn, 0, 0
+	l.dial, l.conn = 0, ev.Conn
 	k.byConn[ev.Conn] = l
+	if login := k.login(l); login != nil {
+		k.authenticate(c, l, login)
+	} else {
+		k.flush(c, l)
+	}
+	return true
+}
+
+// flush sends what has waited for a connection.
+func (k *Caller) flush(c *step.Context, l *link) {
+	l.backoff, l.retryAt = 0, 0
 	queued := l.queued
 	l.queued = nil
 	for i := range queued {
 		k.write(c, l, &queued[i].Call, queued[i].deadline)
 	}
 	k.arm(c, l)
-	return true
 }
 
 // Failed takes a failed attempt; false if it is not one of ours.
@@ -261,12 +279,16 @@ func (k *Caller) Failed(c *step.Context, dial edge.DialID) bool {
 func (k *Caller) attemptFailed(c *step.Context, l *link) {
 	l.dial = 0
 	k.backOff(c, l)
+	k.failQueued(l)
+	k.arm(c, l)
+}
+
+func (k *Caller) failQueued(l *link) {
 	queued := l.queued
 	l.queued = nil
 	for i := range queued {
 		k.fail(&queued[i].Call, Disconnected)
 	}
-	k.arm(c, l)
 }
 
 // backOff doubles the wait before the next attempt, with a fifth of jitter.
@@ -288,10 +310,14 @@ func (k *Caller) Closed(c *step.Context, conn edge.ConnID) bool {
 
 func (k *Caller) lost(c *step.Context, l *link, s Status) {
 	delete(k.byConn, l.conn)
-	l.conn = 0
+	l.conn, l.exchange, l.reauthAt = 0, nil, 0
 	k.backOff(c, l)
+	k.failQueued(l) // what has waited for the exchange
 	for i := range l.sent {
 		p := &l.sent[i]
+		if p.exchange {
+			continue
+		}
 		k.replies = append(k.replies, Reply{Token: p.token, From: l.to, Key: p.key, Version: p.version, Status: s})
 	}
 	l.sent = l.sent[:0]
@@ -313,7 +339,7 @@ func (k *Caller) write(c *step.Context, l *link, call *Call, deadline clock.Inst
 	if call.OneWay {
 		return
 	}
-	l.sent = append(l.sent, sentCall{k.correlation, call.Key, call.Version, call.Token, deadline})
+	l.sent = append(l.sent, sentCall{k.correlation, call.Key, call.Version, call.Token, deadline, false})
 	k.arm(c, l)
 }
 
@@ -345,6 +371,11 @@ func (k *Caller) Frame(c *step.Context, conn edge.ConnID, frame *edge.Buffer) bo
 		return true
 	}
 	l.sent = append(l.sent[:0], l.sent[1:]...)
+	if p.exchange {
+		k.exchanged(c, l, &p, body)
+		frame.Release()
+		return true
+	}
 	k.replies = append(k.replies, Reply{
 		Token: p.token, From: l.to, Key: p.key, Version: p.version, Body: body, Frame: frame, BodyAt: len(head) - len(body),
 	})

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // inert is a group of properties that Kafka knows and nothing here acts upon,
 // with the one reason that they share.
@@ -51,7 +54,7 @@ func inertTopicRows() []Row[Topic] {
 func inertBrokerRows() []Row[Broker] {
 	return inertRows[Broker]([]inert{
 		// They are refused in a scenario only: ParseSettings takes them out before.
-		{"the scenario decides it; brokerd has it", strings.Join(append(append([]string{}, nodeTable.names...), tlsTable.names...), " ")},
+		{"the scenario decides it; brokerd has it", strings.Join(slices.Concat(nodeTable.names, tlsTable.names, saslTable.names), " ")},
 		{"transactions are not implemented yet", `
 			add.partitions.to.txn.retry.backoff.max.ms
 			add.partitions.to.txn.retry.backoff.ms
@@ -115,15 +118,12 @@ func inertBrokerRows() []Row[Broker] {
 			compression.gzip.level
 			compression.lz4.level
 			compression.zstd.level`},
-		{"authentication is not spoken yet", `
-			connection.failed.authentication.delay.ms
-			connections.max.reauth.ms
+		{"it belongs to mechanisms, logins or token requests that do not exist here", `
 			delegation.token.expiry.check.interval.ms
 			delegation.token.expiry.time.ms
 			delegation.token.max.lifetime.ms
 			delegation.token.secret.key
 			sasl.client.callback.handler.class
-			sasl.enabled.mechanisms
 			sasl.jaas.config
 			sasl.kerberos.kinit.cmd
 			sasl.kerberos.min.time.before.relogin
@@ -141,8 +141,6 @@ func inertBrokerRows() []Row[Broker] {
 			sasl.login.refresh.window.jitter
 			sasl.login.retry.backoff.max.ms
 			sasl.login.retry.backoff.ms
-			sasl.mechanism.controller.protocol
-			sasl.mechanism.inter.broker.protocol
 			sasl.oauthbearer.allow.unverified.audience
 			sasl.oauthbearer.allow.unverified.issuer
 			sasl.oauthbearer.assertion.algorithm
@@ -158,21 +156,14 @@ func inertBrokerRows() []Row[Broker] {
 			sasl.oauthbearer.assertion.template.file
 			sasl.oauthbearer.client.credentials.client.id
 			sasl.oauthbearer.client.credentials.client.secret
-			sasl.oauthbearer.clock.skew.seconds
-			sasl.oauthbearer.expected.audience
-			sasl.oauthbearer.expected.issuer
 			sasl.oauthbearer.jwks.endpoint.refresh.ms
 			sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms
 			sasl.oauthbearer.jwks.endpoint.retry.backoff.ms
-			sasl.oauthbearer.jwks.endpoint.url
 			sasl.oauthbearer.jwt.retriever.class
 			sasl.oauthbearer.jwt.validator.class
 			sasl.oauthbearer.scope
-			sasl.oauthbearer.scope.claim.name
-			sasl.oauthbearer.sub.claim.name
 			sasl.oauthbearer.token.endpoint.url
 			sasl.server.callback.handler.class
-			sasl.server.max.receive.size
 			security.inter.broker.protocol
 			security.providers`},
 		{"metrics are reported by the simulator and the host", `

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -134,6 +135,7 @@ type Settings struct {
 	// Overrides are those that Broker was made of.
 	Overrides []KV
 	tls       []KV // those of every listener
+	sasl      []KV // those of every listener
 	listeners []listenerKV
 }
 
@@ -157,15 +159,21 @@ func ParseSettings(properties []KV) (*Settings, error) {
 			}
 		}
 		_, ofTLS := tlsTable.Lookup(name)
+		_, ofSASL := saslTable.Lookup(name)
 		_, ofNode := nodeTable.Lookup(name)
 		switch {
-		case of != "" && !ofTLS:
+		case of != "" && (!ofTLS && !ofSASL || nodeWide(name)):
 			return nil, &Error{What: "property", Name: kv.Name, NameWrong: true, Problem: "cannot be set for one listener",
-				Suggestion: listenerPrefix + of + "." + Nearest(name, tlsTable.names)}
+				Suggestion: listenerPrefix + of + "." + Nearest(name, append(slices.Clone(tlsTable.names), saslTable.names...))}
 		case of != "":
 			s.listeners = append(s.listeners, listenerKV{of, KV{name, kv.Value}, kv.Name})
 		case ofTLS:
 			s.tls = append(s.tls, kv)
+		case strings.HasSuffix(name, jaasSuffix) && ofSASL:
+			return nil, &Error{What: "property", Name: kv.Name, NameWrong: true,
+				Problem: "must be set for a listener, as " + listenerPrefix + "NAME." + name}
+		case ofSASL:
+			s.sasl = append(s.sasl, kv)
 		case ofNode:
 			node = append(node, kv)
 		default:
@@ -179,6 +187,9 @@ func ParseSettings(properties []KV) (*Settings, error) {
 		return nil, err
 	}
 	if _, err := s.TLS(""); err != nil {
+		return nil, err
+	}
+	if _, err := s.SASL(""); err != nil {
 		return nil, err
 	}
 	broker, err := ParseBroker(s.Overrides)
@@ -205,7 +216,7 @@ func noTwoNames(node []KV) error {
 func nearestOfAll(err error) error {
 	var e *Error
 	if errors.As(err, &e) && e.NameWrong && strings.Contains(e.Problem, "unknown") {
-		names := append(append(append([]string{}, brokerTable.names...), nodeTable.names...), tlsTable.names...)
+		names := slices.Concat(brokerTable.names, nodeTable.names, tlsTable.names, saslTable.names)
 		e.Suggestion = Nearest(e.Name, names)
 	}
 	return err
@@ -213,21 +224,32 @@ func nearestOfAll(err error) error {
 
 // TLS returns the ssl settings of a listener: those for all, changed by its own.
 func (s *Settings) TLS(listener string) (TLS, error) {
-	t := tlsTable.Defaults()
-	if err := tlsTable.Apply(s.tls, &t); err != nil {
-		return TLS{}, err
+	return settingsOf(tlsTable, s.tls, s.listeners, listener)
+}
+
+// SASL returns the SASL settings of a listener: those for all, changed by its
+// own.
+func (s *Settings) SASL(listener string) (Sasl, error) {
+	return settingsOf(saslTable, s.sasl, s.listeners, listener)
+}
+
+// settingsOf applies what is set for all listeners, and then what is for one.
+func settingsOf[T any](table *Table[T], all []KV, own []listenerKV, listener string) (T, error) {
+	var none T
+	t := table.Defaults()
+	if err := table.Apply(all, &t); err != nil {
+		return none, err
 	}
-	for i := range s.listeners {
-		own := &s.listeners[i]
-		if !strings.EqualFold(own.listener, listener) {
+	for i := range own {
+		if _, known := table.Lookup(own[i].Name); !known || !strings.EqualFold(own[i].listener, listener) {
 			continue
 		}
-		if err := tlsTable.Apply([]KV{own.KV}, &t); err != nil {
+		if err := table.Apply([]KV{own[i].KV}, &t); err != nil {
 			var e *Error
 			if errors.As(err, &e) {
-				e.Name = own.full
+				e.Name = own[i].full
 			}
-			return TLS{}, err
+			return none, err
 		}
 	}
 	return t, nil

@@ -47,6 +47,7 @@ type connection struct {
 	order    []*pending         // in flight, in the order of arrival
 	waiting  []*edge.Buffer
 	closed   bool
+	muted    bool
 }
 
 // pending is a request in flight together with its answer, once there is one.
@@ -128,6 +129,10 @@ func (t *Table) Frame(c *step.Context, id edge.ConnID, frame *edge.Buffer) {
 	if n := int64(len(frame.Bytes())); n > t.frameBytesMax {
 		c.Logf(edge.Warn, "closing connection of %s: a request of %d bytes, at most %d", cn.peer, n, t.frameBytesMax)
 		t.drop(c, cn)
+		frame.Release()
+		return
+	}
+	if cn.muted {
 		frame.Release()
 		return
 	}
@@ -282,6 +287,34 @@ func (t *Table) Disconnect(c *step.Context, id RequestID) {
 	cn := p.conn
 	t.answer(c, p)
 	if !cn.closed {
+		t.drop(c, cn)
+	}
+}
+
+// Mute takes nothing more from a connection that is about to be closed.
+func (t *Table) Mute(id edge.ConnID) {
+	cn := t.connection(id)
+	if cn == nil {
+		return
+	}
+	cn.muted = true
+	for _, f := range cn.waiting {
+		f.Release()
+	}
+	cn.waiting = nil
+}
+
+// Session returns the session of a connection, or nil.
+func (t *Table) Session(id edge.ConnID) *security.Session {
+	if cn := t.connection(id); cn != nil {
+		return cn.session
+	}
+	return nil
+}
+
+// Close closes a connection once what has been answered is sent.
+func (t *Table) Close(c *step.Context, id edge.ConnID) {
+	if cn := t.connection(id); cn != nil {
 		t.drop(c, cn)
 	}
 }

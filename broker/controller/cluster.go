@@ -25,6 +25,9 @@ func bootstrap(t *change) {
 	for _, f := range supported {
 		t.add(&meta.FeatureLevelRecord{Name: f.name, Level: f.at})
 	}
+	for _, u := range t.k.cfg.Users {
+		t.add(&meta.UserScramCredentialRecord{Name: u.Name, Mechanism: u.Mechanism, ScramCredential: u.Credential})
+	}
 }
 
 // updateFeatures is UpdateFeatures (57). All updates happen or none.

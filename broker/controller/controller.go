@@ -49,10 +49,11 @@ type Voter struct {
 type Config struct {
 	NodeID    int32
 	ClusterID string
-	Voters    []Voter       // the same on every node, this one included
-	Listener  string        // the name of the quorum's listener
-	Broker    config.Broker // the cluster's defaults
-	Overrides []config.KV   // Broker as it was written, for CreateTopics' answer
+	Voters    []Voter          // the same on every node, this one included
+	Listener  string           // the name of the quorum's listener
+	Users     []meta.ScramUser // of a new cluster
+	Broker    config.Broker    // the cluster's defaults
+	Overrides []config.KV      // Broker as it was written, for CreateTopics' answer
 }
 
 // Role is a node's place in the quorum.

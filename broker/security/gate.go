@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 )
 
 // decisionsMax bounds the decisions that a session remembers. It begins anew
@@ -15,6 +16,12 @@ const decisionsMax = 1024
 type Session struct {
 	Principal Principal
 	Host      string // the peer's address, without port
+	// Admitted is unset on a SASL listener until the peer has proved who it is.
+	Admitted bool
+	// ExpiresAt is when it must have proved it again (KIP-368).
+	ExpiresAt clock.Instant
+	// Proof is what package authn keeps of a peer; nil where nothing is to prove.
+	Proof any
 
 	name      string // of the principal
 	index     *acl.Index
@@ -29,7 +36,13 @@ type decision struct {
 
 // NewSession returns the session of a peer.
 func NewSession(p Principal, host string) *Session {
-	return &Session{Principal: p, Host: host, name: p.String()}
+	return &Session{Principal: p, Host: host, Admitted: true, ExpiresAt: clock.Never, name: p.String()}
+}
+
+// Admit lets a peer in that has proved who it is.
+func (s *Session) Admit(p Principal, expiresAt clock.Instant) {
+	s.Principal, s.name, s.Admitted, s.ExpiresAt = p, p.String(), true, expiresAt
+	clear(s.decisions)
 }
 
 // Gate is the authorizer of a node. A nil one lets everything pass: that is the

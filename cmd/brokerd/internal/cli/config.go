@@ -19,7 +19,7 @@ func (a *App) configCommand() *cobra.Command {
 			word := strings.ToLower(strings.Join(args, ""))
 			found := 0
 			w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
-			for _, table := range [][]*config.Property{config.NodeProperties(), config.TLSProperties(), config.BrokerProperties()} {
+			for _, table := range [][]*config.Property{config.NodeProperties(), config.TLSProperties(), config.SASLProperties(), config.BrokerProperties()} {
 				for _, p := range table {
 					if !p.Effect || !strings.Contains(strings.ToLower(p.Name+" "+p.Doc), word) {
 						continue

@@ -98,11 +98,34 @@ func (s *Server) core(dir string, isBroker, isController bool) (*broker.Config, 
 	if err != nil {
 		return nil, err
 	}
-	return &broker.Config{
+	cfg := &broker.Config{
 		NodeID: identity.NodeID, ClusterID: identity.ClusterID, IsBroker: isBroker, IsController: isController,
 		Listeners: *s.listeners, LogDir: dir, Voters: voters, Broker: s.options.Settings.Broker,
 		Overrides: s.options.Settings.Overrides, Seed: seed,
-	}, nil
+	}
+	if cfg.Security, err = s.sasl(); err != nil {
+		return nil, err
+	}
+	if err := cfg.CheckSecurity(); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// sasl collects how the peers of SASL listeners prove who they are.
+func (s *Server) sasl() (out broker.Security, err error) {
+	for i := range s.listeners.All {
+		of, err := s.options.Settings.SASL(s.listeners.All[i].Name)
+		if err != nil {
+			return out, err
+		}
+		out.Sasl = append(out.Sasl, of)
+		out.Bootstrap = of.Bootstrap
+	}
+	if _, err := rand.Read(out.Secret[:]); err != nil {
+		return out, fmt.Errorf("draw a secret: %w", err)
+	}
+	return out, nil
 }
 
 // Run serves until ctx ends and the node has shut down. ready is called once,
@@ -275,10 +298,6 @@ func (s *Server) security(binds []listener.Bind) (map[edge.Listener]*host.Securi
 	out := make(map[edge.Listener]*host.Security)
 	for i := range s.listeners.All {
 		l, number := &s.listeners.All[i], edge.Listener(i)
-		if l.Protocol.SASL() {
-			// Until it is, such a listener would let everybody in.
-			return nil, fmt.Errorf("listener %s is %s: SASL is not spoken yet", l.Name, l.Protocol)
-		}
 		if !l.Protocol.TLS() {
 			continue
 		}

@@ -1,0 +1,43 @@
+package authn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/sasl"
+)
+
+// Login is this node's own side of exchanges; it implements caller.Login.
+type Login struct {
+	mechanism      sasl.Mechanism
+	name, password string
+	nonces         *security.Nonces
+	salted         sasl.Salted
+}
+
+// NewLogin returns how this node logs in at a listener by a mechanism; property
+// is the one that names the mechanism.
+func NewLogin(listener, property string, mechanism sasl.Mechanism, s *config.Sasl, nonces *security.Nonces) (*Login, error) {
+	if mechanism == "" {
+		return nil, fmt.Errorf("listener %s is SASL: %s must say how this node authenticates itself there", listener, property)
+	}
+	entry := s.Login(mechanism)
+	if entry == nil || entry.Username == "" {
+		return nil, fmt.Errorf("%s is %s: listener.name.%s.%s.sasl.jaas.config must have a username and a password",
+			property, mechanism, strings.ToLower(listener), strings.ToLower(mechanism))
+	}
+	return &Login{mechanism: mechanism, name: entry.Username, password: entry.Password, nonces: nonces}, nil
+}
+
+// Mechanism implements caller.Login.
+func (l *Login) Mechanism() sasl.Mechanism { return l.mechanism }
+
+// Begin implements caller.Login.
+func (l *Login) Begin() sasl.Client {
+	if m, ok := sasl.ScramMechanismOf(l.mechanism); ok {
+		return sasl.NewScramClient(m, l.name, l.password, l.nonces.Nonce(), &l.salted)
+	}
+	return sasl.NewPlainClient(l.name, l.password)
+}

@@ -1,0 +1,137 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/authn"
+	"github.com/seed-604ea8f1/windtunnel/broker/caller"
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/sasl"
+)
+
+// Security is how the peers of a node's SASL listeners prove who they are.
+type Security struct {
+	// Sasl holds the settings of each listener, as many as Config.Listeners.All;
+	// empty if none is SASL.
+	Sasl []config.Sasl
+	// Bootstrap are the SCRAM users of a new cluster, the same on each controller.
+	Bootstrap config.BootstrapUsers
+	// Secret feeds nonces and salts. A real host draws it from the system.
+	Secret [32]byte
+}
+
+// saltBytes is the length of a bootstrap user's salt.
+const saltBytes = 24
+
+// CheckSecurity says what is missing before New can be called.
+func (cfg *Config) CheckSecurity() error {
+	for i := range cfg.Listeners.All {
+		l := &cfg.Listeners.All[i]
+		if !l.Protocol.SASL() {
+			continue
+		}
+		if len(cfg.Security.Sasl) != len(cfg.Listeners.All) || cfg.Security.Secret == [32]byte{} {
+			return fmt.Errorf("listener %s is %s: there are no settings for SASL, or no secret", l.Name, l.Protocol)
+		}
+		if l.Port == 0 { // of other nodes
+			continue
+		}
+		if err := authn.Check(l.Name, &cfg.Security.Sasl[i]); err != nil {
+			return err
+		}
+	}
+	_, _, err := cfg.logins(security.NewNonces(cfg.Security.Secret))
+	return err
+}
+
+// logins are how this node proves to brokers and to controllers who it is; nil
+// where it need not.
+func (cfg *Config) logins(nonces *security.Nonces) (brokers, controllers caller.Login, err error) {
+	for _, side := range []struct {
+		listener edge.Listener
+		property string
+		login    *caller.Login
+	}{
+		{cfg.Listeners.InterBroker, "sasl.mechanism.inter.broker.protocol", &brokers},
+		{cfg.Listeners.Controllers, "sasl.mechanism.controller.protocol", &controllers},
+	} {
+		l := cfg.Listeners.Of(side.listener)
+		if !l.Protocol.SASL() || side.login == &brokers && !cfg.IsBroker {
+			continue
+		}
+		s := &cfg.Security.Sasl[side.listener]
+		mechanism := s.InterBrokerMechanism
+		if side.login == &controllers {
+			mechanism = s.ControllerMechanism
+		}
+		if *side.login, err = authn.NewLogin(l.Name, side.property, mechanism, s, nonces); err != nil {
+			return nil, nil, err
+		}
+	}
+	return brokers, controllers, nil
+}
+
+// secure sets up what a node with SASL listeners needs.
+func (n *Node) secure(nonces *security.Nonces) {
+	cfg := &n.cfg
+	listeners := make(map[edge.Listener]*authn.Listener)
+	for i := range cfg.Listeners.All {
+		if l := &cfg.Listeners.All[i]; l.Protocol.SASL() {
+			users := sasl.ScramUsers(brokerUsers{n})
+			if l.Controller {
+				users = controllerUsers{n}
+			}
+			listeners[edge.Listener(i)] = &authn.Listener{Sasl: cfg.Security.Sasl[i], Users: users}
+		}
+	}
+	if len(listeners) == 0 {
+		return
+	}
+	n.authn = authn.New(n.conns, listeners, nonces)
+	brokers, controllers, err := cfg.logins(nonces)
+	if err != nil {
+		panic("broker: " + err.Error()) // CheckSecurity has not been asked
+	}
+	n.caller.SetLogins(brokers, controllers)
+}
+
+// bootstrapUsers derives the credentials of a new cluster's users.
+func (cfg *Config) bootstrapUsers(nonces *security.Nonces) (users []meta.ScramUser) {
+	for _, u := range cfg.Security.Bootstrap {
+		credential := sasl.NewScramCredential(u.Mechanism, u.Password, string(nonces.Bytes(saltBytes)), u.Iterations)
+		users = append(users, meta.ScramUser{Name: u.Name, Mechanism: u.Mechanism, Credential: credential})
+	}
+	return users
+}
+
+// brokerUsers are the users that the broker's image knows.
+type brokerUsers struct{ node *Node }
+
+// ScramCredential implements sasl.ScramUsers.
+func (u brokerUsers) ScramCredential(name string, m sasl.ScramMechanism) *sasl.ScramCredential {
+	return u.node.image.ScramCredential(name, m)
+}
+
+// controllerUsers are the users that the controller's image knows. Before there
+// is a cluster, controllers must be able to let each other in: with the users
+// that it will be made with.
+type controllerUsers struct{ node *Node }
+
+// ScramCredential implements sasl.ScramUsers.
+func (u controllerUsers) ScramCredential(name string, m sasl.ScramMechanism) *sasl.ScramCredential {
+	if u.node.controller == nil {
+		return nil
+	}
+	if image := u.node.controller.Image(); image.ClusterID != "" {
+		return image.ScramCredential(name, m)
+	}
+	for i := range u.node.bootstrap {
+		if b := &u.node.bootstrap[i]; b.Name == name && b.Mechanism == m {
+			return &b.Credential
+		}
+	}
+	return nil
+}
