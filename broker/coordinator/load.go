@@ -19,6 +19,7 @@ const loadBytesMax = 5 << 20
 // and the shard serves nobody before it is.
 func (r *Runtime[W]) beginLoad(c *step.Context, s *shard[W], rep *Replica) {
 	r.serial++
+	r.loading = true
 	s.state, s.reading, s.load = Loading, false, r.serial
 	s.next, s.target, s.replayed = rep.StartOffset, rep.AppendEnd, rep.StartOffset
 	r.machine.Loading(c, s.index)

@@ -112,6 +112,7 @@ type Runtime[W any] struct {
 	log     Log
 	machine Machine[W]
 	shards  []*shard[W] // sorted by index
+	loading bool        // one of them may be
 	serial  uint64      // of the last token handed out
 	results []partition.InternalResult
 	slices  []edge.Slice
@@ -218,10 +219,16 @@ func (r *Runtime[W]) Settle(c *step.Context) bool {
 			s.reading = false
 		}
 	}
+	if !r.loading {
+		return progress
+	}
+	r.loading = false
 	for i := 0; i < len(r.shards); i++ {
-		if s := r.shards[i]; s.state == Loading && r.goOn(c, s) {
+		s := r.shards[i]
+		if s.state == Loading && r.goOn(c, s) {
 			progress = true
 		}
+		r.loading = r.loading || s.state == Loading
 	}
 	return progress
 }

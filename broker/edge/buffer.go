@@ -42,6 +42,9 @@ func (b *Buffer) Len() int {
 	return len(b.data)
 }
 
+// Cap returns how many bytes of memory the buffer holds.
+func (b *Buffer) Cap() int { return cap(b.data) }
+
 // Slice returns the part [from, to) without retaining the buffer.
 func (b *Buffer) Slice(from, to int) Slice { return Slice{Buffer: b, From: int32(from), To: int32(to)} }
 

@@ -71,6 +71,10 @@ type Log struct {
 // Partition is the log's key.
 func (l *Log) Partition() Partition { return l.partition }
 
+// Number tells the logs of a boot apart, also one from a later one of the same
+// partition. It counts from 1.
+func (l *Log) Number() uint32 { return l.id }
+
 // TopicID is the id of the topic that the log was created for (KIP-516).
 func (l *Log) TopicID() meta.TopicID { return l.topicID }
 

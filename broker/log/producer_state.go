@@ -2,6 +2,7 @@ package log
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
 )
@@ -49,14 +50,26 @@ func (e *producerEntry) remember(b producerBatch) {
 	e.count++
 }
 
-// producerState is the state of every producer of one log: index finds an id's
-// entry in entries. It is updated when a batch is accepted, before it is written.
+// producerState is the state of every producer of one log: ids and, once they are
+// many, index find an id's entry in entries. It is updated when a batch is
+// accepted, before it is written.
 type producerState struct {
+	ids     []int64
 	index   map[int64]int32
 	entries []producerEntry
 }
 
+// idsScanned is how many ids are looked through, which for a few is faster than
+// a map.
+const idsScanned = 16
+
 func (s *producerState) get(id int64) *producerEntry {
+	if len(s.ids) <= idsScanned {
+		if i := slices.Index(s.ids, id); i >= 0 {
+			return &s.entries[i]
+		}
+		return nil
+	}
 	if i, ok := s.index[id]; ok {
 		return &s.entries[i]
 	}
@@ -65,7 +78,7 @@ func (s *producerState) get(id int64) *producerEntry {
 
 func (s *producerState) reset() {
 	clear(s.index)
-	s.entries = s.entries[:0]
+	s.ids, s.entries = s.ids[:0], s.entries[:0]
 }
 
 func (s *producerState) put(e producerEntry) *producerEntry {
@@ -77,7 +90,7 @@ func (s *producerState) put(e producerEntry) *producerEntry {
 		return &s.entries[i]
 	}
 	s.index[e.id] = int32(len(s.entries))
-	s.entries = append(s.entries, e)
+	s.ids, s.entries = append(s.ids, e.id), append(s.entries, e)
 	return &s.entries[len(s.entries)-1]
 }
 
@@ -175,9 +188,9 @@ func (s *producerState) expire(before int64) {
 		}
 		delete(s.index, e.id)
 		if n := len(s.entries) - 1; i < n {
-			s.entries[i] = s.entries[n]
-			s.index[s.entries[i].id] = int32(i)
+			s.entries[i], s.ids[i] = s.entries[n], s.ids[n]
+			s.index[s.ids[i]] = int32(i)
 		}
-		s.entries = s.entries[:len(s.entries)-1]
+		s.ids, s.entries = s.ids[:len(s.ids)-1], s.entries[:len(s.entries)-1]
 	}
 }

@@ -78,7 +78,7 @@ func deleteTimer(d *DeleteRecords) timer.ID {
 
 // deletePart moves the leader's log start, or refuses.
 func (m *Manager) deletePart(c *step.Context, part *DeletePart) {
-	p := m.byKey[log.Partition{Topic: part.Topic, Index: part.Partition}]
+	p := m.replicas.get(part.Topic, part.Partition)
 	switch {
 	case isInternalTopic(part.Topic):
 		part.Refuse(errInvalidTopic)
@@ -128,7 +128,7 @@ func (m *Manager) tryDelete(c *step.Context, d *DeleteRecords) bool {
 		if part.decided {
 			continue
 		}
-		p := m.byKey[log.Partition{Topic: part.Topic, Index: part.Partition}]
+		p := m.replicas.get(part.Topic, part.Partition)
 		if p == nil || p.role != Leader {
 			part.Refuse(errNotLeaderOrFollower)
 			continue
@@ -192,7 +192,7 @@ func (m *Manager) wakeDeletes() { m.deletes.woken = len(m.deletes.waiting) > 0 }
 // Producers lists what a partition's leader knows of its producers, by id
 // (KIP-664).
 func (m *Manager) Producers(topic string, index int32) ([]log.Producer, int16) {
-	p := m.byKey[log.Partition{Topic: topic, Index: index}]
+	p := m.replicas.get(topic, index)
 	switch {
 	case p == nil:
 		return nil, m.absent(topic, index)

@@ -170,7 +170,7 @@ func (m *Manager) resolve(s *session, sp *sessionPart) {
 	}
 	var p *Partition
 	if sp.topic != "" {
-		p = m.byKey[log.Partition{Topic: sp.topic, Index: sp.key.index}]
+		p = m.replicas.get(sp.topic, sp.key.index)
 	}
 	if p == sp.p {
 		return

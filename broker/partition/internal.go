@@ -95,7 +95,7 @@ func (m *Manager) AppendInternal(c *step.Context, key log.Partition, batch *edge
 }
 
 func (m *Manager) internalTarget(key log.Partition) (*Partition, int16) {
-	p := m.byKey[key]
+	p := m.Get(key)
 	if p == nil {
 		return nil, m.absent(key.Topic, key.Index)
 	}
@@ -107,7 +107,7 @@ func (m *Manager) internalTarget(key log.Partition) (*Partition, int16) {
 // committed yet, since it leads and its log decides. When the result is Loading,
 // an InternalResult of kind InternalLoaded with the token follows.
 func (m *Manager) ReadInternal(c *step.Context, key log.Partition, from int64, maxBytes int, token edge.Token, dst []edge.Slice) log.ReadResult {
-	p := m.byKey[key]
+	p := m.Get(key)
 	if p == nil {
 		return log.ReadResult{Slices: dst, Next: from, Err: log.ErrDeleted}
 	}

@@ -85,7 +85,7 @@ func (m *Manager) tryList(c *step.Context, l *ListOffsets) bool {
 			part.waitsOn.lists--
 			part.waitsOn = nil
 		}
-		p := m.byKey[log.Partition{Topic: part.Topic, Index: part.Partition}]
+		p := m.replicas.get(part.Topic, part.Partition)
 		part.Offset, part.OffsetTimestamp, part.OffsetEpoch = -1, -1, -1
 		part.done = true
 		if p == nil {
@@ -191,7 +191,7 @@ type EpochEnd struct {
 // does, and for the largest epoch not above the one asked (KIP-101, KIP-279).
 func (m *Manager) EndOffsetForEpoch(key log.Partition, currentLeaderEpoch, epoch int32) EpochEnd {
 	r := EpochEnd{LeaderEpoch: -1, EndOffset: -1}
-	p := m.byKey[key]
+	p := m.Get(key)
 	if p == nil {
 		r.ErrorCode = m.absent(key.Topic, key.Index)
 		return r

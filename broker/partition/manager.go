@@ -46,8 +46,7 @@ type Manager struct {
 
 	image      *meta.Image
 	partitions []*Partition // sorted by topic, index
-	byKey      map[log.Partition]*Partition
-	byLog      map[*log.Log]*Partition
+	byLog      []*Partition // by log.Log.Number; nil where there is none
 	topicNames map[meta.TopicID]*meta.Topic
 	replicas   replicaIndex
 	// topology changes whenever a partition comes or goes, so that what has
@@ -74,8 +73,6 @@ func NewManager(cfg config.Broker, brokerID int32, logs *log.Manager, sender cal
 	m := &Manager{
 		cfg: cfg, brokerID: brokerID, brokerEpoch: -1, logs: logs, sender: sender,
 		image:      &meta.Image{Offset: -1},
-		byKey:      make(map[log.Partition]*Partition),
-		byLog:      make(map[*log.Log]*Partition),
 		topicNames: make(map[meta.TopicID]*meta.Topic),
 	}
 	m.sessions.init(int(cfg.MaxIncrementalFetchSessionCacheSlots))
@@ -162,7 +159,7 @@ func (m *Manager) Reply(c *step.Context, r *caller.Reply) {
 // calls it after every event that may have reached the log manager.
 func (m *Manager) LogChanges(c *step.Context, changes []log.Change) {
 	for i := range changes {
-		p := m.byLog[changes[i].Log]
+		p := m.ofLog(changes[i].Log)
 		if p == nil {
 			continue // being deleted
 		}
@@ -196,7 +193,15 @@ func (m *Manager) settle(c *step.Context) {
 }
 
 // Get returns the replica of a partition, or nil.
-func (m *Manager) Get(key log.Partition) *Partition { return m.byKey[key] }
+func (m *Manager) Get(key log.Partition) *Partition { return m.replicas.get(key.Topic, key.Index) }
+
+// ofLog returns the replica that a log belongs to; nil if it is being deleted.
+func (m *Manager) ofLog(l *log.Log) *Partition {
+	if n := int(l.Number()); n < len(m.byLog) {
+		return m.byLog[n]
+	}
+	return nil
+}
 
 // Partitions returns every replica, sorted by topic and index; the slice is the
 // manager's own.

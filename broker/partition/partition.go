@@ -197,9 +197,11 @@ func (m *Manager) ensure(c *step.Context, key log.Partition, id meta.TopicID) *P
 		leader: meta.NoLeader, leaderEpoch: -1, partitionEpoch: -1,
 	}
 	m.partitions = slices.Insert(m.partitions, at, p)
-	m.byKey[key] = p
 	m.replicas.put(p)
-	m.byLog[l] = p
+	for int(l.Number()) >= len(m.byLog) {
+		m.byLog = append(m.byLog, nil)
+	}
+	m.byLog[l.Number()] = p
 	m.topology++
 	return p
 }
@@ -219,9 +221,8 @@ func (m *Manager) remove(c *step.Context, key log.Partition) {
 	m.topology++
 	p.wake(m)
 	m.partitions = slices.Delete(m.partitions, at, at+1)
-	delete(m.byKey, key)
 	m.replicas.remove(p)
-	delete(m.byLog, p.log)
+	m.byLog[p.log.Number()] = nil
 	m.logs.Delete(c, key)
 }
 
@@ -232,7 +233,7 @@ func (m *Manager) remove(c *step.Context, key log.Partition) {
 func (m *Manager) RemoveStrays(c *step.Context) {
 	var strays []log.Partition
 	for _, l := range m.logs.Logs() {
-		if m.byLog[l] == nil {
+		if m.ofLog(l) == nil {
 			strays = append(strays, l.Partition())
 		}
 	}

@@ -12,7 +12,8 @@ const (
 	sector       = 512      // what a device writes whole or not at all
 	page         = 4096     // what write(2) copies whole before it looks for a signal
 	zeroBlock    = 64 << 10 // size of the shared block of zeros
-	smallWrite   = 4096     // up to here a write is copied into the file's tail block
+	largeWrite   = 4096     // a slice of more is kept as it is
+	smallWrite   = 512      // one of up to so much is copied into the file's tail block
 	tailBlockLen = 16 << 10 // size of a tail block
 	changesKept  = 1024     // capacity that a freed node keeps
 	displacedMax = 16       // capacity that a forgotten change keeps
@@ -45,9 +46,9 @@ func releaseExtents(list []extent) {
 	}
 }
 
-// tailBlock collects the small appends of a file (index entries, single
-// records), which would otherwise each hold a buffer much larger than
-// themselves. Bytes before used are immutable.
+// tailBlock collects the small appends of a file (single records), which would
+// otherwise each hold a buffer much larger than themselves. Bytes before used are
+// immutable.
 type tailBlock struct {
 	buffer *edge.Buffer
 	used   int
@@ -158,10 +159,18 @@ func (d *Disk) discard(n *node, from, to int64) int {
 	return i
 }
 
+// keeps says whether a slice is kept as it is rather than copied: if it is large,
+// or not small and a good part of its buffer, which the replicas of a partition
+// and the files of one request share.
+func keeps(s *edge.Slice) bool {
+	n := s.Len()
+	return n > largeWrite || n > smallWrite && 4*n >= s.Buffer.Cap()
+}
+
 // appendSlice adds a slice at the end of the extents. It takes over the
 // caller's reference, or copies what is small.
 func (d *Disk) appendSlice(n *node, off int64, s edge.Slice) {
-	if s.Len() > smallWrite {
+	if keeps(&s) {
 		n.extents = append(n.extents, extent{off: off, slice: s})
 		return
 	}

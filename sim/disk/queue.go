@@ -15,7 +15,7 @@ type opQueue struct {
 // queueTable finds a queue by its id. Idle queues are forgotten when there are
 // twice as many as were busy the last time.
 type queueTable struct {
-	byID    map[edge.QueueID]int32
+	byID    table
 	list    []opQueue
 	free    []int32
 	sweepAt int
@@ -24,15 +24,16 @@ type queueTable struct {
 const queuesBeforeSweep = 1024
 
 func (t *queueTable) init() {
-	t.byID, t.list, t.free = make(map[edge.QueueID]int32), t.list[:0], t.free[:0]
+	t.byID.clear()
+	t.list, t.free = t.list[:0], t.free[:0]
 	t.sweepAt = queuesBeforeSweep
 }
 
 func (t *queueTable) find(id edge.QueueID) int32 {
-	if i, ok := t.byID[id]; ok {
+	if i := t.byID.get(uint32(id)); i >= 0 {
 		return i
 	}
-	if len(t.byID) >= t.sweepAt {
+	if t.byID.used >= t.sweepAt {
 		t.sweep()
 	}
 	q := opQueue{id: id, head: -1, tail: -1}
@@ -45,19 +46,19 @@ func (t *queueTable) find(id edge.QueueID) int32 {
 		i = int32(len(t.list))
 		t.list = append(t.list, q)
 	}
-	t.byID[id] = i
+	t.byID.put(uint32(id), i)
 	return i
 }
 
 func (t *queueTable) sweep() {
 	for i := range t.list {
 		q := &t.list[i]
-		if at, ok := t.byID[q.id]; ok && at == int32(i) && q.head < 0 {
-			delete(t.byID, q.id)
+		if q.head < 0 && t.byID.get(uint32(q.id)) == int32(i) {
+			t.byID.remove(uint32(q.id))
 			t.free = append(t.free, int32(i))
 		}
 	}
-	t.sweepAt = max(queuesBeforeSweep, 2*len(t.byID))
+	t.sweepAt = max(queuesBeforeSweep, 2*t.byID.used)
 }
 
 // run is an operation that will have ended at an instant.
@@ -133,20 +134,21 @@ func (h *runHeap) pop() run {
 }
 
 // handles are the open files. FileIDs are never used twice within a boot, so
-// slots are found through a map and reused in a list.
+// slots are found through a table and reused in a list.
 type handles struct {
-	byID map[edge.FileID]int32
+	byID table
 	list []*node
 	free []int32
 }
 
 func (h *handles) init() {
-	h.byID, h.list, h.free = make(map[edge.FileID]int32), h.list[:0], h.free[:0]
+	h.byID.clear()
+	h.list, h.free = h.list[:0], h.free[:0]
 }
 
 func (h *handles) get(id edge.FileID) *node {
-	i, ok := h.byID[id]
-	if !ok {
+	i := h.byID.get(uint32(id))
+	if i < 0 {
 		return nil
 	}
 	return h.list[i]
@@ -162,16 +164,16 @@ func (h *handles) put(id edge.FileID, n *node) {
 		i = int32(len(h.list))
 		h.list = append(h.list, n)
 	}
-	h.byID[id] = i
+	h.byID.put(uint32(id), i)
 }
 
 func (h *handles) remove(id edge.FileID) *node {
-	i, ok := h.byID[id]
-	if !ok {
+	i := h.byID.get(uint32(id))
+	if i < 0 {
 		return nil
 	}
 	n := h.list[i]
-	delete(h.byID, id)
+	h.byID.remove(uint32(id))
 	h.list[i] = nil
 	h.free = append(h.free, i)
 	return n
