@@ -53,6 +53,8 @@ type Result struct {
 	Rebalances          int     `json:"rebalances"`
 	ProduceRetries      int64   `json:"produce_retries"`
 	ProduceErrors       int64   `json:"produce_errors"` // shown to the application
+	// ClientErrors counts what clients were told, by text; of the real world.
+	ClientErrors map[string]int64 `json:"client_errors,omitempty"`
 
 	Latency            Latency            `json:"latency"`
 	Unavailability     []Unavailability   `json:"unavailability"`

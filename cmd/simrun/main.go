@@ -3,11 +3,14 @@
 package main
 
 import (
+	"context"
 	"os"
 	"runtime/debug"
 
 	"github.com/seed-604ea8f1/windtunnel/cmd/simrun/internal/cli"
+	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/real"
 	"github.com/seed-604ea8f1/windtunnel/scenarios/runner"
 )
 
@@ -20,8 +23,23 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	app := cli.App{Engine: engine, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	app := cli.App{Engine: engine, World: world{}, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	os.Exit(app.Main(os.Args[1:]))
+}
+
+// world joins the command line to real processes.
+type world struct{}
+
+func (world) Shorten(s *scenarios.Scenario) (*scenarios.Scenario, string) {
+	return real.Shorten(s, real.DefaultLimits())
+}
+
+func (world) Run(ctx context.Context, s *scenarios.Scenario, o cli.WorldOptions) (*reports.Result, error) {
+	brokerd, err := real.FindBrokerd(o.Brokerd)
+	if err != nil {
+		return nil, err
+	}
+	return real.Run(ctx, s, real.Options{Brokerd: brokerd, Dir: o.Dir, Seed: o.Seed, Progress: o.Progress})
 }
 
 func engine(s *scenarios.Scenario, o cli.Options) (*cli.Outcome, error) {

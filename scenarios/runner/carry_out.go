@@ -60,7 +60,7 @@ type audit struct {
 
 func newRun(s *scenarios.Scenario, o Options) (*run, error) {
 	r := &run{scenario: s, options: o, layout: newLayout(s), origin: clock.Instant(warmUp)}
-	r.claims = lin.ComputeClaims(configurationOf(s))
+	r.claims = lin.ComputeClaims(ConfigurationOf(s))
 	topology := r.layout.topology(s)
 	if err := topology.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: the network cannot be built: %w", s.File, err)

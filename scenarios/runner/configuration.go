@@ -6,9 +6,9 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
 )
 
-// configurationOf is what the claims are a function of, the weakest topic and
+// ConfigurationOf is what the claims are a function of, the weakest topic and
 // client deciding.
-func configurationOf(s *scenarios.Scenario) *lin.Configuration {
+func ConfigurationOf(s *scenarios.Scenario) *lin.Configuration {
 	c := &lin.Configuration{EligibleLeaders: true, EpochValidation: true}
 	for i := range s.Topics {
 		t := &s.Topics[i]

@@ -33,6 +33,8 @@ const (
 // App is the program with what it needs from outside.
 type App struct {
 	Engine Engine
+	// World carries a scenario out for --real; nil is a program that cannot.
+	World  World
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer

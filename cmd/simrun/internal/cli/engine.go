@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -13,6 +14,21 @@ import (
 // cannot be built; everything that happens within the run is in the result. It
 // is a parameter so that the command line is tested without a simulation.
 type Engine func(s *scenarios.Scenario, o Options) (*Outcome, error)
+
+// World is the real one: Shorten makes a scenario short enough to wait for, and
+// Run carries it out on real processes.
+type World interface {
+	Shorten(s *scenarios.Scenario) (short *scenarios.Scenario, note string)
+	Run(ctx context.Context, s *scenarios.Scenario, o WorldOptions) (*reports.Result, error)
+}
+
+// WorldOptions are what a real run needs besides its scenario.
+type WorldOptions struct {
+	Brokerd  string // as named by the user; empty is found
+	Dir      string // for data and logs; empty is a temporary one
+	Seed     uint64
+	Progress func(text string)
+}
 
 // Options are what one run needs besides its scenario.
 type Options struct {

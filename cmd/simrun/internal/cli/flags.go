@@ -29,10 +29,12 @@ type outputFlags struct {
 // runFlags are the flags of a run.
 type runFlags struct {
 	outputFlags
-	seed   seedFlag
-	runs   runsFlag
-	jobs   jobsFlag
-	verify bool
+	seed    seedFlag
+	runs    runsFlag
+	jobs    jobsFlag
+	verify  bool
+	real    bool
+	brokerd string
 }
 
 func (f *outputFlags) addTo(set *pflag.FlagSet) {
@@ -54,6 +56,8 @@ func (f *runFlags) addTo(set *pflag.FlagSet) {
 	f.jobs = jobsFlag(min(runtime.NumCPU(), jobsMax))
 	set.Var(&f.jobs, "jobs", "how many runs at a time, each in a process of its own")
 	set.BoolVar(&f.verify, "verify", false, "run each seed in two processes and compare everything that happens")
+	set.BoolVar(&f.real, "real", false, "run the scenario against real brokerd processes too, and set both worlds side by side")
+	set.StringVar(&f.brokerd, "brokerd", "", "the brokerd of --real (default: beside simrun, in bin or on the PATH)")
 	f.outputFlags.addTo(set)
 }
 

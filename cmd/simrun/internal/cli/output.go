@@ -96,7 +96,12 @@ func (p *printer) close(left int) int {
 	case p.failed > 0 || p.judged == 0:
 		return exitInput
 	}
-	switch p.summary.Verdict() {
+	return statusOf(p.summary.Verdict())
+}
+
+// statusOf is the exit status of a verdict.
+func statusOf(v reports.Verdict) int {
+	switch v {
 	case reports.Pass:
 		return exitPass
 	case reports.Fail:

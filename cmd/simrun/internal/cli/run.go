@@ -15,6 +15,9 @@ func (a *App) run(files []string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.real {
+		return a.runReal(all, f)
+	}
 	jobs, err := jobsOf(all, f)
 	if err != nil {
 		return err

@@ -1,0 +1,338 @@
+package real
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// faults carries out the timeline on processes and proxies.
+type faults struct {
+	scenario *scenarios.Scenario
+	cluster  *cluster
+	workload *workload
+	ledger   *ledger
+	admin    *kgo.Client
+	random   *rand.Rand
+
+	mu     sync.Mutex
+	done   []reports.Fault
+	missed []string // what was not carried out, and why
+	notes  []string // what was carried out differently, each once
+}
+
+// run lets every event happen at its time, and returns when the last has healed.
+func (f *faults) run(ctx context.Context) {
+	var all sync.WaitGroup
+	for i := range f.scenario.Timeline {
+		e := &f.scenario.Timeline[i]
+		all.Go(func() {
+			if !sleep(ctx, e.At-f.ledger.now()) {
+				return
+			}
+			if err := f.carryOut(ctx, e); err != nil && ctx.Err() == nil {
+				f.mu.Lock()
+				f.missed = append(f.missed, fmt.Sprintf("%s at %v was not carried out: %v", e.Verb(), e.At, err))
+				f.mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+}
+
+// carryOut makes one event happen and heals it.
+func (f *faults) carryOut(ctx context.Context, e *scenarios.Event) error {
+	apply, err := f.plan(e)
+	if err != nil {
+		return err
+	}
+	target, heal, err := apply(ctx)
+	if err != nil {
+		return err
+	}
+	ends := f.ledger.faultBegins()
+	defer ends()
+	from := f.ledger.now()
+	if heal != nil {
+		sleep(ctx, max(e.For, e.RestartAfter))
+		if err := heal(); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done = append(f.done, reports.Fault{Name: e.Verb(), Target: target, FromSeconds: from.Seconds(), ToSeconds: f.ledger.now().Seconds()})
+	return nil
+}
+
+// action begins a fault and returns whom it hit and how it heals; nil heal is an
+// instant, or a fault that lasts.
+type action func(ctx context.Context) (target string, heal func() error, err error)
+
+func (f *faults) plan(e *scenarios.Event) (action, error) {
+	switch e.Verb() {
+	case "kill":
+		return f.onNodes(e, f.kill), nil
+	case "power_loss":
+		f.note("A power loss is carried out as kill -9: the kernel keeps what was written and not synced.")
+		return f.onNodes(e, f.kill), nil
+	case "pause":
+		return f.onNodes(e, f.pause), nil
+	case "zone_outage":
+		switch e.Mode {
+		case "network":
+			return f.isolate(e), nil
+		case "power_loss":
+			f.note("A power loss is carried out as kill -9: the kernel keeps what was written and not synced.")
+		}
+		return f.onNodes(e, f.kill), nil
+	case "partition":
+		return f.partition(e)
+	case "link":
+		return f.slowLink(e)
+	case "reset_connections":
+		return f.onNodes(e, func(_ context.Context, nodes []*node) (func() error, error) {
+			for _, n := range nodes {
+				f.cluster.net.reset(partyOf(n.Node))
+			}
+			return nil, nil
+		}), nil
+	case "rolling_restart":
+		return f.onNodes(e, f.rollingRestart), nil
+	}
+	return nil, errors.New("this machine has no means to do it")
+}
+
+func (f *faults) note(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Contains(f.notes, text) {
+		f.notes = append(f.notes, text)
+	}
+}
+
+// onNodes resolves the target when the event begins.
+func (f *faults) onNodes(e *scenarios.Event, apply func(context.Context, []*node) (func() error, error)) action {
+	return func(ctx context.Context) (string, func() error, error) {
+		nodes, err := f.resolve(ctx, &e.Target)
+		if err != nil {
+			return "", nil, err
+		}
+		heal, err := apply(ctx, nodes)
+		if e.For == 0 && e.RestartAfter == 0 {
+			heal = nil // it lasts
+		}
+		return names(nodes), heal, err
+	}
+}
+
+func names(nodes []*node) string {
+	var out []string
+	for _, n := range nodes {
+		out = append(out, n.Name)
+	}
+	return strings.Join(out, ",")
+}
+
+func (f *faults) kill(ctx context.Context, nodes []*node) (func() error, error) {
+	for _, n := range nodes {
+		n.kill()
+	}
+	for _, n := range nodes {
+		if err := n.wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return func() error {
+		var err error
+		for _, n := range nodes {
+			err = errors.Join(err, f.cluster.start(n))
+		}
+		return err
+	}, nil
+}
+
+func (f *faults) pause(_ context.Context, nodes []*node) (func() error, error) {
+	for _, n := range nodes {
+		n.signal(syscall.SIGSTOP)
+	}
+	return func() error {
+		for _, n := range nodes {
+			n.signal(syscall.SIGCONT)
+		}
+		return nil
+	}, nil
+}
+
+// stopLimit bounds a controlled shutdown, and syncLimit what follows it.
+const (
+	stopLimit = time.Minute
+	syncLimit = 2 * time.Minute
+)
+
+// rollingRestart stops and starts one node after the other, each after all
+// replicas are in sync again.
+func (f *faults) rollingRestart(ctx context.Context, nodes []*node) (func() error, error) {
+	for _, n := range nodes {
+		n.signal(syscall.SIGTERM)
+		stop, cancel := context.WithTimeout(ctx, stopLimit)
+		err := n.wait(stop)
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		if err := f.cluster.start(n); err != nil {
+			return nil, err
+		}
+		if err := f.awaitInSync(ctx, syncLimit); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// awaitInSync waits until every replica of every topic is in sync.
+func (f *faults) awaitInSync(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		m, err := f.metadata(ctx)
+		if err == nil && inSync(m) {
+			return nil
+		}
+		if !sleep(ctx, 200*time.Millisecond) {
+			return fmt.Errorf("not every replica came in sync within %v", limit)
+		}
+	}
+}
+
+func inSync(m *kmsg.MetadataResponse) bool {
+	for _, t := range m.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 || len(p.ISR) != len(p.Replicas) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (f *faults) metadata(ctx context.Context) (*kmsg.MetadataResponse, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	for i := range f.scenario.Topics {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(f.scenario.Topics[i].Name)
+		req.Topics = append(req.Topics, t)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return req.RequestWith(ctx, f.admin)
+}
+
+// parties are those of a set of names: nodes, clients, or zones with all of both.
+func (f *faults) parties(set []string) (out []string) {
+	for _, name := range set {
+		for _, n := range f.cluster.nodes {
+			if n.Name == name || n.Zone == name {
+				out = append(out, partyOf(n.Node))
+			}
+		}
+		for i, client := range f.workload.names {
+			if client == name || f.workload.zones[i] == name {
+				out = append(out, client)
+			}
+		}
+	}
+	return out
+}
+
+// between lists the directions from the first set to the second, the other way,
+// or both, as an event says.
+func between(a, b []string, direct string) (out []direction) {
+	for _, x := range a {
+		for _, y := range b {
+			if direct != "to" {
+				out = append(out, direction{x, y})
+			}
+			if direct != "from" {
+				out = append(out, direction{y, x})
+			}
+		}
+	}
+	return out
+}
+
+func (f *faults) cut(directions []direction, target string) action {
+	return func(context.Context) (string, func() error, error) {
+		f.cluster.net.setCut(directions, 1)
+		return target, func() error { f.cluster.net.setCut(directions, -1); return nil }, nil
+	}
+}
+
+// isolate cuts a zone off from everybody else.
+func (f *faults) isolate(e *scenarios.Event) action {
+	inside := f.parties([]string{e.Target.Zone})
+	return f.cut(between(inside, f.outside(inside), "both"), e.Target.Zone)
+}
+
+func (f *faults) outside(inside []string) []string {
+	return slices.DeleteFunc(f.parties(f.scenario.Cluster.Zones), func(p string) bool { return slices.Contains(inside, p) })
+}
+
+func (f *faults) partition(e *scenarios.Event) (action, error) {
+	zones := f.scenario.Cluster.Zones
+	switch {
+	case len(e.Between) == 2:
+		return f.cut(between(f.parties(e.Between[0]), f.parties(e.Between[1]), e.Direction), fmt.Sprint(e.Between)), nil
+	case e.Shape == "isolate":
+		return func(ctx context.Context) (string, func() error, error) {
+			nodes, err := f.resolve(ctx, &e.Target)
+			if err != nil {
+				return "", nil, err
+			}
+			var inside []string
+			for _, n := range nodes {
+				inside = append(inside, partyOf(n.Node))
+			}
+			return f.cut(between(inside, f.outside(inside), e.Direction), names(nodes))(ctx)
+		}, nil
+	case e.Shape == "bridge" && len(zones) == 3:
+		ends := [][]string{{zones[0]}, {zones[2]}}
+		return f.cut(between(f.parties(ends[0]), f.parties(ends[1]), "both"), fmt.Sprint(ends)), nil
+	case (e.Shape == "halves" || e.Shape == "majority") && len(zones) > 1:
+		order := slices.Clone(zones)
+		f.random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		small, large := order[:len(order)/2], order[len(order)/2:]
+		return f.cut(between(f.parties(small), f.parties(large), e.Direction), fmt.Sprint(small, large)), nil
+	}
+	return nil, fmt.Errorf("the shape %s over %d zones is not built here", e.Shape, len(zones))
+}
+
+func (f *faults) slowLink(e *scenarios.Event) (action, error) {
+	if e.Loss > 0 || e.Duplicate > 0 || e.Reorder > 0 || e.Bandwidth != 0 || e.Latency == 0 {
+		return nil, errors.New("a proxy can delay and cut, but neither lose, double, reorder nor meter")
+	}
+	sets := e.Between
+	if len(e.Zones) == 2 {
+		sets = [][]string{{e.Zones[0]}, {e.Zones[1]}}
+	}
+	if len(sets) != 2 {
+		return nil, errors.New("link needs two sets")
+	}
+	directions := between(f.parties(sets[0]), f.parties(sets[1]), "both")
+	return func(context.Context) (string, func() error, error) {
+		f.cluster.net.addDelay(directions, e.Latency)
+		return fmt.Sprint(sets), func() error { f.cluster.net.addDelay(directions, -e.Latency); return nil }, nil
+	}, nil
+}

@@ -1,0 +1,294 @@
+package real
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
+	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+)
+
+// ledger is what the clients have seen. The checkers want one order of events,
+// and so it has one lock: an event is what is told first.
+type ledger struct {
+	mu         sync.Mutex
+	event      uint64
+	checker    *lin.Checker
+	origin     time.Time
+	topics     []topicLedger
+	faults     []faultWindow
+	produce    [phases]*hdrhistogram.Histogram
+	endToEnd   [phases]*hdrhistogram.Histogram
+	frontier   map[groupPartition]int64
+	offered    int64
+	acked      int64
+	failed     int64
+	unknown    int64
+	delivered_ int64
+	again      int64
+	errors     map[string]int64 // what applications and clients were told, by text
+	rebalances int
+	series     []reports.SeriesPoint
+	corrupt    []string
+}
+
+type groupPartition struct {
+	group     string
+	topic     int32
+	partition int32
+}
+
+type topicLedger struct {
+	name       string
+	partitions []gap
+}
+
+// gap is the longest time in which a partition had records to acknowledge and
+// acknowledged none.
+type gap struct {
+	last          time.Duration
+	longest, from time.Duration
+	ackedEnd      int64 // end of the acknowledged records known by offset
+}
+
+// faultWindow is when a fault was in force; to is -1 while it is.
+type faultWindow struct{ from, to time.Duration }
+
+type phase int
+
+const (
+	before phase = iota
+	during
+	after
+	phases
+)
+
+func newLedger(s *scenarios.Scenario, asserted lin.Asserted) *ledger {
+	l := &ledger{checker: lin.NewChecker(lin.Config{Asserted: asserted}), errors: map[string]int64{},
+		frontier: map[groupPartition]int64{}}
+	for i := range phases {
+		l.produce[i] = newHistogram()
+		l.endToEnd[i] = newHistogram()
+	}
+	for i := range s.Topics {
+		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, partitions: make([]gap, s.Topics[i].Partitions)})
+	}
+	return l
+}
+
+// histograms hold nanoseconds from one microsecond to ten minutes.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(int64(time.Microsecond), int64(10*time.Minute), 3)
+}
+
+func record(h *hdrhistogram.Histogram, d time.Duration) {
+	// Within bounds it cannot fail.
+	_ = h.RecordValue(min(max(int64(d), int64(time.Microsecond)), int64(10*time.Minute)))
+}
+
+// now is the time since the load began.
+func (l *ledger) now() time.Duration { return time.Since(l.origin) }
+
+// tick is the next event.
+func (l *ledger) tick() uint64 { l.event++; return l.event }
+
+func (l *ledger) phaseOf(intended time.Duration) phase {
+	for _, f := range l.faults {
+		if intended >= f.from && (f.to < 0 || intended < f.to) {
+			return during
+		}
+	}
+	if len(l.faults) > 0 && intended >= l.faults[0].from {
+		return after
+	}
+	return before
+}
+
+func (l *ledger) point() *reports.SeriesPoint {
+	second := max(0, int64(l.now()/time.Second))
+	for int64(len(l.series)) <= second {
+		l.series = append(l.series, reports.SeriesPoint{Second: int64(len(l.series))})
+	}
+	return &l.series[second]
+}
+
+// invoked says that a record is about to be sent.
+func (l *ledger) invoked(p lin.Partition, id lin.BatchID, acksAll bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.offered++
+	l.checker.Invoke(p, id, 1, acksAll, l.tick())
+}
+
+// answered says what became of it: err nil is an acknowledgement, with the offset
+// or -1 where there is none.
+func (l *ledger) answered(p lin.Partition, id lin.BatchID, intended time.Duration, offset int64, err error, definite bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	event := l.tick()
+	if err != nil {
+		l.errors["produce: "+err.Error()]++
+		l.point().Errors++
+		if definite {
+			l.failed++
+			l.checker.Failed(p, id, event)
+			return
+		}
+		l.unknown++
+		l.checker.Unknown(p, id, event)
+		return
+	}
+	l.acked++
+	l.point().Acked++
+	l.checker.Acked(p, id, offset, event)
+	now := l.now()
+	record(l.produce[l.phaseOf(intended)], now-intended)
+	g := &l.topics[p.Topic].partitions[p.Index]
+	g.ackedEnd = max(g.ackedEnd, offset+1)
+	if since := max(g.last, intended); now-since > g.longest {
+		g.longest, g.from = now-since, since
+	}
+	g.last = now
+}
+
+// delivered says that a reader was given a record; group is empty for the auditor.
+func (l *ledger) delivered(reader int32, group string, p lin.Partition, offset int64, id lin.BatchID, intended time.Duration, reset bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	event := l.tick()
+	if reset {
+		l.checker.ReaderReset(reader, p, offset, event)
+	}
+	l.checker.ReadBatch(reader, p, offset, 1, id, 0, event)
+	if group == "" {
+		return
+	}
+	l.delivered_++
+	l.point().Delivered++
+	key := groupPartition{group, p.Topic, p.Index}
+	if offset < l.frontier[key] {
+		l.again++
+		return
+	}
+	l.frontier[key] = offset + 1
+	record(l.endToEnd[l.phaseOf(intended)], l.now()-intended)
+}
+
+// broken says that a record is not as it was sent: always a violation.
+func (l *ledger) broken(p lin.Partition, offset int64, what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.corrupt = append(l.corrupt, fmt.Sprintf("corrupt-record %s@%d: %s", l.name(p), offset, what))
+}
+
+// told counts an error of a client that is not a record's.
+func (l *ledger) told(what string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.errors[what+": "+err.Error()]++
+}
+
+func (l *ledger) rebalanced() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rebalances++
+}
+
+// faultBegins opens a window and returns what closes it.
+func (l *ledger) faultBegins() (ends func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := len(l.faults)
+	l.faults = append(l.faults, faultWindow{l.now(), -1})
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.faults[i].to < 0 {
+			l.faults[i].to = l.now()
+		}
+	}
+}
+
+func (l *ledger) name(p lin.Partition) string {
+	if p.Topic < 0 || int(p.Topic) >= len(l.topics) {
+		return ""
+	}
+	return l.topics[p.Topic].name + "-" + strconv.Itoa(int(p.Index))
+}
+
+// seen are the claims that can be judged by clients alone.
+var seen = []string{lin.ClaimNoLostAcks, lin.ClaimNoBrokerDuplicates, lin.ClaimNoReorder, lin.ClaimPermittedAnomalies}
+
+// result judges what was seen.
+func (l *ledger) result(s *scenarios.Scenario, claims lin.Claims) *reports.Result {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	report := l.checker.Finish()
+	res := &reports.Result{
+		Scenario: s.Name, Description: s.Description, VirtualSeconds: l.now().Seconds(),
+		Thresholds: []reports.Threshold{}, Anomalies: []reports.Anomaly{}, Faults: []reports.Fault{}, Series: l.series,
+		Rebalances: l.rebalances, ProduceErrors: l.failed + l.unknown, ClientErrors: l.errors,
+		Records: reports.Records{
+			Offered: l.offered, Acked: l.acked, Delivered: l.delivered_, Lost: report.Lost, Duplicated: report.Duplicated,
+			Redelivered: l.again, Reordered: report.Reordered, Unverified: report.Unverified + report.UnverifiedWatermarks,
+			Unknown: l.unknown, Failed: l.failed,
+		},
+		Latency: reports.Latency{Produce: quantiles(l.produce), E2E: quantiles(l.endToEnd)},
+	}
+	for _, f := range report.Findings.List {
+		res.Anomalies = append(res.Anomalies, reports.Anomaly{Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: l.name(f.Partition),
+			Offset: f.Offset, Text: f.Describe(l.name(f.Partition), nil), Event: f.Second.Event})
+	}
+	res.AnomaliesTotal = int(report.Findings.Total)
+	for _, text := range l.corrupt {
+		res.Anomalies = append(res.Anomalies, reports.Anomaly{Kind: "corrupt-record", Text: text, Offset: -1})
+		res.AnomaliesTotal++
+	}
+	l.judge(res, claims, report)
+	for t := range l.topics {
+		for p, g := range l.topics[t].partitions {
+			res.Unavailability = append(res.Unavailability, reports.Unavailability{
+				Partition: l.name(lin.Partition{Topic: int32(t), Index: int32(p)}), LongestSeconds: g.longest.Seconds(), FromSeconds: g.from.Seconds()})
+		}
+	}
+	return res
+}
+
+func (l *ledger) judge(res *reports.Result, claims lin.Claims, report *lin.Report) {
+	res.Verdict = reports.Pass
+	for _, c := range claims {
+		claim := reports.Claim{Name: c.Name, Made: c.Made, Held: true, Why: c.Why}
+		if c.Made && !slices.Contains(seen, c.Name) {
+			claim.Made, claim.Why = false, "Clients alone cannot judge it: only the simulator sees inside the cluster."
+		}
+		claim.Held = claim.Made && !slices.ContainsFunc(res.Anomalies, func(a reports.Anomaly) bool { return a.Claim == c.Name })
+		res.Claims = append(res.Claims, claim)
+	}
+	res.Reasons = append(res.Reasons, report.Inconclusive...)
+	if l.acked == 0 {
+		res.Reasons = append(res.Reasons, "nothing was acknowledged: the run proves nothing")
+	}
+	if len(res.Reasons) > 0 {
+		res.Verdict = reports.Inconclusive
+	}
+	if res.AnomaliesTotal > 0 {
+		res.Verdict = reports.Fail
+	}
+}
+
+func quantiles(h [phases]*hdrhistogram.Histogram) reports.Phases {
+	whole := newHistogram()
+	for _, part := range h {
+		whole.Merge(part)
+	}
+	of := func(h *hdrhistogram.Histogram) reports.Quantiles {
+		ms := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e6 }
+		return reports.Quantiles{Count: h.TotalCount(), P50: ms(50), P95: ms(95), P99: ms(99), P999: ms(99.9), Max: float64(h.Max()) / 1e6}
+	}
+	return reports.Phases{Before: of(h[before]), During: of(h[during]), After: of(h[after]), Whole: of(whole)}
+}

@@ -1,0 +1,222 @@
+package real
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A network stands between every two parties: each node is reached through a
+// proxy, which learns from the client id of a connection's first request who is
+// calling, and holds, delays or resets what passes in either direction. What is
+// held arrives when the cut heals, as TCP would retransmit it.
+type network struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	cut     map[direction]int
+	delay   map[direction]time.Duration
+	links   map[*link]bool
+	proxies []net.Listener
+	closed  bool
+}
+
+// direction is from one party to another, by the names of the scenario.
+type direction struct{ from, to string }
+
+// link is one proxied connection.
+type link struct {
+	caller, node string
+	client, back net.Conn
+}
+
+const (
+	// helloBytesMax bounds the first request, from which only the client id is read.
+	helloBytesMax = 64 << 10
+	// chunkBytes is how much is passed on at a time, and chunksMax how many chunks
+	// are on their way in one direction.
+	chunkBytes  = 64 << 10
+	chunksMax   = 64
+	dialTimeout = 5 * time.Second
+)
+
+func newNetwork() *network {
+	n := &network{cut: map[direction]int{}, delay: map[direction]time.Duration{}, links: map[*link]bool{}}
+	n.changed = sync.NewCond(&n.mu)
+	return n
+}
+
+// serve opens a proxy to a node and returns its address.
+func (n *network) serve(node, backend string) (address string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("open the proxy of %s: %w", node, err)
+	}
+	n.mu.Lock()
+	n.proxies = append(n.proxies, l)
+	n.mu.Unlock()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go n.pass(c, node, backend)
+		}
+	}()
+	return l.Addr().String(), nil
+}
+
+func (n *network) pass(client net.Conn, node, backend string) {
+	defer client.Close()
+	hello, caller, err := readHello(client)
+	if err != nil {
+		return
+	}
+	back, err := net.DialTimeout("tcp", backend, dialTimeout)
+	if err != nil {
+		return // refused, as by a host whose process is gone
+	}
+	defer back.Close()
+	k := &link{caller: caller, node: node, client: client, back: back}
+	n.mu.Lock()
+	n.links[k] = true
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		delete(n.links, k)
+		n.mu.Unlock()
+	}()
+	var both sync.WaitGroup
+	both.Go(func() {
+		n.flow(direction{caller, node}, io.MultiReader(strings.NewReader(string(hello)), client), back)
+	})
+	both.Go(func() { n.flow(direction{node, caller}, back, client) })
+	both.Wait()
+}
+
+// readHello reads the first frame of a connection and the client id in it.
+func readHello(c net.Conn) (frame []byte, caller string, err error) {
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(c, head); err != nil {
+		return nil, "", err
+	}
+	size := int(binary.BigEndian.Uint32(head))
+	if size < 10 || size > helloBytesMax {
+		return nil, "", errors.New("no Kafka request")
+	}
+	frame = append(head, make([]byte, size)...)
+	if _, err := io.ReadFull(c, frame[4:]); err != nil {
+		return nil, "", err
+	}
+	// key, version and correlation id come before the client id.
+	length := int(int16(binary.BigEndian.Uint16(frame[12:])))
+	if length > 0 && 14+length <= len(frame) {
+		caller = string(frame[14 : 14+length])
+	}
+	return frame, caller, nil
+}
+
+type chunk struct {
+	data []byte
+	due  time.Time
+}
+
+// flow passes bytes on in one direction until either side ends.
+func (n *network) flow(d direction, from io.Reader, to net.Conn) {
+	chunks := make(chan chunk, chunksMax)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		defer close(chunks)
+		for {
+			b := make([]byte, chunkBytes)
+			count, err := from.Read(b)
+			if count > 0 {
+				n.mu.Lock()
+				delay := n.delay[d]
+				n.mu.Unlock()
+				chunks <- chunk{b[:count], time.Now().Add(delay)}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	for c := range chunks {
+		time.Sleep(time.Until(c.due))
+		if !n.open(d) {
+			break
+		}
+		if _, err := to.Write(c.data); err != nil {
+			break
+		}
+	}
+	// The other direction, and a reader that waits for room, end with this one.
+	_ = to.Close()
+	if c, ok := from.(net.Conn); ok {
+		_ = c.Close()
+	}
+	go func() {
+		for range chunks { //nolint:revive // what is left goes nowhere
+		}
+	}()
+}
+
+// open waits until the direction is not cut; it is false once everything ends.
+func (n *network) open(d direction) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for n.cut[d] > 0 && !n.closed {
+		n.changed.Wait()
+	}
+	return !n.closed
+}
+
+// setCut begins (by 1) or ends (by -1) a cut of every direction.
+func (n *network) setCut(directions []direction, by int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range directions {
+		n.cut[d] += by
+	}
+	n.changed.Broadcast()
+}
+
+// addDelay adds to the delay of every direction.
+func (n *network) addDelay(directions []direction, by time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range directions {
+		n.delay[d] += by
+	}
+}
+
+// reset ends every connection of a party.
+func (n *network) reset(party string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for k := range n.links {
+		if k.caller == party || k.node == party {
+			_ = k.client.Close()
+			_ = k.back.Close()
+		}
+	}
+}
+
+func (n *network) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closed = true
+	n.changed.Broadcast()
+	for _, p := range n.proxies {
+		_ = p.Close()
+	}
+	for k := range n.links {
+		_ = k.client.Close()
+		_ = k.back.Close()
+	}
+}

@@ -1,0 +1,198 @@
+package real
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
+	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
+)
+
+// Goal: what the real world is told to do happens, and what its clients see is
+// judged. Method: the pieces on their own, then a small scenario on processes.
+
+func TestShorten(t *testing.T) {
+	s := &scenarios.Scenario{Duration: 12 * time.Minute, Timeline: []scenarios.Event{
+		{Fault: "zone_outage", At: 3 * time.Minute, For: 3 * time.Minute},
+		{Fault: "kill", At: 7 * time.Minute, RestartAfter: 10 * time.Second},
+	}}
+	s.Expect.Minimums.Acked = 7200
+	s.Workload.Consumers = []scenarios.Consumer{{Pauses: []scenarios.Window{{At: 3 * time.Minute, For: 3 * time.Minute}}}}
+	short, note := Shorten(s, Limits{Quiet: 15 * time.Second, Fault: 30 * time.Second})
+	if note == "" {
+		t.Error("nothing says that time was shortened")
+	}
+	// 15 s quiet, 30 s outage, 15 s quiet, 10 s kill, 15 s quiet.
+	type at struct{ At, For, RestartAfter time.Duration }
+	got := []at{{For: short.Duration}, {short.Workload.Consumers[0].Pauses[0].At, short.Workload.Consumers[0].Pauses[0].For, 0}}
+	for _, e := range short.Timeline {
+		got = append(got, at{e.At, e.For, e.RestartAfter})
+	}
+	want := []at{{For: 85 * time.Second}, {15 * time.Second, 30 * time.Second, 0}, {15 * time.Second, 30 * time.Second, 0}, {60 * time.Second, 0, 10 * time.Second}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if least := short.Expect.Minimums.Acked; least != 850 {
+		t.Errorf("at least %d acknowledged; want 850, the load of 85 s", least)
+	}
+	if s.Timeline[0].At != 3*time.Minute || s.Workload.Consumers[0].Pauses[0].At != 3*time.Minute {
+		t.Error("the scenario itself was changed")
+	}
+	if same, note := Shorten(short, Limits{Quiet: 15 * time.Second, Fault: 30 * time.Second}); same != short || note != "" {
+		t.Error("a short scenario was shortened again")
+	}
+}
+
+func TestPayload(t *testing.T) {
+	at := lin.Partition{Topic: 2, Index: 7}
+	b := newPayload(100, 1<<40|5, 3*time.Second, at)
+	id, intended, err := readPayload(b, at)
+	if err != nil || id != 1<<40|5 || intended != 3*time.Second || len(b) != 100 {
+		t.Errorf("read %d, %v, %v of %d bytes", id, intended, err, len(b))
+	}
+	for i := range b {
+		b[i] ^= 1
+		if _, _, err := readPayload(b, at); err == nil {
+			t.Errorf("a flipped bit in byte %d was not noticed", i)
+		}
+		b[i] ^= 1
+	}
+	if _, _, err := readPayload(b, lin.Partition{Topic: 2, Index: 8}); err == nil {
+		t.Error("a record in the wrong partition was not noticed")
+	}
+}
+
+// hello is a request frame with a client id.
+func hello(client string) []byte {
+	body := append([]byte{0, 18, 0, 0, 0, 0, 0, 1, 0, byte(len(client))}, client...)
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+}
+
+// echo serves a node that sends back what it gets.
+func echo(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(c, c); _ = c.Close() }()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestNetwork(t *testing.T) {
+	n := newNetwork()
+	t.Cleanup(n.close)
+	address, err := n.serve("broker-1", echo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(client string) net.Conn {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := c.Write(hello(client)); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	read := func(c net.Conn, bytes int, limit time.Duration) error {
+		if err := c.SetReadDeadline(time.Now().Add(limit)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := io.ReadFull(c, make([]byte, bytes))
+		return err
+	}
+	const long, short = 10 * time.Second, 50 * time.Millisecond
+	cut, free := dial("producer-1"), dial("producer-2")
+	for _, c := range []net.Conn{cut, free} {
+		if err := read(c, len(hello("producer-1")), long); err != nil {
+			t.Fatalf("nothing came through: %v", err)
+		}
+	}
+	// Answers are cut, questions are not; the other client is not touched.
+	oneWay := between([]string{"producer-1"}, []string{"broker-1"}, "to")
+	n.setCut(oneWay, 1)
+	for _, c := range []net.Conn{cut, free} {
+		if _, err := c.Write([]byte("ping")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := read(free, 4, long); err != nil {
+		t.Errorf("the other client was cut as well: %v", err)
+	}
+	if err := read(cut, 4, short); err == nil {
+		t.Error("an answer came through the cut")
+	}
+	n.setCut(oneWay, -1)
+	if err := read(cut, 4, long); err != nil {
+		t.Errorf("what was held did not arrive after the heal: %v", err)
+	}
+	// Delay holds each direction back.
+	n.addDelay(between([]string{"producer-1"}, []string{"broker-1"}, "both"), 200*time.Millisecond)
+	begin := time.Now()
+	if _, err := cut.Write([]byte("ping")); err != nil {
+		t.Fatal(err)
+	}
+	if err := read(cut, 4, long); err != nil || time.Since(begin) < 400*time.Millisecond {
+		t.Errorf("an answer after %v (%v); two directions of 200 ms each take 400", time.Since(begin), err)
+	}
+	n.reset("producer-1")
+	if err := read(cut, 1, long); err == nil {
+		t.Error("the connection was not reset")
+	}
+}
+
+// TestBothWorlds runs a small scenario with a killed leader on processes.
+func TestBothWorlds(t *testing.T) {
+	brokerd := filepath.Join(t.TempDir(), "brokerd")
+	if out, err := exec.Command("go", "build", "-o", brokerd, "../../cmd/brokerd").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s, err := scenarios.Load([]byte(`
+name: both-worlds
+duration: 15s
+cluster:
+  zones: [a, b, c]
+  controllers: { count: 1 }
+  brokers: { per_zone: 1, config: { broker.session.timeout.ms: 3000, broker.heartbeat.interval.ms: 500 } }
+topics:
+  orders: { partitions: 3, replication.factor: 3, config: { min.insync.replicas: 2 } }
+workload:
+  producers:
+    - { name: shop, topic: orders, executor: constant-arrival-rate, rate: 200/s, message_size: 100B, config: { acks: all } }
+  consumers:
+    - { name: billing, group: billing, topic: orders, config: { auto.offset.reset: earliest, enable.auto.commit: false } }
+timeline:
+  - { at: 4s, for: 4s, fault: kill, target: { leader_of: orders/0 } }
+`), "both-worlds.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := Run(t.Context(), s, Options{Brokerd: brokerd, Dir: filepath.Join(t.TempDir(), "cluster"), Seed: 1, Progress: func(string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Verdict != reports.Pass || res.Records.Acked != 3000 || res.FaultsInjected != 1 {
+		t.Errorf("%s: %d acked, %d faults, %v %v %v", res.Verdict, res.Records.Acked, res.FaultsInjected, res.Reasons, res.Anomalies, res.ClientErrors)
+	}
+	if during := res.Latency.Produce.During; during.Count == 0 || during.Max < 500 {
+		t.Errorf("latency during the fault %+v; a killed leader shows", during)
+	}
+}
