@@ -73,15 +73,20 @@ func (n *network) serve(node, backend string) (address string, err error) {
 
 func (n *network) pass(client net.Conn, node, backend string) {
 	defer client.Close()
+	back, err := net.DialTimeout("tcp", backend, dialTimeout)
+	if err != nil {
+		// Refused, as by a host whose process is gone: a reset, since an orderly
+		// end would be a broker that does not want to talk.
+		if c, ok := client.(*net.TCPConn); ok {
+			_ = c.SetLinger(0)
+		}
+		return
+	}
+	defer back.Close()
 	hello, caller, err := readHello(client)
 	if err != nil {
 		return
 	}
-	back, err := net.DialTimeout("tcp", backend, dialTimeout)
-	if err != nil {
-		return // refused, as by a host whose process is gone
-	}
-	defer back.Close()
 	k := &link{caller: caller, node: node, client: client, back: back}
 	n.mu.Lock()
 	n.links[k] = true

@@ -53,6 +53,9 @@ func Shorten(s *scenarios.Scenario, l Limits) (short *scenarios.Scenario, note s
 		if slices.ContainsFunc(s.Timeline, func(e scenarios.Event) bool { return e.At <= p.from && p.from < e.End() }) {
 			p.short = min(p.length, l.Fault)
 		}
+		if slices.ContainsFunc(s.Timeline, func(e scenarios.Event) bool { return e.Operator != "" && e.At == p.from }) {
+			p.short = p.length // an operator's work takes as long as it takes
+		}
 		parts = append(parts, p)
 	}
 	to := parts.at(s.Duration)
