@@ -89,6 +89,7 @@ func New(cfg Config) *World {
 	}
 	w.net = netsim.New(cfg.Topology, w.streams.Seed("network", 0))
 	names := make([]string, n)
+	archive := disk.NewArchive()
 	for i := range w.hosts {
 		names[i] = cfg.Topology.Hosts[i].Name
 		id := netsim.HostID(i)
@@ -97,6 +98,7 @@ func New(cfg Config) *World {
 		h := &w.hosts[i]
 		if h.cfg.Disk != nil {
 			h.disk = disk.New(*h.cfg.Disk, w.streams.Seed("disk", i))
+			h.disk.Share(archive)
 		}
 		if h.cfg.Boot != nil && !h.cfg.StayDown {
 			h.startAt = 0

@@ -80,7 +80,7 @@ const (
 	// freePerClassBytes and freeBytesMax bound what a pool keeps of one size
 	// class and of all together.
 	freePerClassBytes = 8 << 20
-	freeBytesMax      = 32 << 20
+	freeBytesMax      = 16 << 20
 )
 
 // Pool reuses buffers in size classes, last in, first out.

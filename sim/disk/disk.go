@@ -110,7 +110,7 @@ type Disk struct {
 	flushPhase      time.Duration
 
 	faults        faults
-	packScratch   []byte
+	archive       *Archive
 	packedBytes   int64 // of all files, before packing
 	plainBytesMax int64
 	unpacked      unpackedBlock
@@ -120,7 +120,7 @@ type Disk struct {
 
 // New returns an empty disk. Everything it ever chooses follows from the seed.
 func New(cfg Config, seed uint64) *Disk {
-	d := &Disk{cfg: cfg, opFree: -1, plainBytesMax: plainBytesMax, zero: edge.NewBuffer(make([]byte, zeroBlock))}
+	d := &Disk{cfg: cfg, opFree: -1, plainBytesMax: plainBytesMax, archive: NewArchive(), zero: edge.NewBuffer(make([]byte, zeroBlock))}
 	d.rng.Seed(seed, 0x6469736b) // "disk"
 	d.handles.init()
 	d.queues.init()
@@ -131,6 +131,10 @@ func New(cfg Config, seed uint64) *Disk {
 	}
 	return d
 }
+
+// Share makes a disk that is still empty keep its packed blocks in an archive
+// together with others.
+func (d *Disk) Share(a *Archive) { d.archive = a }
 
 // Stats returns the counters.
 func (d *Disk) Stats() Stats { return d.stats }

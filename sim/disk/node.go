@@ -19,7 +19,7 @@ type node struct {
 	// Of a file: the current contents are the extents; undoing the changes
 	// from the last to the first gives the contents on stable storage.
 	size     int64
-	packed   [][]byte // blocks at the beginning of the file, compressed; see pack.go
+	packed   []*archived // blocks at the beginning of the file; see pack.go
 	extents  []extent
 	tail     tailBlock
 	pending  []change
@@ -82,6 +82,9 @@ func (d *Disk) drop(n *node) {
 	d.dirty.forget(n)
 	d.used -= n.size
 	d.packedBytes -= n.packedEnd()
+	for _, b := range n.packed {
+		d.archive.release(b)
+	}
 	releaseExtents(n.extents)
 	for i := range n.pending {
 		releaseExtents(n.pending[i].displaced)

@@ -23,6 +23,8 @@ const (
 // that a read returns, the time that it takes and the size that counts against
 // the capacity are the same.
 //
+// Equal blocks of all disks of a simulation are kept once; see Archive.
+//
 // Packed blocks cover the beginning of a file; the extents begin behind them.
 // Whatever changes a file below that point unpacks it first.
 
@@ -43,10 +45,10 @@ func (d *Disk) pack(n *node) {
 	for n.packedEnd()+packedBlock+packedAfter <= n.size {
 		from := n.packedEnd()
 		plain := d.read(n, from, packedBlock)
-		d.packScratch = s2.Encode(d.packScratch[:cap(d.packScratch)], plain.Bytes())
+		block := d.archive.keep(plain.Bytes())
 		plain.Release()
 		d.discard(n, from, from+packedBlock)
-		n.packed = append(n.packed, append([]byte(nil), d.packScratch...))
+		n.packed = append(n.packed, block)
 		d.packedBytes += packedBlock
 	}
 }
@@ -64,7 +66,8 @@ func (d *Disk) unpack(n *node, off int64) {
 	restored := make([]extent, 0, len(blocks)+len(n.extents))
 	for i, b := range blocks {
 		plain := d.pool.Get(packedBlock)
-		unpackInto(plain.Bytes(), b)
+		unpackInto(plain.Bytes(), b.packed)
+		d.archive.release(b)
 		restored = append(restored, extent{off: int64(first+i) * packedBlock, slice: plain.All()})
 		blocks[i] = nil
 	}
@@ -94,7 +97,7 @@ func (d *Disk) plainBlock(n *node, index int) []byte {
 		u.node = 0
 	}
 	if u.node != n.id || u.index != index {
-		unpackInto(u.data.Bytes(), n.packed[index])
+		unpackInto(u.data.Bytes(), n.packed[index].packed)
 		u.node, u.index = n.id, index
 	}
 	return u.data.Bytes()

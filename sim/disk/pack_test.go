@@ -66,3 +66,40 @@ func TestPackingIsInvisible(t *testing.T) {
 		t.Fatal("nothing was ever packed: the test proves nothing")
 	}
 }
+
+// Goal: disks that share an archive keep equal blocks once, and forget them with
+// the last file. Method: two disks with the same file, one of which then differs.
+func TestReplicasShareBlocks(t *testing.T) {
+	archive := NewArchive()
+	var drivers [2]*driver
+	for i := range drivers {
+		r := newDriver(Defaults(), uint64(i))
+		r.d.plainBytesMax = 0
+		r.d.Share(archive)
+		r.do(edge.DiskOp{Kind: edge.OpOpen, File: 1, Path: "log"})
+		for k := range 4 {
+			b := bytes.Repeat([]byte{byte(k), 3, 5, 7}, packedBlock/4)
+			r.do(edge.DiskOp{Kind: edge.OpWrite, File: 1, Offset: int64(k) * packedBlock, Data: data(string(b))})
+		}
+		drivers[i] = r
+	}
+	blocks := func(want int) {
+		t.Helper()
+		if got := len(archive.blocks); got != want {
+			t.Fatalf("%d blocks in the archive, want %d", got, want)
+		}
+	}
+	blocks(3)
+	before, _ := drivers[0].d.Contents("log")
+	drivers[1].do(edge.DiskOp{Kind: edge.OpWrite, File: 1, Offset: 2*packedBlock + 1, Data: data("other")})
+	blocks(3)
+	if after, _ := drivers[0].d.Contents("log"); !bytes.Equal(before, after) {
+		t.Fatal("a write to one disk is seen on the other")
+	}
+	for _, r := range drivers {
+		r.do(edge.DiskOp{Kind: edge.OpClose, File: 1})
+		r.do(edge.DiskOp{Kind: edge.OpRemove, Path: "log"})
+		r.do(edge.DiskOp{Kind: edge.OpSyncDir, Path: ""})
+	}
+	blocks(0)
+}
