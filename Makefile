@@ -7,8 +7,9 @@ SEEDS         ?= 100
 FUZZTIME      ?= 30s
 SOAK          ?= 1h
 SCENARIO      ?= smoke
+N             ?= 200
 
-.PHONY: bench-peers k6 k6-test k6-smoke help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update golden diverge docs ci
+.PHONY: bench-peers k6 k6-test k6-smoke help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update conformance kill-loop golden diverge docs ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -72,6 +73,12 @@ callgrind: ## instructions per record against bench/instructions.txt
 
 callgrind-update: ## record instructions per record
 	bench/callgrind.sh -update
+
+conformance: ## clients that others wrote against real brokers, kgo's suite with its 500,000 records
+	cd conformance && $(GO) test -count=1 -timeout 60m -v . -kgo-records 500000
+
+kill-loop: ## kill -9 of three brokers under load, N times
+	$(GO) test -count=1 -timeout 0 -v -run '^TestKillLoop$$' ./cmd/brokerd -kills $(N) -restart-limit 5s
 
 golden: ## write the golden trace hashes, references and error texts again
 	$(GO) test ./scenarios -run 'Golden|Broken|Docs' -update

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+var (
+	kills     = flag.Int("kills", 4, "how often TestKillLoop kills a node")
+	restarted = flag.Duration("restart-limit", 0, "how long a restart of TestKillLoop may take; 0 is not judged")
+)
+
+const loadPartitions = 6
+
+// load produces numbered records with acks=all and idempotence until it is
+// stopped, and remembers which were acknowledged.
+type load struct {
+	cl    *kgo.Client
+	topic string
+	stop  context.CancelFunc
+	done  chan struct{}
+
+	mu    sync.Mutex
+	more  sync.Cond
+	acked []int
+	lost  []error
+}
+
+// unacknowledgedMax bounds what the load has in flight: when the cluster stands
+// still, so does the load.
+const unacknowledgedMax = 500
+
+func startLoad(t *testing.T, cl *kgo.Client, topic string) *load {
+	ctx, stop := context.WithCancel(t.Context())
+	l := &load{cl: cl, topic: topic, stop: stop, done: make(chan struct{})}
+	l.more.L = &l.mu
+	free := make(chan struct{}, unacknowledgedMax)
+	go func() {
+		defer close(l.done)
+		for i := 0; ctx.Err() == nil; i++ {
+			select {
+			case free <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			cl.Produce(context.Background(), &kgo.Record{Topic: topic, Value: numbered(i)}, func(_ *kgo.Record, err error) {
+				<-free
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				if err != nil {
+					l.lost = append(l.lost, err)
+				} else {
+					l.acked = append(l.acked, i)
+				}
+				l.more.Broadcast()
+			})
+		}
+	}()
+	return l
+}
+
+// progress waits until n further records have been acknowledged.
+func (l *load) progress(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for goal := len(l.acked) + n; len(l.acked) < goal && len(l.lost) == 0; {
+		l.more.Wait()
+	}
+}
+
+// end stops producing and waits for what is in flight.
+func (l *load) end(t *testing.T) []int {
+	t.Helper()
+	l.stop()
+	<-l.done
+	if err := l.cl.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.lost) > 0 {
+		t.Errorf("%d records were not acknowledged, the first: %v", len(l.lost), l.lost[0])
+	}
+	return l.acked
+}
+
+// TestKillLoop kills nodes under load, one after another, and then reads: what was
+// acknowledged is there, and nothing is there twice.
+func TestKillLoop(t *testing.T) {
+	c := devCluster(t)
+	cl := c.client(kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DefaultProduceTopic("load"), kgo.ProducerLinger(time.Millisecond),
+		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	c.createTopic(cl, "load", loadPartitions)
+	l := startLoad(t, cl, "load")
+	random := rand.New(rand.NewPCG(1, 2))
+	var slowest time.Duration
+	for i := range *kills {
+		l.progress(1000)
+		n := c.nodes[random.IntN(len(c.nodes))]
+		c.kill(n)
+		l.progress(200) // without it
+		took := c.restart(n)
+		slowest = max(slowest, took)
+		if *restarted > 0 && took > *restarted {
+			t.Errorf("restart %d, of node %d, took %v", i, n.id, took)
+		}
+		c.awaitInSync(cl, "load")
+	}
+	acked := l.end(t)
+	found := c.everything("load", loadPartitions)
+	lost, twice := 0, 0
+	for _, i := range acked {
+		switch n := found[string(numbered(i))]; {
+		case n == 0:
+			lost++
+		case n > 1:
+			twice++
+		}
+	}
+	if lost > 0 || twice > 0 || len(acked) == 0 {
+		t.Errorf("of %d acknowledged records %d are lost, %d are there more than once", len(acked), lost, twice)
+	}
+	t.Logf("%d kills, %d records acknowledged, %d lost, %d twice, slowest restart %v", *kills, len(acked), lost, twice, slowest)
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
