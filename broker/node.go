@@ -455,6 +455,9 @@ func (n *Node) Logs() *log.Manager { return n.logs }
 // Groups returns the group coordinators, or nil on a node that is no broker.
 func (n *Node) Groups() *group.Manager { return n.groups }
 
+// Requests returns the inbound connections and their requests.
+func (n *Node) Requests() *conn.Table { return n.conns }
+
 // State returns where a broker stands with the controller.
 func (n *Node) State() lifecycle.State {
 	if n.lifecycle == nil {

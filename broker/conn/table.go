@@ -34,6 +34,7 @@ type Table struct {
 	free     []*pending
 	nextID   RequestID
 	ready    []*pending // admitted requests that the node has not yet taken
+	admitted [kmsg.MaxKey + 1]uint64
 
 	frameBytesMax int64 // of one request
 }
@@ -92,6 +93,9 @@ func (t *Table) connection(id edge.ConnID) *connection {
 
 // Len returns the number of open connections.
 func (t *Table) Len() int { return len(t.conns) }
+
+// Admitted returns how many requests of an API key have been begun.
+func (t *Table) Admitted(key int16) uint64 { return t.admitted[key] }
 
 // InFlight returns the number of requests that have not been answered.
 func (t *Table) InFlight() int { return t.inFlight }
@@ -220,6 +224,9 @@ func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
 	}
 	h := &cn.header
 	p.Key, p.Version, p.CorrelationID, p.ClientID, p.Body = h.Key, h.Version, h.CorrelationID, h.ClientID, body
+	if h.Key >= 0 && h.Key <= kmsg.MaxKey {
+		t.admitted[h.Key]++
+	}
 	t.enter(p)
 	p.Conn, p.Listener, p.Peer, p.Session = cn.id, cn.listener, cn.peer, cn.session
 	p.Frame, p.Received, p.conn = frame, c.Now, cn

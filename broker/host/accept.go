@@ -37,6 +37,12 @@ func (d *doors) enter(ip string) bool {
 	return true
 }
 
+func (d *doors) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.open
+}
+
 func (d *doors) leave(ip string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

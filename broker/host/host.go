@@ -154,6 +154,17 @@ func (h *Host) View(ctx context.Context, look func()) error {
 	}
 }
 
+// Load is what a host carries at the moment.
+type Load struct {
+	Connections   int   // accepted and open
+	InFlightBytes int64 // of frames read and not yet consumed
+}
+
+// Load returns what the host carries at the moment.
+func (h *Host) Load() Load {
+	return Load{Connections: h.doors.count(), InFlightBytes: h.memory.used()}
+}
+
 func (h *Host) closeSockets() {
 	for i := range h.cfg.Listeners {
 		// A socket that cannot be closed is closed by the process's end.

@@ -278,6 +278,7 @@ func (m *Manager) answerFetch(c *step.Context, f *Fetch) {
 		release(f.Records)
 		f.Records, f.Results = f.Records[:0], f.Results[:0]
 	}
+	m.countOut(f)
 	for i := range f.Results {
 		r := &f.Results[i]
 		r.part.sentMark, r.part.sentStart = r.HighWatermark, r.LogStartOffset

@@ -63,6 +63,7 @@ type Manager struct {
 	internal internalQueue
 	probes   probeTable
 
+	traffic Traffic
 	touched []*Partition // changed since TakeTouched
 	scratch record.Scratch
 	squeeze []byte // recompressed batch

@@ -51,6 +51,7 @@ type Partition struct {
 	// Of a follower.
 	fetch fetchState
 
+	traffic  Traffic
 	watchers []watcher // fetch sessions that hold the partition
 	lists    int       // ListOffsets that wait for a cold read
 	touched  bool

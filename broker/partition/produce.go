@@ -109,6 +109,9 @@ func (m *Manager) producePart(c *step.Context, req *Produce, index int32) {
 		m.decide(c, req, index, part.ErrorCode)
 		return
 	}
+	if err == nil {
+		m.countIn(p, info.LastOffset-info.BaseOffset+1, to-from)
+	}
 	m.touch(p)
 	part.BaseOffset, part.LogAppendTime, part.LogStartOffset = info.BaseOffset, info.LogAppendTime, p.log.StartOffset()
 	m.awaitAcks(c, p, req, index, info.LastOffset+1)

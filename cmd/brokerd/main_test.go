@@ -46,6 +46,7 @@ type process struct {
 	t         *testing.T
 	cmd       *exec.Cmd
 	bootstrap string
+	admin     string // address of metrics and health, if there are any
 	log       *output
 	ended     bool
 }
@@ -131,6 +132,9 @@ func run(t *testing.T, args ...string) *process {
 	})
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
+		if address, ok := strings.CutPrefix(lines.Text(), "admin.listener="); ok {
+			p.admin = address
+		}
 		if address, ok := strings.CutPrefix(lines.Text(), "bootstrap.servers="); ok {
 			p.bootstrap = address
 			go func() { _, _ = io.Copy(io.Discard, out) }() // nothing more is expected

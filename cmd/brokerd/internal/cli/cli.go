@@ -137,6 +137,10 @@ func (a *App) run(f *runFlags) error {
 	if err != nil {
 		return settings.Locate(err, settings.Where(sources...))
 	}
+	if address := node.AdminAddress(); address != "" {
+		log.Info("metrics and health", "address", address)
+		_, _ = fmt.Fprintf(a.Stdout, "admin.listener=%s\n", address) // for programs, as bootstrap.servers below
+	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)

@@ -24,6 +24,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/host"
 	"github.com/seed-604ea8f1/windtunnel/broker/listener"
+	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/admin"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/tlsfiles"
 )
 
@@ -43,6 +44,7 @@ type Server struct {
 	host      *host.Host
 	listeners *listener.Set
 	files     []*tlsfiles.Files
+	admin     *admin.Server // nil if there is none
 }
 
 // Open binds the node's sockets, takes its data directory and reads its
@@ -79,6 +81,11 @@ func Open(o Options) (s *Server, err error) {
 		return nil, errors.Join(err, s.host.Close())
 	}
 	s.node = broker.New(*cfg)
+	if address := n.AdminListener; address != "" {
+		if s.admin, err = admin.Serve(address, s.host, s.node); err != nil {
+			return nil, errors.Join(err, s.host.Close())
+		}
+	}
 	return s, nil
 }
 
@@ -142,7 +149,18 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	err := s.host.Run(ctx, s.node)
 	ended()
 	<-announced
+	if s.admin != nil {
+		err = errors.Join(err, s.admin.Close())
+	}
 	return err
+}
+
+// AdminAddress is where metrics and health are served; empty if they are not.
+func (s *Server) AdminAddress() string {
+	if s.admin == nil {
+		return ""
+	}
+	return s.admin.Address()
 }
 
 // Shutdown asks for a controlled shutdown, as the end of Run's context does; a

@@ -1,0 +1,176 @@
+package admin
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+)
+
+// scrapeTime bounds how long a scrape waits for the node.
+const scrapeTime = 5 * time.Second
+
+// The names are those of kafka_exporter (kafka_brokers, kafka_topic_...,
+// kafka_consumergroup_...) and of the JMX exporter's usual rules
+// (kafka_server_..., kafka_controller_..., kafka_network_...). Each partition is
+// shown by its leader only and each group by its coordinator, so that sums over
+// all nodes are right.
+var (
+	topicLabels     = []string{"topic", "partition"}
+	groupLabels     = []string{"consumergroup", "topic", "partition"}
+	brokers         = desc("kafka_brokers", "Brokers that are alive.")
+	topicPartitions = desc("kafka_topic_partitions", "Partitions of a topic that this broker leads.", "topic")
+	currentOffset   = desc("kafka_topic_partition_current_offset", "High watermark: the next offset that consumers will read.", topicLabels...)
+	oldestOffset    = desc("kafka_topic_partition_oldest_offset", "First offset that is there.", topicLabels...)
+	leaderOf        = desc("kafka_topic_partition_leader", "Id of the leader.", topicLabels...)
+	replicasOf      = desc("kafka_topic_partition_replicas", "Replicas of the partition.", topicLabels...)
+	inSyncOf        = desc("kafka_topic_partition_in_sync_replica", "Replicas that are in sync.", topicLabels...)
+	preferredOf     = desc("kafka_topic_partition_leader_is_preferred", "Whether the first replica leads.", topicLabels...)
+	underReplicated = desc("kafka_topic_partition_under_replicated_partition", "Whether a replica is not in sync.", topicLabels...)
+	groupMembers    = desc("kafka_consumergroup_members", "Members of a group.", "consumergroup")
+	groupCommitted  = desc("kafka_consumergroup_current_offset", "Offset that a group has committed.", groupLabels...)
+	groupLag        = desc("kafka_consumergroup_lag", "Records that a group has not yet committed.", groupLabels...)
+
+	messagesIn     = desc("kafka_server_brokertopicmetrics_messagesin_total", "Records produced.", "topic")
+	bytesIn        = desc("kafka_server_brokertopicmetrics_bytesin_total", "Bytes produced.", "topic")
+	bytesOut       = desc("kafka_server_brokertopicmetrics_bytesout_total", "Bytes consumed.", "topic")
+	partitionCount = desc("kafka_server_replicamanager_partitioncount", "Replicas on this broker.")
+	leaderCount    = desc("kafka_server_replicamanager_leadercount", "Partitions that this broker leads.")
+	underCount     = desc("kafka_server_replicamanager_underreplicatedpartitions", "Led partitions with a replica that is not in sync.")
+	underMinISR    = desc("kafka_server_replicamanager_underminisrpartitioncount", "Led partitions with fewer replicas in sync than min.insync.replicas.")
+	brokerState    = desc("kafka_server_kafkaserver_brokerstate", "Where the broker stands, in Kafka's numbers.")
+	activeCount    = desc("kafka_controller_kafkacontroller_activecontrollercount", "1 on the active controller.")
+	offlineCount   = desc("kafka_controller_kafkacontroller_offlinepartitionscount", "Partitions without a leader, on the active controller.")
+	requestsTotal  = desc("kafka_network_requestmetrics_requests_total", "Requests begun.", "request")
+	connections    = desc("kafka_server_socket_server_metrics_connection_count", "Open connections.")
+	inFlight       = desc("kafka_network_requestchannel_requestqueuesize", "Requests that have not been answered.")
+	logSize        = desc("kafka_log_log_size", "Bytes of a replica's log.", topicLabels...)
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// collector shows one node.
+type collector struct {
+	look func(context.Context) (*snapshot, error)
+}
+
+// Describe implements prometheus.Collector. Which series there are depends on
+// the topics, hence it names none.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
+	defer cancel()
+	s, err := c.look(ctx)
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(brokers, err)
+		return
+	}
+	e := emitter{out}
+	e.node(s)
+	e.partitions(s)
+	e.groups(s)
+}
+
+type emitter struct{ out chan<- prometheus.Metric }
+
+func (e emitter) gauge(d *prometheus.Desc, value float64, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func (e emitter) counter(d *prometheus.Desc, value uint64, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+}
+
+func (e emitter) flag(d *prometheus.Desc, is bool, labels ...string) {
+	value := 0.0
+	if is {
+		value = 1
+	}
+	e.gauge(d, value, labels...)
+}
+
+func (e emitter) node(s *snapshot) {
+	e.gauge(brokers, float64(s.brokers))
+	e.gauge(activeCount, float64(s.active))
+	e.gauge(offlineCount, float64(s.leaderless))
+	e.gauge(brokerState, float64(s.state))
+	e.gauge(connections, float64(s.connections))
+	e.gauge(inFlight, float64(s.inFlight))
+	e.traffic(s.traffic, "")
+	for name, count := range s.requests {
+		e.counter(requestsTotal, count, name)
+	}
+}
+
+// traffic shows one topic, or with an empty name all of them, as the JMX
+// exporter does.
+func (e emitter) traffic(t partition.Traffic, topic string) {
+	e.counter(messagesIn, t.MessagesIn, topic)
+	e.counter(bytesIn, t.BytesIn, topic)
+	e.counter(bytesOut, t.BytesOut, topic)
+}
+
+func (e emitter) partitions(s *snapshot) {
+	leads, under, minISR := 0, 0, 0
+	led := make(map[string]int)
+	traffic := make(map[string]partition.Traffic)
+	for i := range s.partitions {
+		p := &s.partitions[i]
+		index := strconv.Itoa(int(p.index))
+		e.gauge(logSize, float64(p.bytes), p.topic, index)
+		t := traffic[p.topic]
+		t.MessagesIn += p.traffic.MessagesIn
+		t.BytesIn += p.traffic.BytesIn
+		t.BytesOut += p.traffic.BytesOut
+		traffic[p.topic] = t
+		if !p.leading {
+			continue
+		}
+		leads++
+		led[p.topic]++
+		if p.inSync < p.replicas {
+			under++
+		}
+		if p.underMinISR {
+			minISR++
+		}
+		e.gauge(currentOffset, float64(p.mark), p.topic, index)
+		e.gauge(oldestOffset, float64(p.start), p.topic, index)
+		e.gauge(leaderOf, float64(p.leader), p.topic, index)
+		e.gauge(replicasOf, float64(p.replicas), p.topic, index)
+		e.gauge(inSyncOf, float64(p.inSync), p.topic, index)
+		e.flag(preferredOf, p.preferred, p.topic, index)
+		e.flag(underReplicated, p.inSync < p.replicas, p.topic, index)
+	}
+	e.gauge(partitionCount, float64(len(s.partitions)))
+	e.gauge(leaderCount, float64(leads))
+	e.gauge(underCount, float64(under))
+	e.gauge(underMinISR, float64(minISR))
+	for topic, n := range led {
+		e.gauge(topicPartitions, float64(n), topic)
+	}
+	for topic, t := range traffic {
+		e.traffic(t, topic)
+	}
+}
+
+func (e emitter) groups(s *snapshot) {
+	for i := range s.groups {
+		g := &s.groups[i]
+		e.gauge(groupMembers, float64(g.members), g.id)
+		for _, o := range g.offsets {
+			index := strconv.Itoa(int(o.partition))
+			e.gauge(groupCommitted, float64(o.offset), g.id, o.topic, index)
+			if o.end >= 0 { // a broker without a replica cannot know the lag
+				e.gauge(groupLag, float64(max(0, o.end-o.offset)), g.id, o.topic, index)
+			}
+		}
+	}
+}

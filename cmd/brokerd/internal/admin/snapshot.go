@@ -1,0 +1,124 @@
+// Package admin serves what operators look at: metrics under the names that
+// existing Kafka dashboards use, health, and profiles. It reads a node between
+// two of its steps, and never changes it.
+package admin
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/seed-604ea8f1/windtunnel/broker"
+	"github.com/seed-604ea8f1/windtunnel/broker/group"
+	"github.com/seed-604ea8f1/windtunnel/broker/lifecycle"
+	"github.com/seed-604ea8f1/windtunnel/broker/log"
+	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+)
+
+// snapshot is what a node was at one instant. It is copied out on the node's own
+// goroutine, which is kept no longer than that takes.
+type snapshot struct {
+	ready       bool
+	state       lifecycle.State
+	brokers     int // alive, as far as this node knows
+	active      int // 1 on the active controller
+	leaderless  int // partitions, on the active controller
+	traffic     partition.Traffic
+	requests    map[string]uint64
+	connections int
+	inFlight    int
+	partitions  []partitionState
+	groups      []groupState
+}
+
+type partitionState struct {
+	topic       string
+	index       int32
+	leader      int32
+	leading     bool
+	preferred   bool // led by its first replica
+	start, end  int64
+	mark        int64 // high watermark
+	replicas    int
+	inSync      int
+	underMinISR bool
+	bytes       int64
+	traffic     partition.Traffic
+}
+
+type groupState struct {
+	id      string
+	state   group.State
+	members int
+	offsets []groupOffset
+}
+
+type groupOffset struct {
+	topic     string
+	partition int32
+	offset    int64
+	end       int64 // high watermark, -1 if this node has no replica
+}
+
+// take copies what is to be shown. It runs on the node's goroutine.
+func take(n *broker.Node) *snapshot {
+	s := &snapshot{ready: n.Ready(), state: n.State(), requests: make(map[string]uint64)}
+	image := n.Image()
+	if c := n.Controller(); c != nil {
+		if c.IsActive() {
+			s.active = 1
+			image = c.Image()
+			for _, t := range image.Topics {
+				for _, p := range t.Partitions {
+					if p.Leader < 0 {
+						s.leaderless++
+					}
+				}
+			}
+		}
+	}
+	for _, b := range image.Brokers {
+		if !b.Fenced {
+			s.brokers++
+		}
+	}
+	table := n.Requests()
+	s.connections, s.inFlight = table.Len(), table.InFlight()
+	for key := range int16(kmsg.MaxKey + 1) {
+		if count := table.Admitted(key); count > 0 {
+			s.requests[kmsg.NameForKey(key)] = count
+		}
+	}
+	if m := n.Partitions(); m != nil {
+		s.takePartitions(m)
+		s.takeGroups(n.Groups(), m)
+	}
+	return s
+}
+
+func (s *snapshot) takePartitions(m *partition.Manager) {
+	s.traffic = m.Traffic()
+	for _, p := range m.Partitions() {
+		replicas := p.Replicas()
+		s.partitions = append(s.partitions, partitionState{
+			topic: p.Key().Topic, index: p.Key().Index, leader: p.LeaderID(), leading: p.Role() == partition.Leader,
+			preferred: len(replicas) > 0 && replicas[0] == p.LeaderID(),
+			start:     p.StartOffset(), end: p.EndOffset(), mark: p.HighWatermark(),
+			replicas: len(replicas), inSync: len(p.ISR()),
+			underMinISR: int64(len(p.ISR())) < p.Log().Config().MinInsyncReplicas,
+			bytes:       p.Log().Size(), traffic: p.Traffic(),
+		})
+	}
+}
+
+func (s *snapshot) takeGroups(groups *group.Manager, m *partition.Manager) {
+	for _, v := range groups.Groups() {
+		g := groupState{id: v.ID, state: v.State, members: len(v.Members)}
+		for _, c := range groups.Offsets(v.ID) {
+			o := groupOffset{topic: c.Topic, partition: c.Partition, offset: c.Offset, end: -1}
+			if p := m.Get(log.Partition{Topic: c.Topic, Index: c.Partition}); p != nil {
+				o.end = p.HighWatermark()
+			}
+			g.offsets = append(g.offsets, o)
+		}
+		s.groups = append(s.groups, g)
+	}
+}
