@@ -22,6 +22,10 @@ const (
 	// maxWaitingPerConnection bounds the frames that wait behind those. A client
 	// that sends more without reading is disconnected.
 	maxWaitingPerConnection = 1024
+	// maxBytesPerConnection bounds the bytes of the requests that are being
+	// handled, beyond the first of them, and of those that wait. No client has so
+	// much in flight; one that does wants our memory.
+	maxBytesPerConnection = 64 << 20
 )
 
 // Table holds the connections of a node and their requests in flight.
@@ -46,9 +50,16 @@ type connection struct {
 	session  *security.Session
 	header   wire.RequestHeader // of the last request: keeps the client id's memory
 	order    []*pending         // in flight, in the order of arrival
+	held     int64              // bytes of the frames of order that are not answered
 	waiting  []*edge.Buffer
+	queued   int64 // bytes of waiting
 	closed   bool
 	muted    bool
+}
+
+// full tells whether the next request has to wait.
+func (cn *connection) full(next *edge.Buffer) bool {
+	return len(cn.order) >= maxInFlightPerConnection || cn.held > 0 && cn.held+int64(next.Len()) > maxBytesPerConnection
 }
 
 // pending is a request in flight together with its answer, once there is one.
@@ -140,14 +151,16 @@ func (t *Table) Frame(c *step.Context, id edge.ConnID, frame *edge.Buffer) {
 		frame.Release()
 		return
 	}
-	if len(cn.order) >= maxInFlightPerConnection {
-		if len(cn.waiting) >= maxWaitingPerConnection {
-			c.Logf(edge.Warn, "closing connection of %s: more than %d requests waiting", cn.peer, maxWaitingPerConnection)
+	if len(cn.waiting) > 0 || cn.full(frame) {
+		if len(cn.waiting) >= maxWaitingPerConnection || len(cn.waiting) > 0 && cn.queued+int64(frame.Len()) > maxBytesPerConnection {
+			c.Logf(edge.Warn, "closing connection of %s: more than %d requests or %d bytes waiting", cn.peer,
+				maxWaitingPerConnection, maxBytesPerConnection)
 			t.drop(c, cn)
 			frame.Release()
 			return
 		}
 		cn.waiting = append(cn.waiting, frame)
+		cn.queued += int64(frame.Len())
 		return
 	}
 	t.admit(c, cn, frame)
@@ -231,6 +244,7 @@ func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
 	p.Conn, p.Listener, p.Peer, p.Session = cn.id, cn.listener, cn.peer, cn.session
 	p.Frame, p.Received, p.conn = frame, c.Now, cn
 	cn.order = append(cn.order, p)
+	cn.held += int64(frame.Len())
 	t.ready = append(t.ready, p)
 }
 
@@ -350,6 +364,7 @@ func (t *Table) answer(c *step.Context, p *pending) {
 	}
 	p.answered = true
 	t.leave(p.ID)
+	p.conn.held -= int64(p.Frame.Len())
 	p.Frame.Release()
 	p.Frame, p.Body = nil, nil
 	cn := p.conn
@@ -369,8 +384,9 @@ func (t *Table) answer(c *step.Context, p *pending) {
 		sent++
 	}
 	cn.order = append(cn.order[:0], cn.order[sent:]...)
-	for len(cn.waiting) > 0 && len(cn.order) < maxInFlightPerConnection && !cn.closed {
+	for len(cn.waiting) > 0 && !cn.full(cn.waiting[0]) && !cn.closed {
 		frame := cn.waiting[0]
+		cn.queued -= int64(frame.Len())
 		cn.waiting = append(cn.waiting[:0], cn.waiting[1:]...)
 		t.admit(c, cn, frame)
 	}

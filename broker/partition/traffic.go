@@ -28,6 +28,9 @@ func (m *Manager) countOut(f *Fetch) {
 	}
 	for i := range f.Results {
 		r := &f.Results[i]
+		if r.Bytes == 0 {
+			continue // of a partition that is not here, perhaps
+		}
 		m.traffic.BytesOut += uint64(r.Bytes)
 		r.part.p.traffic.BytesOut += uint64(r.Bytes)
 	}

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// A node is shown what no client would send, while a client of good manners
+// produces and reads. Whatever comes, the bad connection gets an error or is
+// closed, the good client is served, and the memory stays bounded.
+
+const residentMax = 700 << 20
+
+func TestHostileInput(t *testing.T) {
+	p := run(t, "--dev", "--data", t.TempDir(), "--listen", "localhost:0")
+	c := &brokers{t: t, bootstrap: p.bootstrap}
+	good := startBystander(c)
+	attack := func(name string, do func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			before := good.served.Load()
+			do(t)
+			good.await(t, before+20)
+			if rss := resident(t, p.cmd.Process.Pid); rss > residentMax {
+				t.Errorf("%d MiB are resident, want at most %d", rss>>20, residentMax>>20)
+			}
+		})
+	}
+	dial := func(t *testing.T) net.Conn { return dialNode(t, p.bootstrap) }
+	attack("random bytes", func(t *testing.T) { randomBytes(t, dial) })
+	attack("truncated and oversized frames", func(t *testing.T) { badFrames(t, dial) })
+	attack("wrong versions", func(t *testing.T) { wrongVersions(t, dial) })
+	attack("a fetch of ten thousand partitions", func(t *testing.T) { hugeFetch(t, c) })
+	attack("a client that does not read", func(t *testing.T) { deafClient(t, c, dial) })
+	attack("slow loris", func(t *testing.T) {
+		for range 500 { // each announces 100 MB and sends a byte
+			if _, err := dial(t).Write([]byte{6, 0, 0, 0, 'x'}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	attack("ten thousand idle connections", func(t *testing.T) {
+		conns := make([]net.Conn, 0, 10_000)
+		for range 10_000 {
+			conns = append(conns, dial(t))
+		}
+		roundTrip(t, conns[len(conns)-1]) // the last one is served
+	})
+	if status := p.end(syscall.SIGTERM); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// bystander produces records one by one and reads them back.
+type bystander struct {
+	served atomic.Int64
+	mu     sync.Mutex
+	more   sync.Cond
+	failed error
+}
+
+func startBystander(c *brokers) *bystander {
+	b := &bystander{}
+	b.more.L = &b.mu
+	cl := c.client(kgo.DefaultProduceTopic("good"), kgo.ConsumeTopics("good"), kgo.AllowAutoTopicCreation(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100*time.Millisecond), kgo.RecordDeliveryTimeout(time.Minute))
+	ctx, stop := context.WithCancel(c.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ctx.Err() == nil; i++ {
+			err := cl.ProduceSync(ctx, &kgo.Record{Value: numbered(i)}).FirstErr()
+			for read := false; err == nil && !read; {
+				fetches := cl.PollFetches(ctx)
+				err = ctx.Err()
+				fetches.EachRecord(func(r *kgo.Record) { read = read || string(r.Value) == string(numbered(i)) })
+			}
+			b.mu.Lock()
+			b.failed = err
+			b.mu.Unlock()
+			b.served.Add(1)
+			b.more.Broadcast()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	c.t.Cleanup(func() { stop(); <-done })
+	return b
+}
+
+func (b *bystander) await(t *testing.T, n int64) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.served.Load() < n && b.failed == nil {
+		b.more.Wait()
+	}
+	if b.failed != nil {
+		t.Fatalf("the client of good manners: %v", b.failed)
+	}
+}
+
+func dialNode(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// resident is what a process holds in memory.
+func resident(t *testing.T, pid int) int64 {
+	t.Helper()
+	text := readFile(t, "/proc/"+strconv.Itoa(pid)+"/statm")
+	pages, err := strconv.ParseInt(strings.Fields(text)[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+// request frames an encoded request.
+func request(key, version int16, body []byte) []byte {
+	b := make([]byte, 4, 64+len(body))
+	b = binary.BigEndian.AppendUint16(b, uint16(key))
+	b = binary.BigEndian.AppendUint16(b, uint16(version))
+	b = binary.BigEndian.AppendUint32(b, 7)
+	b = binary.BigEndian.AppendUint16(b, 0xffff) // no client id
+	b = append(b, body...)
+	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
+	return b
+}
+
+func roundTrip(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if _, err := conn.Write(request(int16(kmsg.ApiVersions), 0, nil)); err != nil {
+		t.Fatal(err)
+	}
+	var head [8]byte
+	if _, err := io.ReadFull(conn, head[:]); err != nil || binary.BigEndian.Uint32(head[4:]) != 7 {
+		t.Fatalf("no answer to ApiVersions: %v %v", head, err)
+	}
+}
+
+// ends reads until the node closes the connection, and tells whether it has
+// answered before.
+func answeredBeforeEnd(t *testing.T, conn net.Conn) bool {
+	t.Helper()
+	n, err := io.Copy(io.Discard, conn)
+	if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatal(err)
+	}
+	return n > 0
+}
+
+func randomBytes(t *testing.T, dial func(*testing.T) net.Conn) {
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 300 {
+		conn := dial(t)
+		b := make([]byte, 1+random.IntN(4096))
+		for i := range b {
+			b[i] = byte(random.Uint32())
+		}
+		if random.IntN(2) == 0 && len(b) > 8 { // a whole frame, for a key that exists
+			binary.BigEndian.PutUint32(b, uint32(len(b)-4))
+			binary.BigEndian.PutUint16(b[4:], uint16(random.IntN(70)))
+			binary.BigEndian.PutUint16(b[6:], uint16(random.IntN(12)))
+		}
+		_, _ = conn.Write(b) // it may be closed already
+		_ = conn.(*net.TCPConn).CloseWrite()
+		answeredBeforeEnd(t, conn)
+	}
+}
+
+func badFrames(t *testing.T, dial func(*testing.T) net.Conn) {
+	whole := request(int16(kmsg.ApiVersions), 0, nil)
+	for n := range whole { // cut everywhere
+		conn := dial(t)
+		if _, err := conn.Write(whole[:n]); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.(*net.TCPConn).CloseWrite()
+		if answeredBeforeEnd(t, conn) {
+			t.Errorf("%d of %d bytes were answered", n, len(whole))
+		}
+	}
+	for _, length := range []uint32{100<<20 + 1, 1 << 31, 1<<32 - 1, 0, 1, 7} {
+		conn := dial(t)
+		b := binary.BigEndian.AppendUint32(nil, length)
+		b = append(b, bytes.Repeat([]byte{0}, int(min(length, 16)))...)
+		if _, err := conn.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if answeredBeforeEnd(t, conn) {
+			t.Errorf("a frame of %d bytes was answered", length)
+		}
+	}
+}
+
+func wrongVersions(t *testing.T, dial func(*testing.T) net.Conn) {
+	for key := range int16(100) {
+		for _, version := range []int16{-1, 99} {
+			conn := dial(t)
+			var tags []byte
+			if version > 0 {
+				tags = []byte{0} // none: the header of a version that new has room for them
+			}
+			if _, err := conn.Write(request(key, version, tags)); err != nil {
+				t.Fatal(err)
+			}
+			if key == int16(kmsg.ApiVersions) && version > 0 {
+				// It says which versions there are, in version 0 (KIP-511).
+				var head [10]byte
+				if _, err := io.ReadFull(conn, head[:]); err != nil || binary.BigEndian.Uint16(head[8:]) != 35 {
+					t.Errorf("ApiVersions version %d: %v %v", version, head, err)
+				}
+				continue
+			}
+			if answeredBeforeEnd(t, conn) {
+				t.Errorf("key %d version %d was answered", key, version)
+			}
+		}
+	}
+}
+
+// hugeFetch asks for ten thousand partitions of which one exists.
+func hugeFetch(t *testing.T, c *brokers) {
+	const many = 10_000
+	req := kmsg.NewPtrFetchRequest()
+	req.Version = 12
+	req.ReplicaID, req.MaxWaitMillis, req.MaxBytes, req.SessionEpoch = -1, 10, 1<<30, -1
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic = "good"
+	for i := range int32(many) {
+		p := kmsg.NewFetchRequestTopicPartition()
+		p.Partition, p.PartitionMaxBytes = i, 1<<30
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	req.Topics = append(req.Topics, topic)
+	cl := c.client(kgo.MaxVersions(kversion.V2_8_0())) // the last with topic names
+	resp, err := req.RequestWith(t.Context(), cl.Broker(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := 0
+	for _, rt := range resp.Topics {
+		for _, rp := range rt.Partitions {
+			if rp.ErrorCode != 0 {
+				bad++
+			}
+		}
+	}
+	if bad != many-1 {
+		t.Errorf("%d of %d partitions have an error, want all but one", bad, many)
+	}
+}
+
+// deafClient asks for much and reads nothing: it is closed.
+func deafClient(t *testing.T, c *brokers, dial func(*testing.T) net.Conn) {
+	cl := c.client(kgo.DefaultProduceTopic("big"), kgo.AllowAutoTopicCreation(), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	for range 16 {
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Value: make([]byte, 900_000)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	req := kmsg.NewPtrFetchRequest()
+	req.Version = 11
+	req.ReplicaID, req.MaxBytes, req.SessionEpoch = -1, 1<<30, -1
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic = "big"
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.PartitionMaxBytes = 1 << 30
+	topic.Partitions = append(topic.Partitions, p)
+	req.Topics = append(req.Topics, topic)
+	one := request(int16(kmsg.Fetch), 11, req.AppendTo(nil))
+	conn := dial(t)
+	for range 5000 { // of 14 MB each
+		if _, err := conn.Write(one); err != nil {
+			return // closed, as it should be
+		}
+	}
+	// All requests are with the node, so the connection must end although nobody
+	// reads; what is read now is what had been sent before.
+	n, _ := io.Copy(io.Discard, conn)
+	if n > 200<<20 {
+		t.Errorf("%d MB were sent to a client that does not read", n>>20)
+	}
+}
