@@ -59,6 +59,8 @@ func (w *workbench) run(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "cluster":
 		return w.startCluster(d)
+	case "sick":
+		return w.makeSick()
 	case "pin":
 		return w.pin(d)
 	case "join":
@@ -92,6 +94,9 @@ func (w *workbench) startCluster(d *datadriven.TestData) string {
 		options = append(options, kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "admin", "secret"),
 			kfake.User("PLAIN", "alice", "wonder"), kfake.EnableACLs())
 	}
+	if d.HasArg("tls") {
+		options = append(options, kfake.TLS(certify(w.t, w.path("ca.pem"))))
+	}
 	cluster, err := kfake.NewCluster(options...)
 	if err != nil {
 		w.t.Fatal(err)
@@ -117,13 +122,18 @@ func (w *workbench) pin(d *datadriven.TestData) string {
 	return ""
 }
 
-// join starts a member of a group and waits until it has its partitions.
+// join starts a member of a group and waits until it has its partitions:
+// classic, or with consumer-protocol of KIP-848.
 func (w *workbench) join(d *datadriven.TestData) string {
 	var group, topic string
 	d.ScanArgs(w.t, "group", &group)
 	d.ScanArgs(w.t, "topic", &topic)
-	member, err := kgo.NewClient(kgo.SeedBrokers(w.cluster.ListenAddrs()...), kgo.ClientID("worker"),
-		kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit())
+	options := []kgo.Opt{kgo.SeedBrokers(w.cluster.ListenAddrs()...), kgo.ClientID("worker"),
+		kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit()}
+	if d.HasArg("consumer-protocol") {
+		options = append(options, kgo.ServerSideBalancer())
+	}
+	member, err := kgo.NewClient(options...)
 	if err != nil {
 		w.t.Fatal(err)
 	}

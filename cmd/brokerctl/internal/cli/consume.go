@@ -343,14 +343,16 @@ func (s *session) poll(f *consumeFlags) (kgo.Fetches, error) {
 	}
 	defer cancel()
 	fetches := s.client.PollFetches(ctx)
-	for _, failed := range fetches.Errors() {
-		if errors.Is(failed.Err, context.DeadlineExceeded) && s.ctx.Err() == nil && f.untilEnd {
-			return nil, nil
-		}
-		if errors.Is(failed.Err, context.Canceled) {
-			return nil, failed.Err
-		}
-		return nil, s.topicProblem("read topic", failed.Topic, failed.Err, "")
+	failures := fetches.Errors()
+	if len(failures) == 0 {
+		return fetches, nil
 	}
-	return fetches, nil
+	failed := failures[0]
+	switch {
+	case f.untilEnd && s.ctx.Err() == nil && errors.Is(failed.Err, context.DeadlineExceeded):
+		return nil, nil
+	case errors.Is(failed.Err, context.Canceled):
+		return nil, failed.Err
+	}
+	return nil, s.topicProblem("read topic", failed.Topic, failed.Err, "")
 }

@@ -69,8 +69,30 @@ func (s *session) lags(groups []string) (kadm.DescribedGroupLags, error) {
 		return nil, nil
 	}
 	lags, err := s.admin.Lag(s.ctx, groups...)
-	return lags, partly(err)
+	if err = partly(err); err != nil {
+		return nil, err
+	}
+	for name, lag := range lags {
+		// Kafka calls them dead, others tell a state but no member.
+		unknown := lag.State == groupDead || errors.Is(lag.DescribeErr, kerr.GroupIDNotFound)
+		if !unknown && (len(lag.Members) > 0 || lag.State == groupEmpty) {
+			continue
+		}
+		other, err := s.lagOfConsumerProtocol(name)
+		// Brokers that do not know the new protocol have none of its groups.
+		if err == nil && other.DescribeErr == nil {
+			lags[name] = other
+		}
+	}
+	return lags, nil
 }
+
+// The states that a group without members has: groupDead is also how one is
+// described that does not exist.
+const (
+	groupDead  = "Dead"
+	groupEmpty = "Empty"
+)
 
 type groupPartition struct {
 	Topic     string     `json:"topic" head:"TOPIC" doc:"name of the topic"`
@@ -139,7 +161,7 @@ func (s *session) groupLag(name string) (kadm.DescribedGroupLag, error) {
 		return lag, s.groupProblem("describe group", name, err)
 	}
 	// A group that nobody has heard of is described as dead.
-	if lag.State == "Dead" {
+	if lag.State == groupDead {
 		return lag, s.groupProblem("describe group", name, kerr.GroupIDNotFound)
 	}
 	return lag, nil

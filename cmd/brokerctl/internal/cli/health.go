@@ -74,7 +74,7 @@ func (s *session) clusterHealth() (*clusterHealth, error) {
 	for _, b := range metadata.Brokers {
 		view.Brokers.Of++
 		if err := s.reach(b.NodeID); err != nil {
-			findings = append(findings, findingEntry{"broker unreachable", strconv.Itoa(int(b.NodeID)), err.Error()})
+			findings = append(findings, findingEntry{"broker unreachable", fmt.Sprintf("broker %d", b.NodeID), fmt.Sprintf("%s:%d: %s", b.Host, b.Port, s.client.Reason(err))})
 			continue
 		}
 		view.Brokers.Count++
@@ -109,7 +109,7 @@ func (s *session) reach(id int32) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.client.Timeout())
 	defer cancel()
 	_, err := s.client.Broker(int(id)).Request(ctx, kmsg.NewPtrApiVersionsRequest())
-	return s.client.Explain(err)
+	return err
 }
 
 // minimumsInSync reads min.insync.replicas of the topics that miss a replica;
@@ -164,7 +164,7 @@ func assess(metadata kadm.Metadata, minimums map[string]int) []findingEntry {
 	}
 	out := append(append(noLeader, belowMinimum...), notInSync...)
 	if metadata.Controller < 0 {
-		out = append([]findingEntry{{"no controller", "cluster", "topics cannot be changed and leaders not elected"}}, out...)
+		out = append([]findingEntry{{"no controller", "cluster", "no topic is changed, no leader elected"}}, out...)
 	}
 	return out
 }

@@ -101,7 +101,7 @@ func (a *App) produce(cmd *cobra.Command, topic string, values []string, f *prod
 	if n := len(details[0].Partitions); int(f.partition) >= n {
 		return problem.Missing("topic %q has no partition %d; it has %d, counted from 0", topic, f.partition, n)
 	}
-	writer := &recordWriter{s: s, topic: topic, quiet: f.quiet, out: bufio.NewWriter(a.Stdout)}
+	writer := &recordWriter{s: s, topic: topic, quiet: f.quiet, unasked: f.acks.value == "0", out: bufio.NewWriter(a.Stdout)}
 	writer.ctx, writer.stop = context.WithCancelCause(s.ctx)
 	defer writer.stop(nil)
 	err = writer.writeAll(source)
@@ -249,15 +249,20 @@ type recordWriter struct {
 	s     *session
 	topic string
 	quiet bool
-	ctx   context.Context
-	stop  context.CancelCauseFunc
-	out   *bufio.Writer
+	// unasked is --acks 0: no receipt comes.
+	unasked bool
+	ctx     context.Context
+	stop    context.CancelCauseFunc
+	out     *bufio.Writer
 }
 
 // acknowledged is called for each record when its fate is known. The client
 // calls it for one record at a time.
 func (w *recordWriter) acknowledged(r *kgo.Record, err error) {
 	receipt := producedRow{r.Topic, r.Partition, r.Offset, r.Timestamp.UnixMilli()}
+	if w.unasked {
+		receipt.Offset = -1 // nobody told it
+	}
 	switch {
 	case err != nil:
 		w.stop(w.failure(err))
@@ -269,9 +274,9 @@ func (w *recordWriter) acknowledged(r *kgo.Record, err error) {
 	case w.s.format == formatFlag(show.FormatYAML):
 		err = printYAML(w.out, receipt)
 	case w.s.format == formatFlag(show.FormatWide):
-		_, err = fmt.Fprintf(w.out, "%s %d %d %s\n", r.Topic, r.Partition, r.Offset, show.Instant(receipt.Timestamp))
+		_, err = fmt.Fprintf(w.out, "%s %d %d %s\n", receipt.Topic, receipt.Partition, receipt.Offset, show.Instant(receipt.Timestamp))
 	default:
-		_, err = fmt.Fprintf(w.out, "%s %d %d\n", r.Topic, r.Partition, r.Offset)
+		_, err = fmt.Fprintf(w.out, "%s %d %d\n", receipt.Topic, receipt.Partition, receipt.Offset)
 	}
 	if err != nil {
 		w.stop(fmt.Errorf("print to stdout: %w", err))

@@ -198,8 +198,12 @@ func (s *session) producers(topic kadm.TopicDetail) *int {
 // by topic. It is an ornament: without the right it is empty.
 func (s *session) readers() map[string]show.Names {
 	out := map[string]show.Names{}
-	lags, err := s.admin.Lag(s.ctx)
+	listed, err := s.admin.ListGroups(s.ctx)
 	if partly(err) != nil {
+		return out
+	}
+	lags, err := s.lags(listed.Groups())
+	if err != nil {
 		return out
 	}
 	for _, group := range lags.Sorted() {

@@ -67,12 +67,22 @@ func (c *Client) Explain(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
+	// franz-go has no error value for this.
+	if strings.Contains(err.Error(), "broker is too old") || strings.Contains(err.Error(), "request key is unknown") {
+		return problem.Refused("the brokers do not know this request: they are older than it, or leave it out")
+	}
 	// A deadline hides why nobody could be reached in that time.
 	if dialErr != nil && (errors.Is(err, context.DeadlineExceeded) || !isConnectionError(err)) {
 		err = dialErr
 	}
 	reason, cure := c.diagnose(err)
 	return problem.Unreachable("broker %s: %s; %s", place, reason, cure)
+}
+
+// Reason is what went wrong with a connection, without place and cure.
+func (c *Client) Reason(err error) string {
+	reason, _ := c.diagnose(err)
+	return reason
 }
 
 // isConnectionError says whether an error tells by itself what is wrong with a

@@ -83,7 +83,7 @@ func (p *Plan) Resize(partition Partition, factor int) ([]int32, error) {
 
 func (p *Plan) place(partition Partition, factor, replicasMax int) ([]int32, error) {
 	if factor < 1 || factor > len(p.brokers) {
-		return nil, fmt.Errorf("%s/%d: %d replicas do not fit on %d brokers", partition.Topic, partition.Partition, factor, len(p.brokers))
+		return nil, fmt.Errorf("%s/%d: %d replicas do not fit on %d broker(s)", partition.Topic, partition.Partition, factor, len(p.brokers))
 	}
 	var chosen []int32
 	used := map[string]bool{}

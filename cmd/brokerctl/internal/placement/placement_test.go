@@ -37,7 +37,7 @@ func TestResizeKeepsLeaderAndSpreadsRacks(t *testing.T) {
 
 func TestTooManyReplicas(t *testing.T) {
 	_, err := New(threeZones()[:2], nil, 1, 3).Resize(Partition{Topic: "orders", Partition: 4, Replicas: []int32{1}}, 3)
-	if err == nil || err.Error() != "orders/4: 3 replicas do not fit on 2 brokers" {
+	if err == nil || err.Error() != "orders/4: 3 replicas do not fit on 2 broker(s)" {
 		t.Errorf("got %v", err)
 	}
 }

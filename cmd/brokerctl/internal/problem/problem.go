@@ -77,7 +77,7 @@ var cures = map[int16]string{
 	kerr.UnknownMemberID.Code:                    "the group has members that would overwrite it; stop them first",
 	kerr.NotEnoughReplicas.Code:                  "fewer replicas are in sync than min.insync.replicas; brokerctl cluster health says which",
 	kerr.NotEnoughReplicasAfterAppend.Code:       "fewer replicas are in sync than min.insync.replicas; brokerctl cluster health says which",
-	kerr.MessageTooLarge.Code:                    "the topic's max.message.bytes is smaller",
+	kerr.MessageTooLarge.Code:                    "the topic's max.message.bytes is smaller, or the 1 MB that brokerctl puts into a batch",
 	kerr.CoordinatorNotAvailable.Code:            "the group's coordinator is moving or __consumer_offsets has no leader; try again",
 	kerr.LeaderNotAvailable.Code:                 "the partition has no leader now; brokerctl cluster health says more",
 	kerr.TopicDeletionDisabled.Code:              "the brokers run with delete.topic.enable=false",
