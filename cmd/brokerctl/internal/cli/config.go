@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -336,7 +335,7 @@ func (s *session) alterBroker(r resource, changes []kadm.AlterConfig, dry bool) 
 			return out
 		}
 		if response.Err != nil {
-			return errors.Join(response.Err)
+			return response.Err
 		}
 	}
 	return nil

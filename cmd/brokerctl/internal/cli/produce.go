@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerctl/internal/layout"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerctl/internal/problem"
@@ -104,6 +106,8 @@ func (a *App) produce(cmd *cobra.Command, topic string, values []string, f *prod
 	writer := &recordWriter{s: s, topic: topic, quiet: f.quiet, unasked: f.acks.value == "0", out: bufio.NewWriter(a.Stdout)}
 	writer.ctx, writer.stop = context.WithCancelCause(s.ctx)
 	defer writer.stop(nil)
+	writer.silence = time.AfterFunc(s.client.Timeout(), writer.giveUp)
+	defer writer.silence.Stop()
 	err = writer.writeAll(source)
 	if flushErr := writer.out.Flush(); flushErr != nil {
 		return fmt.Errorf("print to stdout: %w", flushErr)
@@ -136,7 +140,10 @@ func (a *App) recordSource(topic string, values []string, f *produceFlags) (func
 		return nil, err
 	}
 	finish := func(r *kgo.Record) *kgo.Record {
-		r.Topic, r.Timestamp = topic, a.Now()
+		r.Topic = topic
+		if r.Timestamp.IsZero() {
+			r.Timestamp = a.Now()
+		}
 		if f.partition >= 0 {
 			r.Partition = f.partition
 		}
@@ -254,11 +261,34 @@ type recordWriter struct {
 	ctx     context.Context
 	stop    context.CancelCauseFunc
 	out     *bufio.Writer
+
+	// The client tries for ever to write a record, since it may be a part of
+	// what is stored already; silence ends the command instead.
+	inFlight atomic.Int64
+	silence  *time.Timer
+}
+
+// send hands a record to the client and begins to listen for silence.
+func (w *recordWriter) send(record *kgo.Record) {
+	if w.inFlight.Add(1) == 1 {
+		w.silence.Reset(w.s.client.Timeout())
+	}
+	w.s.client.Produce(w.ctx, record, w.acknowledged)
+}
+
+// giveUp ends the command when records wait and none was acknowledged for the
+// time that a request may take.
+func (w *recordWriter) giveUp() {
+	if w.inFlight.Load() > 0 {
+		w.stop(w.failure(kgo.ErrRecordTimeout))
+	}
 }
 
 // acknowledged is called for each record when its fate is known. The client
 // calls it for one record at a time.
 func (w *recordWriter) acknowledged(r *kgo.Record, err error) {
+	w.inFlight.Add(-1)
+	w.silence.Reset(w.s.client.Timeout())
 	receipt := producedRow{r.Topic, r.Partition, r.Offset, r.Timestamp.UnixMilli()}
 	if w.unasked {
 		receipt.Offset = -1 // nobody told it
@@ -304,7 +334,7 @@ func (w *recordWriter) writeAll(source func() (*kgo.Record, error)) error {
 		if err != nil {
 			return problem.Input("record %d of stdin: %w", n, err)
 		}
-		w.s.client.Produce(w.ctx, record, w.acknowledged)
+		w.send(record)
 		if w.ctx.Err() != nil {
 			break
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerctl/internal/connect"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerctl/internal/problem"
+	"github.com/seed-604ea8f1/windtunnel/cmd/brokerctl/internal/profile"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerctl/internal/show"
 	"github.com/spf13/cobra"
 )
@@ -101,17 +102,23 @@ func (a *App) profileListCommand() *cobra.Command {
 func (a *App) profileUseCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "use NAME", Short: "Make a profile the current one", Args: exactly("NAME"), ValidArgsFunction: first(a.completeProfiles),
-		RunE: func(_ *cobra.Command, args []string) error {
-			store, err := a.profiles()
-			if err != nil {
-				return err
-			}
-			if _, err := store.Get(args[0]); err != nil {
-				return err
-			}
-			store.Current = args[0]
-			return store.Save()
-		},
+		RunE: a.changeProfile(func(store *profile.Store, name string) { store.Current = name }),
+	}
+}
+
+// changeProfile is the body of a command that changes something about a profile
+// that exists.
+func (a *App) changeProfile(change func(store *profile.Store, name string)) func(*cobra.Command, []string) error {
+	return func(_ *cobra.Command, args []string) error {
+		store, err := a.profiles()
+		if err != nil {
+			return err
+		}
+		if _, err := store.Get(args[0]); err != nil {
+			return err
+		}
+		change(store, args[0])
+		return store.Save()
 	}
 }
 
@@ -162,16 +169,6 @@ func (a *App) profileShowCommand() *cobra.Command {
 func (a *App) profileDeleteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "delete NAME", Short: "Forget a profile", Args: exactly("NAME"), ValidArgsFunction: first(a.completeProfiles),
-		RunE: func(_ *cobra.Command, args []string) error {
-			store, err := a.profiles()
-			if err != nil {
-				return err
-			}
-			if _, err := store.Get(args[0]); err != nil {
-				return err
-			}
-			store.Delete(args[0])
-			return store.Save()
-		},
+		RunE: a.changeProfile(func(store *profile.Store, name string) { store.Delete(name) }),
 	}
 }

@@ -2,7 +2,6 @@ package connect
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -23,6 +22,8 @@ const (
 	// dialTimeout bounds one attempt to connect, so that an address that
 	// swallows packets is named within seconds.
 	dialTimeout = 3 * time.Second
+	// requestTimeoutMin is the least that the client takes.
+	requestTimeoutMin = 100 * time.Millisecond
 	// brokersMax bounds the list of seeds: each is tried in turn.
 	brokersMax  = 64
 	defaultPort = "9092"
@@ -33,9 +34,8 @@ const (
 // Client is a Kafka client that remembers which addresses did not answer.
 type Client struct {
 	*kgo.Client
-	values  Values
-	dials   *dialRecorder
-	usesTLS bool
+	values Values
+	dials  *dialRecorder
 }
 
 // Open makes a client of the settings and pings the cluster once, so that
@@ -50,7 +50,6 @@ func Open(ctx context.Context, values Values, more ...kgo.Opt) (*Client, error) 
 		return nil, fmt.Errorf("prepare the client: %w", err)
 	}
 	c := &Client{Client: inner, values: values, dials: dials}
-	_, c.usesTLS = inner.OptValue(kgo.DialTLSConfig).(*tls.Config)
 	ctx, cancel := context.WithTimeout(ctx, values.Timeout())
 	defer cancel()
 	if err := inner.Ping(ctx); err != nil {
@@ -76,6 +75,8 @@ func options(values Values) ([]kgo.Opt, *dialRecorder, error) {
 		kgo.SoftwareNameAndVersion("brokerctl", "1"),
 		kgo.DialTimeout(dialTimeout),
 		kgo.RetryTimeout(values.Timeout()),
+		kgo.RequestTimeoutOverhead(max(values.Timeout(), requestTimeoutMin)),
+		kgo.ProduceRequestTimeout(max(values.Timeout(), requestTimeoutMin)),
 		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.DisableClientMetrics(),
 		kgo.WithHooks(dials),

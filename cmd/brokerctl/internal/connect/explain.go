@@ -124,7 +124,7 @@ func (c *Client) diagnose(err error) (reason, cure string) {
 	case errors.Is(err, io.EOF) && (c.values.text("sasl-user") != "" || c.values.text("sasl-mechanism") != ""):
 		return "it closed the connection during the login", "check user, password and --sasl-mechanism"
 	case errors.As(err, &network) && network.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		if c.usesTLS {
+		if c.values.wantsTLS() {
 			return "no answer within " + c.Timeout().String(), "is this a TLS listener, and no firewall between? or allow more with --timeout"
 		}
 		return "no answer within " + c.Timeout().String(), "check the address and the firewall, or allow more with --timeout"

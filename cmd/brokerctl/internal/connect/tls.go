@@ -7,13 +7,21 @@ import (
 	"os"
 )
 
+// wantsTLS says whether any setting asks for TLS.
+func (v Values) wantsTLS() bool {
+	for _, name := range []string{"tls-ca", "tls-cert", "tls-key", "tls-server-name"} {
+		if v.text(name) != "" {
+			return true
+		}
+	}
+	return v.enabled("tls") || v.enabled("tls-skip-verify")
+}
+
 // tlsConfig is nil without TLS. A server name is left to the dialer unless one
 // was given.
 func (v Values) tlsConfig() (*tls.Config, error) {
 	ca, cert, key := v["tls-ca"], v["tls-cert"], v["tls-key"]
-	wanted := v.enabled("tls") || v.enabled("tls-skip-verify") || v.text("tls-server-name") != "" ||
-		ca.Text != "" || cert.Text != "" || key.Text != ""
-	if !wanted {
+	if !v.wantsTLS() {
 		return nil, nil
 	}
 	if off := v["tls"]; off.Text != "" && !v.enabled("tls") {
