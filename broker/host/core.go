@@ -167,6 +167,7 @@ func (h *Host) perform() {
 	for _, id := range e.Close {
 		if c := h.conns[id]; c != nil {
 			delete(h.conns, id)
+			h.hand(c) // what was sent with the close or before it leaves first
 			c.out.finish()
 		}
 	}
@@ -203,15 +204,20 @@ func (h *Host) queue(c *connection, s *edge.Send) {
 func (h *Host) flush() {
 	for i, c := range h.dirty {
 		c.dirty = false
-		if !c.out.put(c.fresh, h.limits.SlowClientBytes) && h.conns[c.id] == c {
-			h.log.Warn("closing the connection of a client that does not read", "peer", c.peer,
-				"bytes", h.limits.SlowClientBytes)
-			c.abort() // its reader tells the machine
-		}
-		clear(c.fresh)
-		c.fresh = c.fresh[:0]
+		h.hand(c)
 		h.dirty[i] = nil
 	}
 	h.dirty = h.dirty[:0]
 	h.disk.kick()
+}
+
+// hand gives a connection's writer what the round has collected for it.
+func (h *Host) hand(c *connection) {
+	if !c.out.put(c.fresh, h.limits.SlowClientBytes) && h.conns[c.id] == c {
+		h.log.Warn("closing the connection of a client that does not read", "peer", c.peer,
+			"bytes", h.limits.SlowClientBytes)
+		c.abort() // its reader tells the machine
+	}
+	clear(c.fresh)
+	c.fresh = c.fresh[:0]
 }

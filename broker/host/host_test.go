@@ -83,6 +83,9 @@ func (m *echo) frame(ev *edge.Event, out *edge.Effects) {
 		return
 	}
 	if !strings.HasPrefix(string(ev.Frame.Bytes()), "log:") {
+		if string(ev.Frame.Bytes()) == "bye" {
+			out.Close = append(out.Close, ev.Conn)
+		}
 		m.answer(r, out)
 		return
 	}
@@ -270,6 +273,16 @@ func TestAnOversizedFrameClosesItsConnectionOnly(t *testing.T) {
 	expectClosed(t, negative)
 	sendFrame(t, good, strings.Repeat("y", 100))
 	expectFrame(t, good, strings.Repeat("y", 100))
+}
+
+// A client whose authentication failed is told so in the step that closes its
+// connection.
+func TestTheLastAnswerLeavesBeforeTheConnectionCloses(t *testing.T) {
+	r := start(t, Limits{})
+	c := r.connect()
+	sendFrame(t, c, "bye")
+	expectFrame(t, c, "bye")
+	expectClosed(t, c)
 }
 
 func TestConnectionsAreCounted(t *testing.T) {
