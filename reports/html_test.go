@@ -39,7 +39,7 @@ func TestHTMLHasEverything(t *testing.T) {
 	s := mustHTML(t, failed())
 	for _, want := range []string{"FAIL", "zone-failure", "0xdeadbeefcafe", "--seed 0xdeadbeefcafe", "no_lost_acks", "violated",
 		"p99&lt;20ms", "31.2ms", "zone_outage", "power_loss", "orders-3@42", "orders-20",
-		"b-controller", "2 boots", "2.17 GB", "9,842", "9f3c2a71e0b45d88", "uPlot " + uplotVersion, "Permission is hereby granted", `id="data"`} {
+		"b-controller", "⚡1 ↻2", "2 starts", "contradicts no_lost_acks", "4 of 5 held", "2.17 GB", "9,842", "9f3c2a71e0b45d88", "uPlot " + uplotVersion, "Permission is hereby granted", `id="data"`} {
 		if !strings.Contains(s, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -73,7 +73,7 @@ func poison(text string) *Result {
 	r.Thresholds = []Threshold{{text, text, text, false, text}}
 	r.Anomalies = []Anomaly{{Kind: text, Claim: text, Partition: text, Text: text}}
 	r.PermittedLoss = &PermittedLoss{Why: text}
-	r.Faults = []Fault{{Name: text, Target: text, Detail: text, FromSeconds: 1, ToSeconds: 2}}
+	r.Faults = []Fault{{Name: text, Target: text, Detail: text, Nodes: []string{text}, FromSeconds: 1, ToSeconds: 2}}
 	r.Unavailability = []Unavailability{{text, 1, 1, 1, 1}}
 	r.Stalls = []Stall{{text, 1, 1}}
 	r.PartitionLatency = []PartitionLatency{{Partition: text, Kind: text, Phases: r.Latency.Produce}}

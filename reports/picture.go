@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Geometry of the cluster's picture, in its own units.
@@ -40,7 +42,7 @@ type pictureColumnView struct {
 type pictureNodeView struct {
 	X, Y, Width, Height int
 	Role, Name, Facts   string
-	Boots               string // empty if it started once
+	Boots               string // by which faults it was hit, and how often it was started; empty if once
 	Title               string
 	TextX, TextY        int
 	FactsY, BootsY      int
@@ -55,7 +57,10 @@ type pictureArc struct {
 }
 
 // roleOrder is from the top of a column downwards.
-var roleOrder = map[string]int{"broker": 0, "controller": 1, "client": 2}
+var roleOrder = map[string]int{"broker": 0, "controller": 1, "client": 2, "producer": 2, "consumer": 2}
+
+// isClient tells clients from the cluster's own nodes.
+func isClient(role string) bool { return role != "broker" && role != "controller" }
 
 func newPicture(r *Result) *picture {
 	if len(r.Nodes) == 0 {
@@ -78,7 +83,7 @@ func newPicture(r *Result) *picture {
 			}
 		}
 		slices.SortStableFunc(nodes, func(a, b Node) int { return cmp.Compare(roleOrder[a.Role], roleOrder[b.Role]) })
-		column := newPictureColumn(i*(pictureColumn+pictureGap), zone, nodes)
+		column := newPictureColumn(i*(pictureColumn+pictureGap), zone, nodes, r.Faults)
 		tallest = max(tallest, column.Height)
 		p.Columns = append(p.Columns, column)
 	}
@@ -93,28 +98,28 @@ func newPicture(r *Result) *picture {
 	return p
 }
 
-func newPictureColumn(x int, zone string, nodes []Node) pictureColumnView {
+func newPictureColumn(x int, zone string, nodes []Node, faults []Fault) pictureColumnView {
 	c := pictureColumnView{X: x, Width: pictureColumn, Name: "zone " + zone}
 	if zone == "" {
 		c.Name = "no zone"
 	}
 	clients := 0
 	for _, n := range nodes {
-		if n.Role == "client" {
+		if isClient(n.Role) {
 			clients++
 		}
 	}
 	y := pictureHead
 	for _, n := range nodes {
-		if n.Role == "client" && clients > pictureClientsMax {
+		if isClient(n.Role) && clients > pictureClientsMax {
 			continue
 		}
-		v := newPictureNode(x, y, n)
+		v := newPictureNode(x, y, n, hits(n.Name, faults))
 		c.Nodes = append(c.Nodes, v)
 		y += v.Height + pictureNodeGap
 	}
 	if clients > pictureClientsMax {
-		v := newPictureNode(x, y, Node{Name: count(int64(clients)) + " clients", Role: "client", Boots: 1})
+		v := newPictureNode(x, y, Node{Name: count(int64(clients)) + " clients", Role: "client", Boots: 1}, "")
 		c.Nodes = append(c.Nodes, v)
 		y += v.Height + pictureNodeGap
 	}
@@ -122,35 +127,55 @@ func newPictureColumn(x int, zone string, nodes []Node) pictureColumnView {
 	return c
 }
 
-func newPictureNode(x, y int, n Node) pictureNodeView {
+// hitsMax is how many faults of a node are named beside it.
+const hitsMax = 3
+
+// hits are the numbers of the faults that hit a node.
+func hits(name string, faults []Fault) string {
+	var numbers []string
+	for i := range faults {
+		if slices.Contains(faults[i].Nodes, name) {
+			numbers = append(numbers, strconv.Itoa(i+1))
+		}
+	}
+	if len(numbers) > hitsMax {
+		numbers = append(numbers[:hitsMax-1], "…")
+	}
+	return strings.Join(numbers, ",")
+}
+
+func newPictureNode(x, y int, n Node, hit string) pictureNodeView {
 	const inset = 10
-	v := pictureNodeView{X: x + inset, Y: y, Width: pictureColumn - 2*inset, Height: pictureNode, Role: "other",
-		Name: ellipsis(n.Name, 19), TextX: x + 2*inset + 4, TextY: y + 20, RightX: x + pictureColumn - 2*inset}
-	if _, known := roleOrder[n.Role]; known {
-		v.Role = n.Role
+	v := pictureNodeView{X: x + inset, Y: y, Width: pictureColumn - 2*inset, Height: pictureNode, Role: "client",
+		TextX: x + 2*inset + 4, TextY: y + 20, RightX: x + pictureColumn - 2*inset}
+	switch n.Role {
+	case "broker":
+		v.Role, v.Facts = n.Role, fmt.Sprintf("%s · %s", plural(int64(n.Leaders), "leader", "leaders"), plural(int64(n.Replicas), "replica", "replicas"))
+	case "controller":
+		v.Role, v.Facts = n.Role, n.Role
+	default:
+		v.Height = pictureClient
+	}
+	if hit != "" {
+		v.Boots = "⚡" + hit
 	}
 	if n.Boots > 1 {
-		v.Boots = fmt.Sprintf("↻ %d boots", n.Boots)
-		v.BootsY = v.TextY
+		v.Boots += fmt.Sprintf(" ↻%d", n.Boots)
 	}
-	switch n.Role {
-	case "client":
-		v.Height = pictureClient
-	case "broker":
-		v.Facts = fmt.Sprintf("%s · %s", plural(int64(n.Leaders), "leader", "leaders"), plural(int64(n.Replicas), "replica", "replicas"))
-	default:
-		v.Facts = n.Role
+	v.Boots = strings.TrimSpace(v.Boots)
+	v.Name = ellipsis(n.Name, 19-textWidth(v.Boots))
+	v.FactsY, v.BootsY = y+38, v.TextY
+	facts := v.Facts
+	if v.Role == "client" {
+		facts = n.Role
 	}
-	v.FactsY = y + 38
-	switch {
-	case n.Boots <= 1:
-	case n.Role == "broker" || n.Role == "client":
-		// The boots share the line with the name.
-		v.Name = ellipsis(n.Name, 11)
-	default:
-		v.BootsY = v.FactsY
+	if facts == n.Role {
+		facts = ""
 	}
-	v.Title = join(n.Name, n.Role, v.Facts, plural(int64(n.Boots), "boot", "boots"))
+	if hit != "" {
+		hit = "hit by fault " + hit
+	}
+	v.Title = join(n.Name, n.Role, facts, hit, plural(int64(n.Boots), "start", "starts"))
 	return v
 }
 

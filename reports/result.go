@@ -114,6 +114,19 @@ type Anomaly struct {
 	Text      string  `json:"text"`
 	AtSeconds float64 `json:"at_seconds"`
 	Event     uint64  `json:"event"`
+	// Witnesses are the observations that contradict each other.
+	Witnesses []Witness `json:"witnesses,omitempty"`
+	// Picture is the file beside this one that shows it, if there is one.
+	Picture string `json:"picture,omitempty"`
+}
+
+// Witness is one observation of a finding. Event 0 is no longer known.
+type Witness struct {
+	Action    string  `json:"action"`
+	Batch     string  `json:"batch,omitempty"`
+	Offset    int64   `json:"offset"`
+	Event     uint64  `json:"event"`
+	AtSeconds float64 `json:"at_seconds"`
 }
 
 // PermittedLoss is acked loss that the configuration allows, predicted from
@@ -128,11 +141,12 @@ type PermittedLoss struct {
 
 // Fault is a fault or operation as it was carried out.
 type Fault struct {
-	Name        string  `json:"name"`   // the verb
-	Target      string  `json:"target"` // resolved: names of nodes or zones
-	Detail      string  `json:"detail,omitempty"`
-	FromSeconds float64 `json:"from_seconds"`
-	ToSeconds   float64 `json:"to_seconds"` // equal to FromSeconds for an instant
+	Name        string   `json:"name"`   // the verb
+	Target      string   `json:"target"` // resolved: names of nodes or zones
+	Detail      string   `json:"detail,omitempty"`
+	Nodes       []string `json:"nodes,omitempty"` // those it hit
+	FromSeconds float64  `json:"from_seconds"`
+	ToSeconds   float64  `json:"to_seconds"` // equal to FromSeconds for an instant
 }
 
 // Quantiles of a latency, in milliseconds.

@@ -60,7 +60,7 @@ func sample() *Result {
 			{Name: "e2e_latency p99<50ms", Phase: "outside", Measured: "12.6ms", Held: true},
 		},
 		FaultsInjected: 1,
-		Faults:         []Fault{{Name: "zone_outage", Target: "b-1,b-2,b-controller", Detail: "power_loss", FromSeconds: 180, ToSeconds: 360}},
+		Faults:         []Fault{{Name: "zone_outage", Target: "b-1,b-2,b-controller", Detail: "power_loss", Nodes: []string{"b-1", "b-2", "b-controller"}, FromSeconds: 180, ToSeconds: 360}},
 		Elections:      16, ControllerElections: 1, ISRShrinks: 24, ISRExpands: 24, Rebalances: 2, ProduceRetries: 1804,
 		Latency: Latency{
 			Produce: Phases{

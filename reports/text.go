@@ -315,7 +315,7 @@ func (t *terminal) anomalies(r *Result) {
 	if shown < total {
 		facts += fmt.Sprintf(", the first %d below; result.json has %d", shown, len(r.Anomalies))
 	}
-	t.section("Anomalies", facts)
+	t.section("Findings", facts)
 	for i := range r.Anomalies[:shown] {
 		a := &r.Anomalies[i]
 		kind, text := clean(a.Kind), clean(a.sentence())

@@ -146,7 +146,7 @@ func drawResult(t *rapid.T) *Result {
 	r.Elections, r.ProduceRetries = int(integer()), integer()
 	r.Claims = append(r.Claims, Claim{text("claim"), true, true, text("why")})
 	r.Thresholds = append(r.Thresholds, Threshold{text("name"), text("phase"), text("measured"), true, text("why")})
-	r.Faults = append(r.Faults, Fault{text("verb"), text("target"), text("detail"), figure(), figure()})
+	r.Faults = append(r.Faults, Fault{text("verb"), text("target"), text("detail"), []string{text("node")}, figure(), figure()})
 	r.Unavailability = append(r.Unavailability, Unavailability{text("partition"), figure(), figure(), figure(), figure()})
 	r.Stalls = append(r.Stalls, Stall{text("what"), figure(), figure()})
 	r.ZoneTraffic = append(r.ZoneTraffic, ZoneTraffic{text("from"), text("to"), rapid.Int64Range(0, 1<<50).Draw(t, "bytes")})

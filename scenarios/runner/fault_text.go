@@ -18,7 +18,7 @@ func (f *faults) report(end clock.Instant) (out []reports.Fault) {
 		e := &f.events[s.event]
 		out = append(out, reports.Fault{
 			Name: e.Verb(), Target: f.whom(s, e), Detail: strings.Join(append(details(e), s.damage...), ", "),
-			FromSeconds: seconds(s.from - f.origin), ToSeconds: seconds(min(s.to, end) - f.origin),
+			Nodes: f.nodes(s), FromSeconds: seconds(s.from - f.origin), ToSeconds: seconds(min(s.to, end) - f.origin),
 		})
 	}
 	return out
@@ -104,6 +104,14 @@ func optionTexts(e *scenarios.Event) (out []string) {
 		if x.on {
 			out = append(out, x.name)
 		}
+	}
+	return out
+}
+
+// nodes are the names of those that were hit, for the picture.
+func (f *faults) nodes(s *span) (out []string) {
+	for _, h := range s.hosts {
+		out = append(out, f.view.layout.hosts[h].name)
 	}
 	return out
 }

@@ -119,6 +119,10 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 		f.nothing(now, e, "the target "+e.Target.Text+" was nobody")
 		return
 	}
+	if e.Operator == "move_leader" {
+		f.nothing(now, e, "Kafka moves a leader by reassignment, which this broker lacks yet")
+		return
+	}
 	if e.Operator == "rolling_restart" && f.roll != nil {
 		f.nothing(now, e, "another rolling restart was still under way")
 		return

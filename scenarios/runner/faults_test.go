@@ -171,6 +171,8 @@ func TestFaultsThatDoNothing(t *testing.T) {
 			"hold_rpc at 20s did nothing: active_controller was nobody"},
 		"two restarts": {"{ at: 5s, operator: rolling_restart }, { at: 6s, operator: rolling_restart }",
 			"rolling_restart at 6s did nothing: another rolling restart was still under way"},
+		"no reassignment": {"{ at: 2s, operator: move_leader, partition: orders/0, to: { node: broker-1 } }",
+			"move_leader at 2s did nothing: Kafka moves a leader by reassignment, which this broker lacks yet"},
 		"never back": {"{ at: 2s, fault: kill, target: { node: broker-1 } }, { at: 5s, operator: rolling_restart, target: { node: broker-1 } }",
 			"the rolling restart of broker-1 was still waiting for broker-1 at the end"},
 	} {

@@ -65,7 +65,7 @@ func (r *run) judgeThresholds(res *reports.Result) {
 			t.Measured = "after " + took.String()
 		}
 		if took >= 0 && rec.lapses > 0 {
-			t.Why = fmt.Sprintf("lost again %d times for less than %s", rec.lapses, stallMax)
+			t.Why = fmt.Sprintf("%d× worse, below %s", rec.lapses, stallMax)
 		}
 		res.Thresholds = append(res.Thresholds, t)
 	}
@@ -98,10 +98,19 @@ func (r *run) judge(res *reports.Result, a scenarios.Assertion, part string) {
 	res.Thresholds = append(res.Thresholds, t)
 }
 
+// roundDuration keeps about four digits.
+func roundDuration(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d/unit >= 10_000 {
+		unit *= 10
+	}
+	return d.Round(unit)
+}
+
 func measuredText(v int64, unit scenarios.UnitKind) string {
 	switch unit {
 	case scenarios.UnitDuration:
-		return time.Duration(v).Round(10 * time.Microsecond).String()
+		return roundDuration(time.Duration(v)).String()
 	case scenarios.UnitShare:
 		return fmt.Sprintf("%d.%04d%%", v/10_000, v%10_000)
 	case scenarios.UnitBytes:

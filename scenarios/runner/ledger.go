@@ -46,6 +46,7 @@ type ledger struct {
 	errors                            tally // shown to the application, by the intended send
 	rebalances                        tally
 	admin                             stall // of an administrator's changes, if they are probed
+	times                             eventTimes
 	findings                          []finding
 	findingsTotal                     int
 }
@@ -150,7 +151,12 @@ func (l *ledger) group(name string) int {
 	return len(l.groups) - 1
 }
 
-func (l *ledger) event() uint64 { return l.world.Trace().Events() }
+// event is the number of the present event, for the checkers.
+func (l *ledger) event() uint64 {
+	event := l.world.Trace().Events()
+	l.times.note(event, l.world.Now())
+	return event
+}
 
 func (l *ledger) part(topic, index int32) *partitionLedger {
 	return &l.topics[topic].partitions[index]

@@ -50,6 +50,8 @@ func TestRecoveryIsForGood(t *testing.T) {
 		{"at once", "consumer_lag", "....", 0},
 		{"later", "consumer_lag", "xxx..", 3 * time.Second},
 		{"with a move", "consumer_lag", "xx..xx...", 2 * time.Second},
+		{"lost within the time", "consumer_lag", "x.x...", 3 * time.Second},
+		{"lost within the time, back after it", "produce_latency", "x.xx..", 4 * time.Second},
 		{"lost again", "consumer_lag", "xx..xxx..", 7 * time.Second},
 		{"lost at the end", "consumer_lag", "xx..x", -time.Second},
 		{"never", "consumer_lag", "xxxx", -time.Second},
@@ -59,7 +61,7 @@ func TestRecoveryIsForGood(t *testing.T) {
 		r := &run{faults: &faults{}}
 		rec := recovery{want: scenarios.Recovery{Name: c.state}, reached: clock.Never, missed: clock.Never}
 		for i, s := range c.samples {
-			rec.sample(at(time.Duration(i)*time.Second), s == '.')
+			rec.sample(at(time.Duration(i)*time.Second), at(3*time.Second), s == '.')
 		}
 		if got := r.recoveredAfter(&rec); got != c.want {
 			t.Errorf("%s: after %s, want %s", c.name, got, c.want)

@@ -83,10 +83,7 @@ func (r *run) anomalies(res *reports.Result, report *lin.Report) {
 				list.Total--
 				continue
 			}
-			res.Anomalies = append(res.Anomalies, reports.Anomaly{
-				Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: r.ledger.name(f.Partition), Offset: f.Offset,
-				Text: f.Describe(r.ledger.name(f.Partition), nil), Event: f.Second.Event,
-			})
+			res.Anomalies = append(res.Anomalies, r.anomaly(&f, ""))
 		}
 		res.AnomaliesTotal += int(list.Total)
 	}
@@ -105,6 +102,31 @@ func (r *run) anomalies(res *reports.Result, report *lin.Report) {
 		})
 	}
 	res.AnomaliesTotal += r.ledger.findingsTotal
+}
+
+func porcupineFile(window int) string { return fmt.Sprintf("porcupine-%d.html", window) }
+
+// anomaly is a finding as it reads: what happened when, and who had been elected
+// before. picture is porcupine's, if it has found it.
+func (r *run) anomaly(f *lin.Finding, picture string) reports.Anomaly {
+	name := r.ledger.name(f.Partition)
+	at := func(event uint64) float64 { return seconds(r.ledger.times.at(event) - r.origin) }
+	a := reports.Anomaly{
+		Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: name, Offset: f.Offset, Event: f.Second.Event, Picture: picture,
+		Text: f.Describe(name, func(event uint64) string { return fmt.Sprintf("t=%.3fs", at(event)) }),
+	}
+	a.AtSeconds = at(max(f.First.Event, f.Second.Event))
+	for _, w := range []lin.Witness{f.First, f.Second} {
+		if w.Action != "" {
+			a.Witnesses = append(a.Witnesses, reports.Witness{
+				Action: w.Action, Batch: w.Batch.String(), Offset: w.Offset, Event: w.Event, AtSeconds: at(w.Event),
+			})
+		}
+	}
+	if e := r.watch.predictor.ledBy(f.Partition, r.ledger.times.at(max(f.First.Event, f.Second.Event))); e != nil {
+		a.Text += fmt.Sprintf(" broker-%d was elected at t=%.3fs in epoch %d with log end %d.", e.leader, seconds(e.at-r.origin), e.epoch, e.begin)
+	}
+	return a
 }
 
 // loss compares what must be lost with what is.
@@ -197,10 +219,7 @@ func (r *run) checkWindows(res *reports.Result) map[string][]byte {
 					continue
 				}
 				count++
-				res.Anomalies = append(res.Anomalies, reports.Anomaly{
-					Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: r.ledger.name(f.Partition), Offset: f.Offset,
-					Text: "porcupine: " + f.Describe(r.ledger.name(f.Partition), nil), Event: f.Second.Event,
-				})
+				res.Anomalies = append(res.Anomalies, r.anomaly(&f, porcupineFile(i)))
 			}
 			if len(got.Findings) == 0 {
 				count = 1 // porcupine says no and the preparation has no name for it
@@ -208,7 +227,7 @@ func (r *run) checkWindows(res *reports.Result) map[string][]byte {
 			}
 			res.AnomaliesTotal += count
 			if got.HTML != nil && count > 0 {
-				files[fmt.Sprintf("porcupine-%d.html", i)] = got.HTML
+				files[porcupineFile(i)] = got.HTML
 			}
 		case lin.Inconclusive:
 			if !r.partial {

@@ -106,20 +106,22 @@ func (s *sampler) Act(now clock.Instant, _ *sim.World) {
 	}
 	for i := range s.recoveries {
 		rec := &s.recoveries[i]
-		rec.sample(now, s.holds(&rec.want, &health, &p))
+		rec.sample(now, r.lastHeal().Add(rec.want.Within), s.holds(&rec.want, &health, &p))
 	}
 }
 
-// sample takes in whether the state holds now.
-func (r *recovery) sample(now clock.Instant, holds bool) {
+// sample takes in whether the state holds now. What is lost again before the
+// deadline has not been reached for good, however soon it is back.
+func (r *recovery) sample(now, deadline clock.Instant, holds bool) {
 	switch {
 	case holds && r.reached == clock.Never:
 		r.reached, r.missed, r.lapses = now, clock.Never, 0
-	case holds:
-		if r.missed != clock.Never {
-			r.lapses++
-		}
+	case holds && r.missed <= deadline:
+		r.reached, r.missed = now, clock.Never
+	case holds && r.missed != clock.Never:
 		r.missed = clock.Never
+		r.lapses++
+	case holds:
 	case r.want.Name != "consumer_lag" && r.want.Name != "produce_latency" || r.reached == clock.Never:
 		r.reached = clock.Never
 	case r.missed == clock.Never:

@@ -200,6 +200,9 @@ type epochStart struct {
 	epoch int32
 	start int64 // from here on, older acknowledgements are void
 	begin int64 // from here on, the leader appended under its epoch
+
+	leader int32
+	at     clock.Instant // when it was first seen to lead
 }
 
 type ackedBatch struct {
@@ -251,7 +254,7 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 		return
 	}
 	start := part.divergence(r)
-	part.epochs = append(part.epochs, epochStart{epoch, start, r.EpochStart()})
+	part.epochs = append(part.epochs, epochStart{epoch, start, r.EpochStart(), r.LeaderID(), p.ledger.world.Now()})
 	name := partitionOf(topic, r.Key().Index)
 	pl := p.ledger.part(topic, r.Key().Index)
 	if start < max(pl.ackedEnd, pl.seenEnd) {
@@ -269,6 +272,20 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 		kept = append(kept, b)
 	}
 	part.acked = kept
+}
+
+// ledBy is the last election of a partition before then; nil if none was seen.
+func (p *predictor) ledBy(at lin.Partition, then clock.Instant) (last *epochStart) {
+	if at.Topic < 0 || int(at.Topic) >= len(p.parts) || int(at.Index) >= len(p.parts[at.Topic]) {
+		return nil
+	}
+	list := p.parts[at.Topic][at.Index].epochs
+	for i := range list {
+		if list[i].at <= then {
+			last = &list[i]
+		}
+	}
+	return last
 }
 
 // lose counts records that were acknowledged then.
