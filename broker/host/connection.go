@@ -2,6 +2,7 @@ package host
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,6 +53,21 @@ type connection struct {
 // abort ends the connection at once. Reader and writer notice by themselves.
 func (c *connection) abort() {
 	_ = c.raw.Close() // it is being thrown away
+}
+
+// refuse ends a connection on which nothing was ever sent as if nobody had
+// accepted it, with a reset: a node that does not serve yet closes what comes,
+// where Kafka would not listen. Clients then try elsewhere at once; an orderly
+// end they take for a peer that speaks another protocol.
+func (c *connection) refuse() {
+	raw := c.raw
+	if secured, ok := raw.(*tls.Conn); ok {
+		raw = secured.NetConn()
+	}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it is being thrown away
+	}
+	c.abort()
 }
 
 // serve starts the writer and reads until the connection ends. The machine has

@@ -82,6 +82,11 @@ func (m *echo) frame(ev *edge.Event, out *edge.Effects) {
 		out.Halt = "it was asked to"
 		return
 	}
+	if string(ev.Frame.Bytes()) == "not yet" {
+		ev.Frame.Release()
+		out.Close = append(out.Close, ev.Conn)
+		return
+	}
 	if !strings.HasPrefix(string(ev.Frame.Bytes()), "log:") {
 		if string(ev.Frame.Bytes()) == "bye" {
 			out.Close = append(out.Close, ev.Conn)
@@ -283,6 +288,16 @@ func TestTheLastAnswerLeavesBeforeTheConnectionCloses(t *testing.T) {
 	sendFrame(t, c, "bye")
 	expectFrame(t, c, "bye")
 	expectClosed(t, c)
+}
+
+// A node that does not serve yet is to clients as one that does not listen.
+func TestAConnectionWithoutAnAnswerIsReset(t *testing.T) {
+	r := start(t, Limits{})
+	c := r.connect()
+	sendFrame(t, c, "not yet")
+	if _, err := c.Read(make([]byte, 1)); err == nil || !isReset(err) {
+		t.Errorf("%v; want a reset", err)
+	}
 }
 
 func TestConnectionsAreCounted(t *testing.T) {

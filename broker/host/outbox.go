@@ -99,10 +99,14 @@ func sendBytes(s *edge.Send) int {
 func (h *Host) write(c *connection) {
 	var sends []edge.Send
 	var parts net.Buffers
-	for {
+	for silent := true; ; silent = false {
 		sends = c.out.take(sends)
 		if len(sends) == 0 {
-			c.abort()
+			if silent {
+				c.refuse()
+			} else {
+				c.abort()
+			}
 			return
 		}
 		err := h.writeAll(c, sends, &parts)
