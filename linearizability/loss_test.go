@@ -225,3 +225,48 @@ func TestEarlierAttemptSurvives(t *testing.T) {
 		})
 	}
 }
+
+// TestRetentionIsNoLoss: with acks=1 the place of a batch that nobody has seen is
+// known from its answer. What retention deletes there is not lost, unless it had
+// been cut off before, or was acknowledged by a leader that had a successor, or
+// the log start moved for no reason.
+func TestRetentionIsNoLoss(t *testing.T) {
+	permitted := AssertAll()
+	permitted.NoLostAcks = false
+	id, p := NewBatchID(1, 1), testPartition
+	for _, test := range []struct {
+		name          string
+		happens       func(c *Checker)
+		lost, expired int64
+	}{
+		{"deleted", func(c *Checker) { c.LogStart(p, 20, RetentionReason, 3) }, 0, 10},
+		{"deleted, then cut", func(c *Checker) {
+			c.LogStart(p, 20, RetentionReason, 3)
+			c.Truncated(p, 5, testCause, 4)
+		}, 0, 10},
+		{"cut, then deleted", func(c *Checker) {
+			c.Truncated(p, 5, testCause, 3)
+			c.LogStart(p, 20, RetentionReason, 4)
+		}, 10, 0},
+		{"overruled", func(c *Checker) {
+			c.Overruled(id)
+			c.LogStart(p, 20, RetentionReason, 4)
+		}, 10, 0},
+		{"deleted in part", func(c *Checker) { c.LogStart(p, 9, RetentionReason, 3) }, 10, 0},
+		{"for no reason", func(c *Checker) { c.LogStart(p, 20, 0, 3) }, 10, 0},
+	} {
+		c := NewChecker(Config{Asserted: permitted})
+		c.Invoke(p, id, 10, false, 1)
+		c.Acked(p, id, 0, 2)
+		test.happens(c)
+		c.ReaderReset(9, p, 20, 5)
+		c.Drained(9, p, 20, 5)
+		report := c.Finish()
+		if report.Lost != test.lost || report.Expired != test.expired {
+			t.Errorf("%s: %d lost, %d expired; want %d and %d", test.name, report.Lost, report.Expired, test.lost, test.expired)
+		}
+		if got := report.Partitions; len(got) != 1 || got[0].Lost != test.lost || !got[0].Drained {
+			t.Errorf("%s: partitions %+v", test.name, got)
+		}
+	}
+}

@@ -45,12 +45,23 @@ type Report struct {
 	// or Gone. Lost minus their sum was lost for no announced reason.
 	LossByCause [causesMax]int64 `json:"loss_by_cause"`
 
+	// Partitions are those that were written to, each with its part of Lost. Of
+	// one that was not drained it is not known what it has lost besides.
+	Partitions []PartitionLoss `json:"-"`
+
 	Unverified           int64 `json:"unverified"` // re-reads in cold blocks that could not be compared
 	UnverifiedWatermarks int64 `json:"unverified_watermarks"`
 
 	Findings     Findings `json:"findings"`
 	Permitted    Findings `json:"permitted"`    // against claims that were not made
 	Inconclusive []string `json:"inconclusive"` // reasons, each once
+}
+
+// PartitionLoss is what one partition has lost, in records.
+type PartitionLoss struct {
+	Name    Partition
+	Lost    int64
+	Drained bool
 }
 
 // Summary is one line for people.

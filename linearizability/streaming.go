@@ -49,6 +49,7 @@ type pendingBatch struct {
 	id        BatchID
 	floor     int64 // of its partition when it was invoked
 	base      int64 // where it was placed, or -1
+	told      int64 // with acks below all: where the answer said, -1 once that is cut off
 	laterMin  int64 // once acked without a place: the lowest position of later operations
 	invoked   uint64
 	answered  uint64 // event of its outcome
@@ -60,6 +61,7 @@ type pendingBatch struct {
 	acked     bool
 	returned  bool
 	failed    bool
+	expired   bool // retention deleted the place that the answer told
 	listed    bool // in the partition's ackedUnplaced
 }
 
@@ -114,6 +116,7 @@ type partitionState struct {
 	invoked       bool
 	sample        *Recorder // hears the same calls, or nil
 	expiredGap    int64     // at the end: longest stretch below the log start that nobody saw
+	lost          int64     // acknowledged records, so far
 	drained       bool
 	drainEnd      int64
 	drainEvent    uint64
@@ -213,7 +216,7 @@ func (c *Checker) Invoke(name Partition, id BatchID, count int32, acksAll bool, 
 		c.pending = append(c.pending, pendingBatch{})
 	}
 	c.pending[i] = pendingBatch{
-		id: id, floor: p.floor, base: -1, invoked: event, tick: c.tick,
+		id: id, floor: p.floor, base: -1, told: -1, invoked: event, tick: c.tick,
 		count: count, partition: p.index, acksAll: acksAll,
 	}
 	c.pendingIndex.put(uint64(id), i)
@@ -261,6 +264,17 @@ func (c *Checker) Acked(name Partition, id BatchID, base int64, event uint64) {
 	case b.acksAll && !b.listed:
 		b.listed, b.laterMin = true, maxOffset
 		p.ackedUnplaced = append(p.ackedUnplaced, i)
+	case !b.acksAll:
+		b.told = base
+	}
+}
+
+// Overruled says that the leader which acknowledged a batch had a successor by
+// then whose log does not hold the place that the answer told. With acks below
+// all that is how records are lost; another copy may be seen elsewhere.
+func (c *Checker) Overruled(id BatchID) {
+	if i := c.pendingIndex.get(uint64(id)); i >= 0 {
+		c.pending[i].told = -1
 	}
 }
 
@@ -368,6 +382,7 @@ func (c *Checker) Gone(name Partition, id BatchID, cause Cause, event uint64) {
 
 func (c *Checker) lost(p *partitionState, b *pendingBatch, event uint64) {
 	c.report.Lost += int64(b.count)
+	p.lost += int64(b.count)
 	if !b.acksAll || !c.config.Asserted.NoLostAcks {
 		c.report.PermittedLost += int64(b.count)
 		return

@@ -112,6 +112,7 @@ func (c *Checker) LogStart(name Partition, offset int64, reason LogStartReason, 
 			First: Witness{event, 0, offset, fmt.Sprintf("the log start moved from %d to %d without a reason", p.logStart, offset)}})
 	}
 	p.logStart = offset
+	c.expire(p, reason)
 	if len(p.holes.list) > intervalsMax/2 {
 		p.holes.remove(0, offset)
 		p.forgotten = offset
@@ -120,6 +121,21 @@ func (c *Checker) LogStart(name Partition, offset int64, reason LogStartReason, 
 	if gone > 2*deletedBlocksMax {
 		kept := copy(p.blocks, p.blocks[gone-deletedBlocksMax:])
 		p.blocks = p.blocks[:kept]
+	}
+}
+
+// expire notes what the log start has passed of acknowledged batches that nobody
+// has seen: with acks below all their answer says where they stood, and unless
+// that was cut off they have been deleted for the reason that was reported.
+func (c *Checker) expire(p *partitionState, reason LogStartReason) {
+	if reason == 0 {
+		return
+	}
+	for i := range c.pending {
+		b := &c.pending[i]
+		if b.partition == p.index && b.acked && b.told >= 0 && b.told+int64(b.count) <= p.logStart {
+			b.expired = true
+		}
 	}
 }
 
@@ -139,6 +155,7 @@ func (c *Checker) Truncated(name Partition, from int64, cause Cause, event uint6
 		lost += c.cutCold(p, from)
 	}
 	c.report.Lost += lost
+	p.lost += lost
 	c.report.LossByCause[cause] += lost
 	if !c.config.Asserted.NoLostAcks {
 		c.report.PermittedLost += lost
@@ -162,6 +179,9 @@ func (c *Checker) Truncated(name Partition, from int64, cause Cause, event uint6
 			if b.base >= from {
 				b.base = -1 // a later attempt may append it again
 			}
+			if b.told+int64(b.count) > from {
+				b.told = -1
+			}
 		}
 	}
 	for i := range c.readers {
@@ -182,7 +202,8 @@ func (c *Checker) rewindReader(r *readerState, from int64) {
 	}
 }
 
-// cutHot drops the runs from an offset on and counts the acknowledged records.
+// cutHot drops the runs from an offset on and counts the acknowledged records,
+// except those that had been deleted before.
 func (c *Checker) cutHot(p *partitionState, from int64) int64 {
 	var lost int64
 	for p.hot.count > 0 {
@@ -190,7 +211,7 @@ func (c *Checker) cutHot(p *partitionState, from int64) int64 {
 		if last.end() <= from {
 			break
 		}
-		if last.acked {
+		if last.acked && last.end() > p.logStart {
 			lost += int64(last.count)
 		}
 		c.remember(p, last)
@@ -209,7 +230,9 @@ func (c *Checker) cutCold(p *partitionState, from int64) int64 {
 			last.broken = true
 			break
 		}
-		lost += int64(last.acked)
+		if p.coldEnd > p.logStart {
+			lost += int64(last.acked)
+		}
 		p.blocks = p.blocks[:len(p.blocks)-1]
 	}
 	p.holes.remove(from, maxOffset)

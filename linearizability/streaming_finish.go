@@ -58,19 +58,29 @@ func (c *Checker) Finish() *Report {
 		}
 		c.finishLost(p)
 	}
+	c.finishPending()
+	for _, p := range c.partitions {
+		if p.invoked {
+			c.report.Partitions = append(c.report.Partitions, PartitionLoss{Name: p.name, Lost: p.lost, Drained: p.drained})
+		}
+	}
+	c.report.conclude()
+	return &c.report
+}
+
+// finishPending decides what was acknowledged and never seen.
+func (c *Checker) finishPending() {
 	for i := range c.pending {
 		b := &c.pending[i]
 		if c.pendingIndex.get(uint64(b.id)) == int32(i) && b.acked && b.base < 0 && !b.failed && c.partitions[b.partition].drained {
 			p := c.partitions[b.partition]
-			if b.acksAll && p.expiredGap >= int64(b.count) {
+			if b.expired || b.acksAll && p.expiredGap >= int64(b.count) {
 				c.report.Expired += int64(b.count) // retention may have taken it unseen
 				continue
 			}
 			c.lost(p, b, p.drainEvent)
 		}
 	}
-	c.report.conclude()
-	return &c.report
 }
 
 // finishHoles is C2: every slot from the log start to the highest watermark.
@@ -135,6 +145,7 @@ func (c *Checker) finishLost(p *partitionState) {
 		return
 	}
 	c.report.Lost += lost
+	p.lost += lost
 	if !c.config.Asserted.NoLostAcks {
 		c.report.PermittedLost += lost
 	}

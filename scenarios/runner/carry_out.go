@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/log"
+	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
@@ -206,6 +208,8 @@ func (r *run) drain(from clock.Instant) {
 		for p := range r.audited[t] {
 			if a := &r.audited[t][p]; r.auditDone(t, p, quiet) {
 				r.ledger.checker.Drained(r.auditor, partitionOf(int32(t), int32(p)), a.end, r.ledger.event())
+			} else {
+				r.failures = append(r.failures, fmt.Sprintf("%s was not read to its end: %s", partitionName(r.ledger.topics[t].name, int32(p)), r.unread(t, p)))
 			}
 		}
 	}
@@ -224,7 +228,51 @@ func (r *run) readAll(since clock.Instant) bool {
 
 func (r *run) auditDone(t, p int, since clock.Instant) bool {
 	a := &r.audited[t][p]
-	return a.invoked > since && r.ledger.auditorEnd(t, p) >= a.end
+	return a.invoked > since && r.ledger.auditorEnd(t, p) >= a.end && !r.withheld(t, p)
+}
+
+// withheld tells whether acknowledged records lie where nobody may read them: a
+// leader with fewer than min.insync.replicas takes acks=1 and keeps its high
+// watermark where it is (KIP-966). Such a partition has not been read to its end.
+func (r *run) withheld(t, p int) bool {
+	if r.ledger.part(int32(t), int32(p)).ackedEnd <= r.audited[t][p].end {
+		return false
+	}
+	leader := r.leaderOf(t, p)
+	return leader != nil && leader.Log().HighWatermark() < leader.Log().AppendEnd()
+}
+
+// leaderOf returns the replica that the metadata names leader, if its process runs
+// and it leads.
+func (r *run) leaderOf(t, p int) *partition.Partition {
+	name := r.ledger.topics[t].name
+	registration := r.view.partition(name, int32(p))
+	if registration == nil {
+		return nil
+	}
+	host, known := r.layout.broker(registration.Leader)
+	if !known || r.view.node(host) == nil || r.view.node(host).Partitions() == nil {
+		return nil
+	}
+	replica := r.view.node(host).Partitions().Get(log.Partition{Topic: name, Index: int32(p)})
+	if replica == nil || replica.Role() != partition.Leader {
+		return nil
+	}
+	return replica
+}
+
+// unread says why a partition could not be read to its end.
+func (r *run) unread(t, p int) string {
+	controller, _ := r.view.activeController()
+	switch {
+	case controller == nil:
+		return "there is no active controller"
+	case r.leaderOf(t, p) == nil:
+		return "it has no leader"
+	case r.withheld(t, p):
+		return "fewer than min.insync.replicas are in sync, and acknowledged records lie above its high watermark"
+	}
+	return fmt.Sprintf("the auditor stands at %d of %d", r.ledger.auditorEnd(t, p), r.audited[t][p].end)
 }
 
 // quietAfter is how long after a fault every broker knows who leads: a session

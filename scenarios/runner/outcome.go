@@ -131,7 +131,7 @@ func (r *run) anomaly(f *lin.Finding, picture string) reports.Anomaly {
 
 // loss compares what must be lost with what is.
 func (r *run) loss(res *reports.Result, report *lin.Report) {
-	predicted := r.watch.predictor.lost
+	predicted, observed := r.drainedLoss(report)
 	if report.Lost > 0 {
 		res.RPO = reports.RPO{
 			Records: report.Lost, Bytes: report.Lost * r.ledger.ackedBytes / max(1, r.ledger.acked),
@@ -139,14 +139,27 @@ func (r *run) loss(res *reports.Result, report *lin.Report) {
 		}
 	}
 	predictable := !r.unacknowledged() // what acks=0 loses on its way to the broker no election explains
-	if predictable && predicted != report.Lost && !r.partial && len(report.Inconclusive) == 0 {
-		res.Reasons = append(res.Reasons, fmt.Sprintf("%d acknowledged records must have been lost by the elections, and %d were", predicted, report.Lost))
+	if predictable && predicted != observed && !r.partial && report.Unverified == 0 {
+		res.Reasons = append(res.Reasons, fmt.Sprintf("%d acknowledged records must have been lost by the elections, and %d were", predicted, observed))
 	}
 	for _, c := range r.claims {
 		if c.Name == lin.ClaimNoLostAcks && !c.Made {
-			res.PermittedLoss = &reports.PermittedLoss{Predicted: predicted, Observed: report.Lost, Why: c.Why, Unpredictable: !predictable}
+			res.PermittedLoss = &reports.PermittedLoss{Predicted: predicted, Observed: observed, Why: c.Why, Unpredictable: !predictable}
 		}
 	}
+}
+
+// drainedLoss sums what was predicted and what was observed, in records, over the
+// partitions that were read to their end. Of the others nobody knows what they
+// still hold, and the run is inconclusive on their account.
+func (r *run) drainedLoss(report *lin.Report) (predicted, observed int64) {
+	for i := range report.Partitions {
+		if p := &report.Partitions[i]; p.Drained {
+			predicted += r.watch.predictor.parts[p.Name.Topic][p.Name.Index].lost
+			observed += p.Lost
+		}
+	}
+	return predicted, observed
 }
 
 // unacknowledged tells whether a producer waits for no answer at all.

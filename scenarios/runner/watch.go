@@ -162,9 +162,9 @@ func valueOf(p *meta.Partition) uint64 {
 type predictor struct {
 	ledger *ledger
 	parts  [][]predicted // by topic, partition
-	lost   int64
 	// The acknowledgements of what is lost were given in this time.
 	lostFrom, lostTo clock.Instant
+	losing           bool
 	// led is the newest epoch that each broker has led, by topic, partition and
 	// broker id; noEpoch for none.
 	led [][][]int32
@@ -194,6 +194,7 @@ func (p *predictor) noteLeader(topic, index, broker, epoch int32) {
 type predicted struct {
 	epochs []epochStart // of leaders that have begun, rising
 	acked  []ackedBatch // still above the last epoch that all replicas have passed
+	lost   int64        // records
 }
 
 type epochStart struct {
@@ -246,6 +247,7 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 	}
 	if pl := p.ledger.part(topic, r.Key().Index); r.StartOffset() > pl.logStart {
 		pl.logStart = r.StartOffset() // retention: nothing else moves it
+		part.expire(pl.logStart)
 		p.ledger.checker.LogStart(partitionOf(topic, r.Key().Index), pl.logStart, lin.RetentionReason, p.ledger.event())
 	}
 	epoch := r.LeaderEpoch()
@@ -266,7 +268,7 @@ func (p *predictor) leads(w *watch, r *partition.Partition) {
 	kept := part.acked[:0]
 	for _, b := range part.acked {
 		if b.base+int64(b.count) > start && b.epoch < epoch {
-			p.lose(b.base+int64(b.count)-max(start, b.base), b.at)
+			p.lose(part, b.base+int64(b.count)-max(start, b.base), b.at)
 			continue
 		}
 		kept = append(kept, b)
@@ -289,12 +291,18 @@ func (p *predictor) ledBy(at lin.Partition, then clock.Instant) (last *epochStar
 }
 
 // lose counts records that were acknowledged then.
-func (p *predictor) lose(records int64, acked clock.Instant) {
-	if p.lost == 0 {
-		p.lostFrom = acked
+func (p *predictor) lose(part *predicted, records int64, acked clock.Instant) {
+	if !p.losing {
+		p.losing, p.lostFrom = true, acked
 	}
-	p.lost += records
+	part.lost += records
 	p.lostFrom, p.lostTo = min(p.lostFrom, acked), max(p.lostTo, acked)
+}
+
+// expire forgets the acknowledged batches that retention has deleted: no election
+// can lose them any more.
+func (p *predicted) expire(logStart int64) {
+	p.acked = slices.DeleteFunc(p.acked, func(b ackedBatch) bool { return b.base+int64(b.count) <= logStart })
 }
 
 // divergence is where a new leader's log leaves what was acknowledged: at its own
@@ -320,7 +328,8 @@ func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) {
 	end := base + int64(b.Count)
 	for _, e := range part.epochs {
 		if e.epoch > epoch && end > e.start {
-			p.lose(end-max(e.start, base), b.Now)
+			p.lose(part, end-max(e.start, base), b.Now)
+			p.ledger.checker.Overruled(lin.BatchID(b.ID))
 			return
 		}
 	}

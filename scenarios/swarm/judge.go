@@ -3,8 +3,8 @@ package swarm
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
-	"time"
 
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/reports"
@@ -36,8 +36,16 @@ var explanations = []struct{ text, why string }{
 }
 
 // unreadable are reasons that count as explained only when the schedule leaves
-// nodes down or data destroyed, so that a partition may have no leader for ever.
-var unreadable = []string{"was not drained", "undecided batches", "porcupine could not decide"}
+// nodes down or data destroyed, so that a partition may have no leader for ever,
+// or too few in-sync replicas. The runner has looked at the cluster for them.
+var unreadable = []string{
+	"was not read to its end: there is no active controller", "was not read to its end: it has no leader",
+	"was not read to its end: fewer than min.insync.replicas are in sync",
+}
+
+// consequences are what the checkers say in turn of a partition that was not read
+// to its end.
+var consequences = []string{"was not drained", "porcupine could not decide: the partition was not drained"}
 
 // Try runs a scenario once and judges it. It never panics: an assertion of the
 // simulated system is a finding like any other.
@@ -98,7 +106,7 @@ func Judge(s *scenarios.Scenario, res *reports.Result) Judgement {
 	}
 	j.Explained = true
 	for _, reason := range res.Reasons {
-		if !explained(s, reason) {
+		if !explained(s, reason, res.Reasons) {
 			j.Explained = false
 			fail("inconclusive: "+withoutNumbers(reason), reason)
 		}
@@ -132,21 +140,9 @@ func groupsForget(s *scenarios.Scenario) bool {
 }
 
 // vanish tells whether records may be lost without an election: with acks=0 they
-// count as acknowledged when they are sent, and a connection may break; and what
-// was acknowledged with less than acks=all may be deleted by a short retention
-// before anybody has seen where it stood.
+// count as acknowledged when they are sent, and a connection may break.
 func vanish(s *scenarios.Scenario) bool {
-	short := false
-	for i := range s.Topics {
-		short = short || s.Topics[i].Settings.RetentionMillis < int64(time.Hour/time.Millisecond)
-	}
-	for i := range s.Workload.Producers {
-		acks := s.Workload.Producers[i].Settings.Acks
-		if acks == clientconfig.AcksNone || acks == clientconfig.AcksLeader && short {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Workload.Producers, func(p scenarios.Producer) bool { return p.Settings.Acks == clientconfig.AcksNone })
 }
 
 // damaged tells whether the timeline destroys data under a running broker, which
@@ -161,18 +157,26 @@ func damaged(s *scenarios.Scenario) bool {
 	return false
 }
 
-func explained(s *scenarios.Scenario, reason string) bool {
+// explained tells whether one of a run's reasons is nobody's fault.
+func explained(s *scenarios.Scenario, reason string, all []string) bool {
 	for _, e := range explanations {
 		if strings.Contains(reason, e.text) {
 			return true
 		}
 	}
-	for _, text := range unreadable {
-		if strings.Contains(reason, text) && !Calm(s) {
-			return true
+	if Calm(s) {
+		return false
+	}
+	for _, text := range consequences {
+		if strings.HasSuffix(reason, text) {
+			return slices.ContainsFunc(all, isUnreadable)
 		}
 	}
-	return false
+	return isUnreadable(reason)
+}
+
+func isUnreadable(reason string) bool {
+	return slices.ContainsFunc(unreadable, func(text string) bool { return strings.Contains(reason, text) })
 }
 
 // Calm tells whether the timeline leaves every node up and no data destroyed at

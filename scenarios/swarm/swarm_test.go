@@ -54,16 +54,11 @@ var open = []struct {
 	where func(*scenarios.Scenario) bool
 	mend  string
 }{
-	{"loss is not the predicted one", retains, "linearizability: what retention deletes unread below acks=all counts as lost"},
 	{"duplicate-batch", unclean, "not found yet: a batch stands twice after a power loss"},
 	{"reorder", anything, "not found yet: an idempotent producer's batches, after a partition and delivery.timeout.ms"},
 }
 
 func anything(*scenarios.Scenario) bool { return true }
-
-func retains(s *scenarios.Scenario) bool {
-	return slices.ContainsFunc(s.Topics, func(t scenarios.Topic) bool { return t.Settings.RetentionMillis < 60_000 })
-}
 
 func unclean(s *scenarios.Scenario) bool {
 	return slices.ContainsFunc(s.Timeline, func(e scenarios.Event) bool {

@@ -299,12 +299,13 @@ func (c *Consumer) validated(r *call, body []byte) bool {
 			if p == nil || !p.assigned || p.state != positionValidating {
 				continue
 			}
+			if m := c.meta.partition(topic, a.Partition); m.leader >= 0 && m.epoch > p.leaderEpoch {
+				p.leaderEpoch, p.replica = m.epoch, -1
+				continue // the leader has changed once more meanwhile: ask the new one
+			}
 			switch {
 			case a.ErrorCode != codeNone:
 				c.positionFailed(p, a.ErrorCode)
-				if m := c.meta.partition(topic, a.Partition); m.epoch > p.leaderEpoch {
-					p.leaderEpoch = m.epoch
-				}
 			case a.EndOffset >= p.position && a.LeaderEpoch >= 0:
 				p.state, p.attempts = positionValid, 0
 			case c.settings.AutoOffsetReset == clientconfig.ResetNone:
