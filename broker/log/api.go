@@ -78,6 +78,13 @@ var (
 	// holds the offsets of the original. Nothing was appended. Kafka answers
 	// success with the original offsets.
 	ErrDuplicate = errors.New("duplicate of a batch already appended")
+	// ErrDuplicateSequence is Kafka's DUPLICATE_SEQUENCE_NUMBER: the batch is in the
+	// log, but further back than those whose offsets are remembered. AppendInfo
+	// holds no base offset; LastOffset is no lower than the original's. Nothing was
+	// appended. Clients take the answer for success. Kafka's brokers have forgotten
+	// such batches and answer OUT_OF_ORDER_SEQUENCE_NUMBER, upon which a producer
+	// may bump its epoch and write them again.
+	ErrDuplicateSequence = errors.New("duplicate of a batch appended long ago")
 	// ErrOutOfOrderSequence is Kafka's OUT_OF_ORDER_SEQUENCE_NUMBER.
 	ErrOutOfOrderSequence = errors.New("sequence number out of order")
 	// ErrInvalidProducerEpoch is Kafka's INVALID_PRODUCER_EPOCH: a newer epoch of
@@ -105,7 +112,8 @@ var (
 	ErrTooLarge = errors.New("batch is larger than segment.bytes")
 )
 
-// AppendInfo tells where a batch went. With ErrDuplicate it is the original's.
+// AppendInfo tells where a batch went. With ErrDuplicate it is the original's,
+// with ErrDuplicateSequence a bound for it.
 type AppendInfo struct {
 	BaseOffset int64
 	LastOffset int64

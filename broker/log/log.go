@@ -195,7 +195,7 @@ func (l *Log) appendable() error {
 // in place, retains b, and queues the write. The batch has its offsets at once;
 // it is written when Change EndOffsetMoved has brought EndOffset above it.
 //
-// Errors wrap ErrDuplicate (AppendInfo is then the original's),
+// Errors wrap ErrDuplicate or ErrDuplicateSequence (AppendInfo tells of the original),
 // ErrOutOfOrderSequence, ErrInvalidProducerEpoch, ErrTooLarge, ErrRebuilding,
 // ErrDeleted or ErrStopped; nothing has been appended then.
 func (l *Log) Append(c *step.Context, b *edge.Buffer, from, to int, leaderEpoch int32) (AppendInfo, error) {
@@ -204,7 +204,7 @@ func (l *Log) Append(c *step.Context, b *edge.Buffer, from, to int, leaderEpoch 
 	}
 	batch := record.Batch(b.Bytes()[from:to])
 	stamp := batch.Attributes().LogAppendTime()
-	if info, err := l.producers.check(batch, l.appendEnd == 0); err != nil {
+	if info, err := l.producers.check(batch, l.start == 0); err != nil {
 		if !stamp {
 			info.LogAppendTime = record.NoTimestamp
 		}

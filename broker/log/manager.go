@@ -333,7 +333,7 @@ func (m *Manager) Timer(c *step.Context, id timer.ID) {
 	case timerProducers:
 		for _, l := range m.logs {
 			if l.state == usable {
-				l.producers.expire(int64(c.Wall) - m.cfg.ProducerIDExpirationMillis)
+				l.expireProducers(c)
 			}
 		}
 		m.every(c, id.Kind, m.cfg.ProducerIDExpirationCheckIntervalMillis)

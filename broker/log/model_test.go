@@ -77,7 +77,7 @@ func (m *model) check(t *rapid.T) {
 	for i := range replay.entries {
 		want := &replay.entries[i]
 		got := l.producers.get(want.id)
-		if got == nil || got.epoch != want.epoch || got.count != want.count || got.batches != want.batches {
+		if got == nil || got.epoch != want.epoch || got.count != want.count || got.batches != want.batches || got.before != want.before {
 			t.Fatalf("producer %d: log %+v, replay %+v", want.id, got, *want)
 		}
 	}

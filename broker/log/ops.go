@@ -68,6 +68,12 @@ func (l *Log) writeSnapshot(c *step.Context, offset int64) {
 	l.replace(c, segmentPath(l.dir, offset, snapshotSuffix), l.producers.encodeSnapshot())
 }
 
+// expireProducers forgets the producers that have been idle for
+// producer.id.expiration.ms.
+func (l *Log) expireProducers(c *step.Context) {
+	l.producers.expire(int64(c.Wall) - l.m.cfg.ProducerIDExpirationMillis)
+}
+
 // dropSnapshots removes the snapshots in [from, to).
 func (l *Log) dropSnapshots(c *step.Context, from, to int64) {
 	kept := l.snapshots[:0]

@@ -7,9 +7,14 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
 )
 
-// batchesRemembered is how many batches of a producer a duplicate is recognised
-// among; it equals the in-flight limit of idempotent producers.
-const batchesRemembered = 5
+const (
+	// batchesRemembered is how many batches of a producer are known with their
+	// offsets; it equals the in-flight limit of idempotent producers.
+	batchesRemembered = 5
+	// recordsBeforeMax bounds how far back a batch is known to be in the log: half
+	// of the sequence numbers, so that what comes next is never taken for it.
+	recordsBeforeMax = 1 << 30
+)
 
 // producerBatch is one remembered batch.
 type producerBatch struct {
@@ -29,6 +34,7 @@ type producerEntry struct {
 	epoch            int16
 	count            uint8 // of batches, oldest first
 	batches          [batchesRemembered]producerBatch
+	before           int32 // records known to precede the oldest batch without a gap
 	coordinatorEpoch int32
 	txnFirst         int64 // first offset of the open transaction, -1
 	lastTimestamp    int64 // milliseconds, decides on expiry
@@ -43,11 +49,31 @@ func (e *producerEntry) last() *producerBatch {
 
 func (e *producerEntry) remember(b producerBatch) {
 	if e.count == batchesRemembered {
+		oldest := &e.batches[0]
+		if records := oldest.offsetDelta + 1; record.InSequence(oldest.lastSequence, e.batches[1].firstSequence()) {
+			e.before = min(e.before, recordsBeforeMax-records) + records
+		} else {
+			e.before = 0
+		}
 		copy(e.batches[:], e.batches[1:])
 		e.count--
 	}
 	e.batches[e.count] = b
 	e.count++
+}
+
+// holds tells whether a batch, given by its sequences, is one of those whose
+// offsets have been forgotten. Within an epoch there is no gap, so what precedes
+// the remembered batches is in the log.
+func (e *producerEntry) holds(first, last int32) bool {
+	if e.before == 0 {
+		return false
+	}
+	// Distances backwards from the oldest batch, sequences being modulo 2^31.
+	const mask = 1<<31 - 1
+	oldest := e.batches[0].firstSequence()
+	toFirst, toLast := (oldest-first)&mask, (oldest-last)&mask
+	return toLast >= 1 && toLast <= toFirst && toFirst <= e.before
 }
 
 // producerState is the state of every producer of one log: ids and, once they are
@@ -57,6 +83,10 @@ type producerState struct {
 	ids     []int64
 	index   map[int64]int32
 	entries []producerEntry
+	// expired is a producer that was forgotten, the last one: while there is none
+	// and the log has lost nothing at its start, a producer without an entry has
+	// never written to it. It is kept in snapshots for that reason.
+	expired *producerEntry
 }
 
 // idsScanned is how many ids are looked through, which for a few is faster than
@@ -78,7 +108,7 @@ func (s *producerState) get(id int64) *producerEntry {
 
 func (s *producerState) reset() {
 	clear(s.index)
-	s.ids, s.entries = s.ids[:0], s.entries[:0]
+	s.ids, s.entries, s.expired = s.ids[:0], s.entries[:0], nil
 }
 
 func (s *producerState) put(e producerEntry) *producerEntry {
@@ -94,10 +124,12 @@ func (s *producerState) put(e producerEntry) *producerEntry {
 	return &s.entries[len(s.entries)-1]
 }
 
-// check says whether a leader may append the batch. neverWritten is whether the
-// log has never held a batch: then a producer without state must start at 0,
-// because there is nothing that it could have written before (KAFKA-15591).
-func (s *producerState) check(b record.Batch, neverWritten bool) (AppendInfo, error) {
+// check says whether a leader may append the batch. fromZero is whether the log
+// still has its first record. Then, if no producer has expired, one without state
+// has never written to it and must start at 0: what it has sent before went to
+// another leader and will be sent again to this one, and must not be overtaken.
+// Kafka asks for that of a log without any record only (KAFKA-15591).
+func (s *producerState) check(b record.Batch, fromZero bool) (AppendInfo, error) {
 	id, epoch := b.ProducerID(), b.ProducerEpoch()
 	if id < 0 || b.Attributes().Control() {
 		return AppendInfo{}, nil
@@ -105,8 +137,8 @@ func (s *producerState) check(b record.Batch, neverWritten bool) (AppendInfo, er
 	first, last := b.BaseSequence(), b.LastSequence()
 	e := s.get(id)
 	if e == nil {
-		if neverWritten && first != 0 {
-			return AppendInfo{}, fmt.Errorf("%w: producer %d starts at %d in an empty log", ErrOutOfOrderSequence, id, first)
+		if fromZero && s.expired == nil && first != 0 {
+			return AppendInfo{}, fmt.Errorf("%w: producer %d starts at %d in a log that it has never written to", ErrOutOfOrderSequence, id, first)
 		}
 		return AppendInfo{}, nil
 	}
@@ -125,6 +157,12 @@ func (s *producerState) check(b record.Batch, neverWritten bool) (AppendInfo, er
 				BaseOffset: d.lastOffset - int64(d.offsetDelta), LastOffset: d.lastOffset, LogAppendTime: d.timestamp,
 			}, ErrDuplicate
 		}
+	}
+	if e.holds(first, last) {
+		oldest := &e.batches[0]
+		return AppendInfo{
+			BaseOffset: UndefinedOffset, LastOffset: oldest.lastOffset - int64(oldest.offsetDelta) - 1, LogAppendTime: record.NoTimestamp,
+		}, ErrDuplicateSequence
 	}
 	// An epoch that only a transaction marker has been written with begins at any
 	// sequence that its producer knows.
@@ -146,7 +184,7 @@ func (s *producerState) update(b record.Batch) {
 		e = s.put(producerEntry{id: id, epoch: b.ProducerEpoch(), coordinatorEpoch: -1, txnFirst: -1})
 	}
 	if epoch := b.ProducerEpoch(); epoch != e.epoch {
-		e.epoch, e.count = epoch, 0
+		e.epoch, e.count, e.before = epoch, 0, 0
 	}
 	e.lastTimestamp = b.MaxTimestamp()
 	a := b.Attributes()
@@ -187,6 +225,8 @@ func (s *producerState) expire(before int64) {
 			continue
 		}
 		delete(s.index, e.id)
+		gone := *e
+		s.expired = &gone
 		if n := len(s.entries) - 1; i < n {
 			s.entries[i], s.ids[i] = s.entries[n], s.ids[n]
 			s.index[s.ids[i]] = int32(i)

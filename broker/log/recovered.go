@@ -119,6 +119,7 @@ func (l *Log) recoverStep(c *step.Context) {
 	if l.recovery.phase != recoverSync || l.inflightHead < len(l.inflight) {
 		return
 	}
+	l.expireProducers(c)
 	l.recovery = nil
 	l.state = usable
 	l.m.boot.active--

@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
 )
 
 // The layout of Kafka's producer snapshot: version, crc (of all that follows
@@ -24,24 +26,37 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // only, so that after a restart a retry of the four before it is out of order
 // instead of a duplicate, and the producer bumps its epoch and writes them again.
 // Here a producer has an entry for each batch that is remembered, the oldest
-// first: Kafka, which reads the entries one over the other, is left with the last.
+// first, and before them one for all that precede these without a gap: Kafka,
+// which reads the entries one over the other, is left with the last. The producer
+// that expired last is among them: it expires again when it has been read.
 func (s *producerState) encodeSnapshot() []byte {
-	order := make([]int32, len(s.entries))
-	count := 0
-	for i := range order {
-		order[i] = int32(i)
-		count += max(1, int(s.entries[i].count))
+	order := make([]*producerEntry, 0, len(s.entries)+1)
+	for i := range s.entries {
+		order = append(order, &s.entries[i])
 	}
-	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(s.entries[a].id, s.entries[b].id) })
+	if s.expired != nil && s.get(s.expired.id) == nil {
+		order = append(order, s.expired)
+	}
+	count := 0
+	for _, e := range order {
+		count += max(1, int(e.count)+min(1, int(e.before)))
+	}
+	slices.SortFunc(order, func(a, b *producerEntry) int { return cmp.Compare(a.id, b.id) })
 	be := binary.BigEndian
 	out := make([]byte, 0, snapshotHeaderBytes+count*snapshotEntryBytes)
 	out = be.AppendUint16(out, snapshotVersion)
 	out = be.AppendUint32(out, 0)
 	out = be.AppendUint32(out, uint32(count))
-	for _, i := range order {
-		e := &s.entries[i]
+	for _, e := range order {
 		if e.count == 0 {
 			out = e.appendSnapshot(out, &producerBatch{lastSequence: -1, lastOffset: -1, timestamp: e.lastTimestamp})
+		}
+		if e.before > 0 {
+			oldest := &e.batches[0]
+			out = e.appendSnapshot(out, &producerBatch{
+				lastSequence: record.DecrementSequence(oldest.firstSequence(), 1), offsetDelta: e.before - 1,
+				lastOffset: oldest.lastOffset - int64(oldest.offsetDelta) - 1, timestamp: oldest.timestamp,
+			})
 		}
 		for k := range e.batches[:e.count] {
 			out = e.appendSnapshot(out, &e.batches[k])
@@ -99,7 +114,7 @@ func (s *producerState) decodeSnapshot(b []byte) error {
 			return fmt.Errorf("producer snapshot: entry of producer %d is impossible", e.id)
 		}
 		if earlier := s.get(e.id); earlier != nil && earlier.epoch == e.epoch {
-			e.batches, e.count = earlier.batches, earlier.count
+			e.batches, e.count, e.before = earlier.batches, earlier.count, earlier.before
 		}
 		if last.lastSequence >= 0 && last.lastOffset >= 0 {
 			e.remember(last)

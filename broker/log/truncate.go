@@ -180,9 +180,11 @@ func (l *Log) located(c *step.Context, position, offset int64) {
 		}
 		clear(l.segments[i+1:])
 		l.segments = l.segments[:i+1]
-		// A later segment must not come back after a crash, behind other data.
-		l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
 	}
+	l.dropSnapshots(c, t.offset+1, 1<<63-1)
+	// A later segment must not come back after a crash, behind other data, nor a
+	// snapshot that tells of batches which are gone.
+	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
 	if position < s.size {
 		l.fileOp(c, s, edge.DiskOp{Kind: edge.OpTruncate, Length: position}, tokenFile)
 		l.fileOp(c, s, edge.DiskOp{Kind: edge.OpSync}, tokenFile)
@@ -192,7 +194,6 @@ func (l *Log) located(c *step.Context, position, offset int64) {
 	if l.epochs.truncateEnd(t.offset) {
 		l.checkpointEpochs(c)
 	}
-	l.dropSnapshots(c, t.offset+1, 1<<63-1)
 	l.awaitCheckpoint(c)
 	if l.producers.lastOffset() < t.offset {
 		l.truncationDone(c)
@@ -210,12 +211,12 @@ func (l *Log) startOver(c *step.Context) {
 	clear(l.segments)
 	l.segments = l.segments[:0]
 	l.openSegment(c, t.offset).entrySynced = true
+	l.producers.reset()
+	l.dropSnapshots(c, -1, 1<<63-1)
 	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
 	l.flushed = t.offset
 	l.epochs.entries = l.epochs.entries[:0]
 	l.checkpointEpochs(c)
-	l.producers.reset()
-	l.dropSnapshots(c, -1, 1<<63-1)
 	l.awaitCheckpoint(c)
 	l.truncationDone(c)
 }
@@ -299,6 +300,7 @@ func (l *Log) truncationDone(c *step.Context) {
 	if t.checkpoint {
 		return // the manager calls again when it is on disk
 	}
+	l.expireProducers(c)
 	l.truncation = nil
 	l.state = usable
 	l.m.changed(l, Truncated)

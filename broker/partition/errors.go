@@ -25,6 +25,7 @@ const (
 	errInvalidRequest             int16 = 42
 	errPolicyViolation            int16 = 44
 	errOutOfOrderSequence         int16 = 45
+	errDuplicateSequence          int16 = 46
 	errInvalidProducerEpoch       int16 = 47
 	errInvalidTxnState            int16 = 48
 	errOperationNotAttempted      int16 = 55

@@ -49,6 +49,9 @@ type ProducePart struct {
 	LeaderEpoch    int32
 
 	decided bool
+	// duplicate: the batch was appended so long ago that nobody knows where. Once
+	// it is committed the answer is DUPLICATE_SEQUENCE_NUMBER.
+	duplicate bool
 }
 
 // NewProduce returns an empty request to be filled in and handed to Produce.
@@ -104,7 +107,8 @@ func (m *Manager) producePart(c *step.Context, req *Produce, index int32) {
 	if buffer != req.Frame {
 		buffer.Release()
 	}
-	if err != nil && !errors.Is(err, log.ErrDuplicate) {
+	part.duplicate = errors.Is(err, log.ErrDuplicateSequence)
+	if err != nil && !part.duplicate && !errors.Is(err, log.ErrDuplicate) {
 		part.refuse(err)
 		m.decide(c, req, index, part.ErrorCode)
 		return

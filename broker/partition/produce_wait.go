@@ -118,6 +118,9 @@ func (m *Manager) decideWait(c *step.Context, w *ackWait, code int16) {
 // decide ends one part; with the last one the request is answered.
 func (m *Manager) decide(c *step.Context, req *Produce, index int32, code int16) {
 	part := &req.Parts[index]
+	if code == errNone && part.duplicate {
+		code = errDuplicateSequence
+	}
 	part.ErrorCode, part.decided = code, true
 	if code != errNone {
 		part.BaseOffset, part.LogAppendTime, part.LogStartOffset = -1, -1, -1

@@ -36,6 +36,7 @@ type ledger struct {
 	faults  faultTimes
 	quiet   func() bool // no fault has been in force for a while
 	ackedAt func(b *client.Batch, base int64)
+	placeOf func(b *client.Batch) int64 // where a committed batch stands; -1 if that is not known
 
 	offered, failed, unknown, dropped int64
 	acked, delivered, redelivered     int64
@@ -206,6 +207,9 @@ func (l *ledger) Invoked(b *client.Batch) {
 func (l *ledger) Acked(b *client.Batch, base int64) {
 	p := l.part(b.Topic, b.Partition)
 	l.checker.Acked(partitionOf(b.Topic, b.Partition), lin.BatchID(b.ID), base, l.event())
+	if base < 0 && b.Acks == -1 {
+		base = l.placeOf(b)
+	}
 	if base >= 0 {
 		p.ackedEnd = max(p.ackedEnd, base+int64(b.Count))
 	}

@@ -41,7 +41,6 @@ type batch struct {
 	maybe         bool // an attempt may have been appended
 	stale         bool // the encoded header is not what it should be any more
 	sequenceReset bool
-	ordinal       int64 // among the batches of its partition and epoch, from 0
 	split         bool
 	leaderEpoch   int32 // at the last attempt
 

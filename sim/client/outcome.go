@@ -18,8 +18,8 @@ func (p *Producer) complete(b *batch, code int16, baseOffset, logStart int64) {
 	}
 	if b.done { // its delivery time was over before
 		if code == codeNone || code == codeDuplicateSequence {
-			if p.settings.EnableIdempotence && b.hasSequence() && b.view.ProducerID == q.id && b.view.Epoch == q.epoch {
-				q.acked(b, baseOffset)
+			if p.settings.EnableIdempotence && b.hasSequence() {
+				q.acked(b, baseOffset) // whatever epoch the partition has by now, as Java's
 			}
 		}
 		p.recycle(b)
@@ -185,7 +185,7 @@ func (p *Producer) splitBatch(q *partitionQueue, b *batch) {
 			i++
 		}
 	}
-	for k, part := range parts {
+	for _, part := range parts {
 		p.closeAppends(part)
 		part.retried, part.maybe = true, false
 		part.reserved = b.reserved / int64(len(parts))
@@ -193,8 +193,6 @@ func (p *Producer) splitBatch(q *partitionQueue, b *batch) {
 		if b.hasSequence() {
 			part.view.ProducerID, part.view.Epoch, part.view.Sequence = b.view.ProducerID, b.view.Epoch, sequence
 			sequence = record.IncrementSequence(sequence, part.view.Count)
-			part.ordinal = b.ordinal + int64(k) // those behind are as near as before, or nearer
-			q.given += int64(min(k, 1))
 			q.add(part)
 		}
 	}

@@ -25,9 +25,6 @@ type producerIdentity struct {
 	unresolved int     // partitions with an unresolved sequence
 }
 
-// remembered is how many of a producer's last batches a broker knows again.
-const remembered = 5
-
 // sequences are one partition's.
 type sequences struct {
 	id         int64 // under which the sequences below were given out
@@ -36,7 +33,6 @@ type sequences struct {
 	lastAcked  int32 // sequence; -1 is none
 	lastOffset int64
 	inflight   []*batch // sent or waiting to be sent again, by sequence
-	given      int64    // batches that have been given a sequence since zero
 	unresolved int32    // the sequence behind a batch that was given up; -1 is none
 }
 
@@ -80,30 +76,12 @@ func (s *sequences) add(b *batch) {
 // fromZero begins the partition's sequences anew, those of batches in flight
 // included.
 func (s *sequences) fromZero(id int64, epoch int16) {
-	s.id, s.epoch, s.next, s.lastAcked, s.given = id, epoch, 0, noSequence, 0
+	s.id, s.epoch, s.next, s.lastAcked = id, epoch, 0, noSequence
 	for _, b := range s.inflight {
-		s.number(b)
 		b.view.ProducerID, b.view.Epoch, b.view.Sequence = id, epoch, s.next
 		b.stale, b.sequenceReset = true, true
 		s.next = record.IncrementSequence(s.next, b.view.Count)
 	}
-}
-
-// number counts a batch that is given a sequence.
-func (s *sequences) number(b *batch) {
-	b.ordinal = s.given
-	s.given++
-}
-
-// ahead tells whether another batch would make a broker forget the oldest whose
-// fate is open. max.in.flight.requests.per.connection sees to that while there is
-// one connection. When the leader moves there are two: what the old leader has
-// not answered may have reached the new one, and if five more are acknowledged
-// there, its retry is out of order rather than a duplicate, until an epoch is
-// bumped and all of it is written twice. librdkafka and franz-go let the old
-// connection drain for that; the Java client does nothing.
-func (s *sequences) ahead() bool {
-	return len(s.inflight) > 0 && s.given-s.inflight[0].ordinal >= remembered
 }
 
 // assign gives a batch that is about to be sent first its sequence.
@@ -117,12 +95,14 @@ func (p *Producer) assign(q *partitionQueue, b *batch) {
 	}
 	b.view.ProducerID, b.view.Epoch, b.view.Sequence = q.id, q.epoch, q.next
 	q.next = record.IncrementSequence(q.next, b.view.Count)
-	q.number(b)
 	q.add(b)
 }
 
 // held tells whether the order of sequences forbids to send the partition's
-// first batch now.
+// first batch now. Nothing bounds how many batches go to a new leader while the
+// old one has yet to answer: max.in.flight.requests.per.connection holds for each
+// connection. librdkafka and franz-go let the old one drain; the Java client does
+// not.
 func (p *Producer) held(q *partitionQueue, b *batch) bool {
 	i := &p.identity
 	if i.id < 0 {
@@ -132,7 +112,7 @@ func (p *Producer) held(q *partitionQueue, b *batch) bool {
 		if len(q.inflight) > 0 && (q.id != i.id || q.epoch != i.epoch) {
 			return true // the old epoch's batches end first
 		}
-		return q.unresolved != noSequence || q.ahead()
+		return q.unresolved != noSequence
 	}
 	return len(q.inflight) > 0 && q.inflight[0] != b && q.inflight[0].view.Sequence != b.view.Sequence
 }
