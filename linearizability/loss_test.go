@@ -248,10 +248,6 @@ func TestRetentionIsNoLoss(t *testing.T) {
 			c.Truncated(p, 5, testCause, 3)
 			c.LogStart(p, 20, RetentionReason, 4)
 		}, 10, 0},
-		{"overruled", func(c *Checker) {
-			c.Overruled(id)
-			c.LogStart(p, 20, RetentionReason, 4)
-		}, 10, 0},
 		{"deleted in part", func(c *Checker) { c.LogStart(p, 9, RetentionReason, 3) }, 10, 0},
 		{"for no reason", func(c *Checker) { c.LogStart(p, 20, 0, 3) }, 10, 0},
 	} {
@@ -267,6 +263,50 @@ func TestRetentionIsNoLoss(t *testing.T) {
 		}
 		if got := report.Partitions; len(got) != 1 || got[0].Lost != test.lost || !got[0].Drained {
 			t.Errorf("%s: partitions %+v", test.name, got)
+		}
+	}
+}
+
+// TestWhatComesBackIsNotLost: an election cuts off what was acknowledged, or has
+// done so by the time of the answer, and another one brings it back.
+func TestWhatComesBackIsNotLost(t *testing.T) {
+	permitted := AssertAll()
+	permitted.NoLostAcks = false
+	id, p := NewBatchID(1, 1), testPartition
+	for _, test := range []struct {
+		name    string
+		acksAll bool
+		late    bool // the answer comes after the cut
+		seen    int64
+		lost    int64
+	}{
+		{"acks=all", true, false, 0, 0},
+		{"acks=all, late", true, true, 0, 0},
+		{"acks=1", false, false, 0, 0},
+		{"acks=1, late", false, true, 0, 0},
+		{"another attempt, acks=all", true, false, 5, 10},
+		{"another attempt, acks=1", false, true, 5, 10},
+		{"nothing", false, true, -1, 10},
+	} {
+		c := NewChecker(Config{Asserted: permitted})
+		c.Invoke(p, id, 10, test.acksAll, 1)
+		if !test.late {
+			c.Acked(p, id, 0, 2)
+		}
+		c.Truncated(p, 0, testCause, 3)
+		if test.late {
+			c.AckedInVain(p, id, 0, testCause, 4)
+		}
+		if got := c.report.LossByCause[testCause]; got != 10 {
+			t.Errorf("%s: %d lost after the cut, want 10", test.name, got)
+		}
+		if test.seen >= 0 {
+			c.ReaderReset(9, p, test.seen, 5)
+			c.ReadBatch(9, p, test.seen, 10, id, 0, 6)
+		}
+		c.Finish()
+		if r := &c.report; r.Lost != test.lost || r.PermittedLost != test.lost || r.LossByCause[testCause] != test.lost {
+			t.Errorf("%s: %d lost, %d permitted, %d by cause; want %d", test.name, r.Lost, r.PermittedLost, r.LossByCause[testCause], test.lost)
 		}
 	}
 }

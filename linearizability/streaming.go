@@ -269,13 +269,36 @@ func (c *Checker) Acked(name Partition, id BatchID, base int64, event uint64) {
 	}
 }
 
-// Overruled says that the leader which acknowledged a batch had a successor by
-// then whose log does not hold the place that the answer told. With acks below
-// all that is how records are lost; another copy may be seen elsewhere.
-func (c *Checker) Overruled(id BatchID) {
-	if i := c.pendingIndex.get(uint64(id)); i >= 0 {
-		c.pending[i].told = -1
+// AckedInVain says that a batch was acknowledged by a leader that had a successor
+// by then whose log does not hold the place: it is lost, as what Truncated cuts
+// off is, unless it is seen there after all.
+func (c *Checker) AckedInVain(name Partition, id BatchID, base int64, cause Cause, event uint64) {
+	i := c.pendingIndex.get(uint64(id))
+	if i < 0 || c.pending[i].base >= 0 {
+		c.Acked(name, id, -1, event) // another attempt has been seen
+		return
 	}
+	c.tick++
+	p := c.partition(name)
+	if p.sample != nil {
+		p.sample.Acked(id, base, event)
+	}
+	b := &c.pending[i]
+	if !b.acked {
+		c.report.Acked += int64(b.count)
+	}
+	b.acked, b.returned, b.answered, b.told = true, true, event, base
+	c.cutOff(p, i, cause)
+}
+
+// cutOff counts an acknowledged batch as lost whose place nobody has seen.
+func (c *Checker) cutOff(p *partitionState, i int32, cause Cause) {
+	b := &c.pending[i]
+	c.lost(p, b, b.answered)
+	c.report.LossByCause[cause] += int64(b.count)
+	c.remember(p, b.id, cutBatch{partition: p.index, count: b.count, base: b.told, cause: cause, lost: true})
+	b.told = -1
+	c.release(i)
 }
 
 const maxOffset = int64(1)<<62 - 1

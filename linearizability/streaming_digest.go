@@ -150,7 +150,7 @@ func (c *Checker) Truncated(name Partition, from int64, cause Cause, event uint6
 	if p.sample != nil {
 		p.sample.Truncated(from, event)
 	}
-	lost := c.cutHot(p, from)
+	lost := c.cutHot(p, from, cause)
 	if from < p.coldEnd {
 		lost += c.cutCold(p, from)
 	}
@@ -179,8 +179,8 @@ func (c *Checker) Truncated(name Partition, from int64, cause Cause, event uint6
 			if b.base >= from {
 				b.base = -1 // a later attempt may append it again
 			}
-			if b.told+int64(b.count) > from {
-				b.told = -1
+			if b.acked && b.told >= 0 && b.told+int64(b.count) > from && !b.expired && c.pendingIndex.get(uint64(b.id)) == int32(i) {
+				c.cutOff(p, int32(i), cause)
 			}
 		}
 	}
@@ -204,17 +204,20 @@ func (c *Checker) rewindReader(r *readerState, from int64) {
 
 // cutHot drops the runs from an offset on and counts the acknowledged records,
 // except those that had been deleted before.
-func (c *Checker) cutHot(p *partitionState, from int64) int64 {
+func (c *Checker) cutHot(p *partitionState, from int64, cause Cause) int64 {
 	var lost int64
 	for p.hot.count > 0 {
 		last := p.hot.at(p.hot.count - 1)
 		if last.end() <= from {
 			break
 		}
-		if last.acked && last.end() > p.logStart {
+		counts := last.acked && last.end() > p.logStart
+		if counts {
 			lost += int64(last.count)
 		}
-		c.remember(p, last)
+		if last.first == 0 && !last.dup {
+			c.remember(p, last.id, cutBatch{partition: p.index, count: last.count, base: last.base, cause: cause, lost: counts})
+		}
 		p.hot.count--
 	}
 	return lost
@@ -243,6 +246,9 @@ func (c *Checker) cutCold(p *partitionState, from int64) int64 {
 // cutBatch is a batch whose place was cut off.
 type cutBatch struct {
 	partition, count int32
+	base             int64
+	cause            Cause
+	lost             bool // it was acknowledged and counts as lost
 }
 
 // cutMax bounds the cut batches that are remembered. One beyond them that comes
@@ -253,18 +259,19 @@ const cutMax = 1 << 16
 // leader that died before it could say so, and sent again to the next one, whose
 // log is then dropped by an unclean election of the first. The record is read at
 // the place of the first attempt. Its acknowledged place is lost all the same, and
-// so it counts as lost.
-func (c *Checker) remember(p *partitionState, r *run) {
-	if r.first != 0 || r.dup || len(c.cut) >= cutMax {
+// so it counts as lost. It does not if it is read at its place: a replica that had
+// it still has become leader again.
+func (c *Checker) remember(p *partitionState, id BatchID, b cutBatch) {
+	if len(c.cut) >= cutMax {
 		return
 	}
 	if c.cut == nil {
 		c.cut = map[BatchID]cutBatch{}
 	}
-	c.cut[r.id] = cutBatch{p.index, r.count}
+	c.cut[id] = b
 }
 
-// survives places an earlier attempt of a batch that was cut off, once.
+// survives places a batch that was cut off and is seen, once.
 func (c *Checker) survives(p *partitionState, seen *run) bool {
 	b, known := c.cut[seen.id]
 	if !known || b.partition != p.index || seen.first < 0 || seen.first+seen.count > b.count {
@@ -272,6 +279,15 @@ func (c *Checker) survives(p *partitionState, seen *run) bool {
 	}
 	delete(c.cut, seen.id)
 	whole := run{base: seen.base - int64(seen.first), id: seen.id, event: seen.event, count: b.count, read: true}
+	if whole.base == b.base && b.lost {
+		whole.acked = true
+		p.lost -= int64(b.count)
+		c.report.Lost -= int64(b.count)
+		c.report.LossByCause[b.cause] -= int64(b.count)
+		if !c.config.Asserted.NoLostAcks {
+			c.report.PermittedLost -= int64(b.count)
+		}
+	}
 	p.raise(whole.end(), seen.event)
 	c.place(p, whole, true)
 	return true

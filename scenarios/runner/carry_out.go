@@ -269,8 +269,10 @@ func (r *run) unread(t, p int) string {
 		return "there is no active controller"
 	case r.leaderOf(t, p) == nil:
 		return "it has no leader"
-	case r.withheld(t, p):
-		return "fewer than min.insync.replicas are in sync, and acknowledged records lie above its high watermark"
+	}
+	name := r.ledger.topics[t].name
+	if l := r.leaderOf(t, p).Log(); l.HighWatermark() < l.AppendEnd() && len(r.view.partition(name, int32(p)).ISR) < r.watch.minISROf(name) {
+		return fmt.Sprintf("fewer than min.insync.replicas are in sync, so that the high watermark stays at %d of %d", l.HighWatermark(), l.AppendEnd())
 	}
 	return fmt.Sprintf("the auditor stands at %d of %d", r.ledger.auditorEnd(t, p), r.audited[t][p].end)
 }

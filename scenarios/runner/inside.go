@@ -37,7 +37,7 @@ func (r *run) newInside() *invariant.Checker {
 		},
 		Touched: func(_ netsim.HostID, p *partition.Partition) {
 			if p.Role() == partition.Leader {
-				r.watch.predictor.leads(r.watch, p)
+				r.watch.predictor.leads(p)
 			}
 		},
 	}

@@ -35,7 +35,7 @@ type ledger struct {
 	phaseOf func(at clock.Instant) phase
 	faults  faultTimes
 	quiet   func() bool // no fault has been in force for a while
-	ackedAt func(b *client.Batch, base int64)
+	ackedAt func(b *client.Batch, base int64) (held bool)
 	placeOf func(b *client.Batch) int64 // where a committed batch stands; -1 if that is not known
 
 	offered, failed, unknown, dropped int64
@@ -206,11 +206,15 @@ func (l *ledger) Invoked(b *client.Batch) {
 // Acked implements client.ProducerObserver.
 func (l *ledger) Acked(b *client.Batch, base int64) {
 	p := l.part(b.Topic, b.Partition)
-	l.checker.Acked(partitionOf(b.Topic, b.Partition), lin.BatchID(b.ID), base, l.event())
+	told := base
 	if base < 0 && b.Acks == -1 {
 		base = l.placeOf(b)
 	}
-	if base >= 0 {
+	switch held := l.ackedAt(b, base); {
+	case !held:
+		l.checker.AckedInVain(partitionOf(b.Topic, b.Partition), lin.BatchID(b.ID), base, 0, l.event())
+	default:
+		l.checker.Acked(partitionOf(b.Topic, b.Partition), lin.BatchID(b.ID), told, l.event())
 		p.ackedEnd = max(p.ackedEnd, base+int64(b.Count))
 	}
 	l.acked += int64(b.Count)
@@ -233,7 +237,6 @@ func (l *ledger) Acked(b *client.Batch, base int64) {
 		}
 	}
 	l.inside.Acked(l.topics[b.Topic].name, b.Partition, base, b.Count, b.Acks == -1, b.Now)
-	l.ackedAt(b, base)
 }
 
 // Failed implements client.ProducerObserver.

@@ -19,12 +19,10 @@ import (
 // faults closer to each other count as simultaneous.
 const rejoinTime = 2 * time.Minute
 
-// acked is told of every acknowledgement, for the prediction of loss.
-func (w *watch) acked(b *client.Batch, base int64) {
-	if base < 0 {
-		return
-	}
-	w.predictor.ackedBy(b, base, w.predictor.epochOf(b))
+// acked is told of every acknowledgement, for the prediction of loss. It tells
+// whether the place is one of the newest leader's log.
+func (w *watch) acked(b *client.Batch, base int64) (held bool) {
+	return base < 0 || w.predictor.ackedBy(b, base, w.predictor.epochOf(b))
 }
 
 // outcome asks the checkers and states the verdict.
@@ -133,9 +131,10 @@ func (r *run) anomaly(f *lin.Finding, picture string) reports.Anomaly {
 func (r *run) loss(res *reports.Result, report *lin.Report) {
 	predicted, observed := r.drainedLoss(report)
 	if report.Lost > 0 {
+		from, to := r.watch.predictor.span()
 		res.RPO = reports.RPO{
 			Records: report.Lost, Bytes: report.Lost * r.ledger.ackedBytes / max(1, r.ledger.acked),
-			Seconds: r.watch.predictor.lostTo.Sub(r.watch.predictor.lostFrom).Seconds(),
+			Seconds: to.Sub(from).Seconds(),
 		}
 	}
 	predictable := !r.unacknowledged() // what acks=0 loses on its way to the broker no election explains
@@ -155,7 +154,7 @@ func (r *run) loss(res *reports.Result, report *lin.Report) {
 func (r *run) drainedLoss(report *lin.Report) (predicted, observed int64) {
 	for i := range report.Partitions {
 		if p := &report.Partitions[i]; p.Drained {
-			predicted += r.watch.predictor.parts[p.Name.Topic][p.Name.Index].lost
+			predicted += r.watch.predictor.parts[p.Name.Topic][p.Name.Index].lost()
 			observed += p.Lost
 		}
 	}

@@ -27,7 +27,7 @@ func (d *drawer) timeline() {
 		e.At = earliest + d.millis("at", 0, int((latest-earliest)/time.Millisecond))
 		e.For = d.millis("for", 1, int(min(20*time.Second, d.s.Duration-quiet-e.At)/time.Millisecond))
 		d.verb(&e, pick(d, "verb", faultVerbs...))
-		if !d.takesDown(&e) {
+		if !d.takesDown(&e) || e.Operator != "" && d.rolls() {
 			continue
 		}
 		d.s.Timeline = append(d.s.Timeline, e)
@@ -35,6 +35,12 @@ func (d *drawer) timeline() {
 			d.replace(&e)
 		}
 	}
+}
+
+// rolls tells whether there is a rolling restart already: a second one beside it
+// does nothing, and a run that carries out less than it says is no proof.
+func (d *drawer) rolls() bool {
+	return slices.ContainsFunc(d.s.Timeline, func(e scenarios.Event) bool { return e.Operator == "rolling_restart" })
 }
 
 // replace gives the brokers that are down an empty disk before they come back.

@@ -33,6 +33,7 @@ type Judgement struct {
 var explanations = []struct{ text, why string }{
 	{"was nobody at", "the target is found at run time: there may be no leader, follower, coordinator or active controller just then"},
 	{"faults were injected, the scenario asks for", "follows from a target that was nobody"},
+	{"was still waiting for", "a rolling restart goes on when a broker is in sync again, which other faults may put off beyond the end; that it gets there is asked for by itself"},
 }
 
 // unreadable are reasons that count as explained only when the schedule leaves

@@ -32,7 +32,8 @@ func (c *Checker) ackCommitted(l *ledger, end int64) {
 // ackReplicated: what is acked with acks=all has been on min.insync.replicas
 // replicas (as far as there are so many), what is acked with acks=1 on one. A
 // replica that has crashed since counts: the ack was right when it was given,
-// and may have travelled for long. That enough of them still hold it is
+// and may have travelled for long. So does with acks=1 one that has truncated its
+// log since, as a leader does that was cut off and has found its successor. That enough of them still hold it is
 // memberHolds' matter. Synced counts instead where FlushBeforeAck says so.
 func (c *Checker) ackReplicated(l *ledger, end int64, acksAll bool) {
 	need, has := 1, 0
@@ -41,9 +42,12 @@ func (c *Checker) ackReplicated(l *ledger, end int64, acksAll bool) {
 	}
 	for i := range l.replicas {
 		r := &l.replicas[i]
-		held := r.peak
+		held, flushed := r.peak, r.peakFlushed
+		if !acksAll {
+			held, flushed = r.highest, r.highestFlushed
+		}
 		if c.cfg.FlushBeforeAck {
-			held = r.peakFlushed
+			held = flushed
 		}
 		if held >= end {
 			has++

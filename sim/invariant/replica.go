@@ -52,6 +52,10 @@ type replica struct {
 	// told, by fetches that are still on their way.
 	peak        int64
 	peakFlushed int64
+	// highest is the highest log end that it has ever had: with acks=1 that is
+	// what it may have acknowledged.
+	highest        int64
+	highestFlushed int64
 }
 
 // view is a replica as it is after a step.
@@ -203,6 +207,7 @@ func (r *replica) see(v *view, known bool, life uint32) {
 		r.peakFlushed = v.flushed
 	}
 	r.peak, r.peakFlushed = max(r.peak, v.end), max(r.peakFlushed, v.flushed)
+	r.highest, r.highestFlushed = max(r.highest, v.end), max(r.highestFlushed, v.flushed)
 	r.view, r.life, r.removed = *v, life, false
 	r.view.maximalISR = nil
 }

@@ -1,0 +1,253 @@
+package runner
+
+import (
+	"slices"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	"github.com/seed-604ea8f1/windtunnel/clock"
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
+	"github.com/seed-604ea8f1/windtunnel/sim/client"
+)
+
+// predictor says which acknowledged records must be lost: those that the log of
+// the newest leader does not hold. It looks at elections only, never at what is
+// read afterwards. What one election takes away another may bring back, if a
+// replica leads again that has it still.
+type predictor struct {
+	ledger *ledger
+	parts  [][]predicted // by topic, partition
+	// led is the newest epoch that each broker has led, by topic, partition and
+	// broker id; noEpoch for none.
+	led [][][]int32
+}
+
+const noEpoch = -1
+
+// epochOf is the leader epoch under which a batch was acknowledged: the newest
+// that the broker has led to which it went. A broker answers within the epoch
+// in which it appended, or with an error.
+func (p *predictor) epochOf(b *client.Batch) int32 {
+	if led := p.led[b.Topic][b.Partition]; b.Leader >= 0 && int(b.Leader) < len(led) {
+		return led[b.Leader]
+	}
+	return noEpoch
+}
+
+// noteLeader notes that a broker leads a partition in an epoch.
+func (p *predictor) noteLeader(topic, index, broker, epoch int32) {
+	led := &p.led[topic][index]
+	for int(broker) >= len(*led) {
+		*led = append(*led, noEpoch)
+	}
+	(*led)[broker] = epoch
+}
+
+// predicted is one partition's.
+type predicted struct {
+	epochs  []epochBegin // of leaders that have begun, rising
+	lineage []epochBegin // those of them that the newest leader's log knows
+	acked   []ackedBatch // what the newest leader's log holds
+	missing []ackedBatch // what it does not
+}
+
+// epochBegin says from which offset on a leader appended under its epoch.
+type epochBegin struct {
+	epoch int32
+	begin int64
+
+	leader int32
+	at     clock.Instant // when it was first seen to lead
+}
+
+type ackedBatch struct {
+	base  int64
+	count int32
+	at    clock.Instant
+	epoch int32 // under which it was acknowledged
+	wrote int32 // under which it was appended: older for a duplicate; noEpoch is not known
+}
+
+func (b *ackedBatch) end() int64 { return b.base + int64(b.count) }
+
+// ackedMax bounds the acknowledged batches that are remembered per partition:
+// those behind can only be lost by an election that goes back further, which the
+// checker then reports as unexplained.
+const ackedMax = 1 << 16
+
+func newPredictor(l *ledger) predictor {
+	p := predictor{ledger: l}
+	for i := range l.topics {
+		n := len(l.topics[i].partitions)
+		p.parts = append(p.parts, make([]predicted, n))
+		p.led = append(p.led, make([][]int32, n))
+	}
+	return p
+}
+
+func (p *predictor) at(topic string, index int32) (*predicted, int32) {
+	for t := range p.ledger.topics {
+		if p.ledger.topics[t].name == topic && int(index) < len(p.parts[t]) {
+			return &p.parts[t][index], int32(t)
+		}
+	}
+	return nil, -1
+}
+
+// leads looks at a replica that leads. If its epoch is new, its log decides anew
+// what of the acknowledged is there.
+func (p *predictor) leads(r *partition.Partition) {
+	part, topic := p.at(r.Key().Topic, r.Key().Index)
+	if part == nil {
+		return
+	}
+	name, pl := partitionOf(topic, r.Key().Index), p.ledger.part(topic, r.Key().Index)
+	if r.StartOffset() > pl.logStart {
+		pl.logStart = r.StartOffset() // retention: nothing else moves it
+		part.expire(pl.logStart)
+		p.ledger.checker.LogStart(name, pl.logStart, lin.RetentionReason, p.ledger.event())
+	}
+	epoch := r.LeaderEpoch()
+	p.noteLeader(topic, r.Key().Index, r.LeaderID(), epoch)
+	if n := len(part.epochs); n > 0 && part.epochs[n-1].epoch >= epoch {
+		return
+	}
+	part.begin(r, p.ledger.world.Now())
+	if start := part.divergence(); start < max(pl.ackedEnd, pl.seenEnd) {
+		p.ledger.checker.Truncated(name, start, 0, p.ledger.event())
+		pl.seenEnd = min(pl.seenEnd, start)
+		pl.ackedEnd = min(pl.ackedEnd, start)
+		p.ledger.truncated(topic, r.Key().Index, start)
+	}
+	pl.ackedEnd = max(pl.ackedEnd, part.settle())
+}
+
+// begin takes a new leader in, with the epochs that its log knows.
+func (p *predicted) begin(r *partition.Partition, now clock.Instant) {
+	p.epochs = append(p.epochs, epochBegin{r.LeaderEpoch(), r.EpochStart(), r.LeaderID(), now})
+	p.lineage = p.lineage[:0]
+	for _, e := range p.epochs {
+		if start, has := r.Log().EpochStart(e.epoch); has && start < r.EpochStart() {
+			e.begin = start
+			p.lineage = append(p.lineage, e)
+		}
+	}
+}
+
+// ledBy is the last election of a partition before then; nil if none was seen.
+func (p *predictor) ledBy(at lin.Partition, then clock.Instant) (last *epochBegin) {
+	if at.Topic < 0 || int(at.Topic) >= len(p.parts) || int(at.Index) >= len(p.parts[at.Topic]) {
+		return nil
+	}
+	list := p.parts[at.Topic][at.Index].epochs
+	for i := range list {
+		if list[i].at <= then {
+			last = &list[i]
+		}
+	}
+	return last
+}
+
+// holds tells whether the newest leader's log has a batch: below where it began
+// to append itself, and under the epoch that the batch was appended in.
+func (p *predicted) holds(b *ackedBatch) bool {
+	if len(p.epochs) == 0 {
+		return true
+	}
+	newest := p.epochs[len(p.epochs)-1]
+	if b.epoch >= newest.epoch {
+		return true
+	}
+	if b.end() > newest.begin {
+		return false
+	}
+	at := int32(noEpoch)
+	for _, e := range p.lineage {
+		if e.begin <= b.base {
+			at = e.epoch
+		}
+	}
+	return b.wrote == noEpoch || at == noEpoch || at == b.wrote
+}
+
+// divergence is where the newest leader's log leaves what was acknowledged: where
+// it began to append, or at the first batch before that which it does not hold.
+// What it has there instead nobody acknowledged.
+func (p *predicted) divergence() int64 {
+	start := p.epochs[len(p.epochs)-1].begin
+	for i := range p.acked {
+		if b := &p.acked[i]; !p.holds(b) {
+			start = min(start, b.base)
+		}
+	}
+	return start
+}
+
+// settle sorts what was acknowledged by whether it is there now, and returns the
+// end of what has come back.
+func (p *predicted) settle() (back int64) {
+	all := slices.Concat(p.acked, p.missing)
+	was := len(p.acked)
+	p.acked, p.missing = p.acked[:0], p.missing[:0]
+	for i := range all {
+		switch b := &all[i]; {
+		case !p.holds(b):
+			p.missing = append(p.missing, *b)
+		default:
+			p.acked = append(p.acked, *b)
+			if i >= was {
+				back = max(back, b.end())
+			}
+		}
+	}
+	return back
+}
+
+// expire forgets the acknowledged batches that retention has deleted: no election
+// can lose them any more.
+func (p *predicted) expire(logStart int64) {
+	p.acked = slices.DeleteFunc(p.acked, func(b ackedBatch) bool { return b.end() <= logStart })
+}
+
+// ackedBy notes an acknowledgement by the leader that gave it, and tells whether
+// the newest leader's log has the batch: an isolated old leader may acknowledge
+// what has been overruled.
+func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) (held bool) {
+	part := &p.parts[b.Topic][b.Partition]
+	a := ackedBatch{base, b.Count, b.Now, epoch, noEpoch}
+	for _, e := range part.epochs {
+		if e.epoch <= epoch && e.begin <= base {
+			a.wrote = e.epoch
+		}
+	}
+	list := &part.acked
+	if held = part.holds(&a); !held {
+		list = &part.missing
+	}
+	if len(*list) >= ackedMax {
+		*list = append((*list)[:0], (*list)[ackedMax/2:]...)
+	}
+	*list = append(*list, a)
+	return held
+}
+
+// lost counts the records of a partition that must be lost.
+func (p *predicted) lost() (records int64) {
+	for i := range p.missing {
+		records += int64(p.missing[i].count)
+	}
+	return records
+}
+
+// span is the time in which what must be lost was acknowledged.
+func (p *predictor) span() (from, to clock.Instant) {
+	from = clock.Never
+	for t := range p.parts {
+		for i := range p.parts[t] {
+			for k := range p.parts[t][i].missing {
+				at := p.parts[t][i].missing[k].at
+				from, to = min(from, at), max(to, at)
+			}
+		}
+	}
+	return min(from, to), to
+}
