@@ -1,0 +1,321 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// A node with TLS, every mechanism and ACLs, whose own connections to itself log
+// in too, served to franz-go.
+
+// issuer signs tokens.
+type issuer struct {
+	t   *testing.T
+	key *ecdsa.PrivateKey
+}
+
+func newIssuer(t *testing.T) *issuer {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &issuer{t, key}
+}
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// keys writes the issuer's key set and returns its path.
+func (i *issuer) keys() string {
+	point, err := i.key.PublicKey.Bytes()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	path := filepath.Join(i.t.TempDir(), "jwks.json")
+	text := fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","x":%q,"y":%q}]}`, b64(point[1:33]), b64(point[33:]))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		i.t.Fatal(err)
+	}
+	return path
+}
+
+func (i *issuer) token(subject, audience string, life time.Duration) string {
+	now := time.Now()
+	input := b64([]byte(`{"alg":"ES256","kid":"k"}`)) + "." + b64(fmt.Appendf(nil, `{"sub":%q,"aud":%q,"iat":%d,"exp":%d}`,
+		subject, audience, now.Add(-time.Hour).Unix(), now.Add(life).Unix()))
+	sum := sha256.Sum256([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, i.key, sum[:])
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	s.FillBytes(signature[32:])
+	return input + "." + b64(signature)
+}
+
+// securedNode starts a node on which everything is on.
+func securedNode(t *testing.T, ca *authority, i *issuer, data string) *process {
+	node := ca.issue("node.pem", "node")
+	login := `org.apache.kafka.common.security.scram.ScramLoginModule required username="node" password="node-secret";`
+	args := []string{"--dev", "--data", data}
+	for _, property := range []string{
+		"listeners=CLIENTS://localhost:0,CONTROLLER://localhost:0",
+		"listener.security.protocol.map=CLIENTS:SASL_SSL,CONTROLLER:SASL_SSL",
+		"ssl.keystore.location=" + node,
+		"ssl.truststore.location=" + filepath.Join(ca.dir, "ca.pem"),
+		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
+		"sasl.mechanism.inter.broker.protocol=SCRAM-SHA-256",
+		"sasl.mechanism.controller.protocol=SCRAM-SHA-256",
+		"listener.name.clients.scram-sha-256.sasl.jaas.config=" + login,
+		"listener.name.controller.scram-sha-256.sasl.jaas.config=" + login,
+		"listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required " +
+			`user_admin="admin-secret" user_eve="eve-secret";`,
+		"listener.name.controller.sasl.enabled.mechanisms=SCRAM-SHA-256",
+		"sasl.oauthbearer.jwks.endpoint.url=file://" + i.keys(),
+		"sasl.oauthbearer.expected.audience=kafka",
+		"windtunnel.bootstrap.scram=SCRAM-SHA-256=[name=node,password=node-secret]",
+		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+		"super.users=User:node;User:admin",
+	} {
+		args = append(args, "--override", property)
+	}
+	return run(t, args...)
+}
+
+type franz struct {
+	*kgo.Client
+	t *testing.T
+}
+
+// connect returns a client that logs in by a mechanism.
+func connect(t *testing.T, p *process, ca *authority, mechanism sasl.Mechanism, options ...kgo.Opt) franz {
+	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(ca.dir, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	client, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(p.bootstrap), kgo.DialTLSConfig(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}), kgo.SASL(mechanism),
+	}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return franz{client, t}
+}
+
+// ask sends a request to any broker.
+func (f franz) ask(req kmsg.Request) kmsg.Response {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second)
+	defer cancel()
+	resp, err := f.Request(ctx, req)
+	if err != nil {
+		f.t.Fatalf("%T: %v", req, err)
+	}
+	return resp
+}
+
+func (f franz) createTopic(name string) {
+	f.t.Helper()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, 1, 1
+	req.Topics = append(req.Topics, topic)
+	req.TimeoutMillis = 10_000
+	if err := kerr.ErrorForCode(f.ask(req).(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode); err != nil {
+		f.t.Fatalf("create %s: %v", name, err)
+	}
+}
+
+func (f franz) allow(principal string, kind kmsg.ACLResourceType, name string, operations ...kmsg.ACLOperation) {
+	f.t.Helper()
+	req := kmsg.NewPtrCreateACLsRequest()
+	for _, op := range operations {
+		c := kmsg.NewCreateACLsRequestCreation()
+		c.ResourceType, c.ResourcePatternType, c.ResourceName = kind, kmsg.ACLResourcePatternTypeLiteral, name
+		c.Principal, c.Host, c.Operation, c.PermissionType = principal, "*", op, kmsg.ACLPermissionTypeAllow
+		req.Creations = append(req.Creations, c)
+	}
+	for _, r := range f.ask(req).(*kmsg.CreateACLsResponse).Results {
+		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+func (f franz) addUser(name, password string) {
+	f.t.Helper()
+	req := kmsg.NewPtrAlterUserSCRAMCredentialsRequest()
+	for mechanism, h := range []func() hash.Hash{sha256.New, sha512.New} {
+		salt := []byte(rand.Text())
+		salted, err := pbkdf2.Key(h, password, salt, 4096, h().Size())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		u := kmsg.NewAlterUserSCRAMCredentialsRequestUpsertion()
+		u.Name, u.Mechanism, u.Iterations, u.Salt, u.SaltedPassword = name, int8(mechanism+1), 4096, salt, salted
+		req.Upsertions = append(req.Upsertions, u)
+	}
+	// Two mechanisms of a user are one result, as in Kafka.
+	for _, r := range f.ask(req).(*kmsg.AlterUserSCRAMCredentialsResponse).Results {
+		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
+			f.t.Fatalf("add %s: %v", name, err)
+		}
+	}
+}
+
+func (f franz) produce(topic string, n int) error {
+	ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second)
+	defer cancel()
+	var records []*kgo.Record
+	for i := range n {
+		records = append(records, &kgo.Record{Topic: topic, Value: fmt.Append(nil, i)})
+	}
+	return f.ProduceSync(ctx, records...).FirstErr()
+}
+
+// read polls until it has n records, and returns the first error instead.
+func (f franz) read(n int) error {
+	ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second)
+	defer cancel()
+	for got := 0; got < n; {
+		fetches := f.PollFetches(ctx)
+		for _, e := range fetches.Errors() {
+			return e.Err
+		}
+		for it := fetches.RecordIter(); !it.Done(); got++ {
+			if want := fmt.Sprint(got); string(it.Next().Value) != want {
+				return fmt.Errorf("record %d is not %s", got, want)
+			}
+		}
+	}
+	return nil
+}
+
+func TestEveryMechanism(t *testing.T) {
+	const records = 100
+	ca, tokens, data := newAuthority(t, "authority"), newIssuer(t), t.TempDir()
+	p := securedNode(t, ca, tokens, data)
+	asAdmin := plain.Auth{User: "admin", Pass: "admin-secret"}.AsMechanism()
+	alice256 := scram.Auth{User: "alice", Pass: "alice=secret,"}.AsSha256Mechanism()
+	alice512 := scram.Auth{User: "alice", Pass: "alice=secret,"}.AsSha512Mechanism()
+
+	admin := connect(t, p, ca, asAdmin)
+	admin.createTopic("orders")
+	admin.addUser("alice", "alice=secret,")
+	admin.allow("User:alice", kmsg.ACLResourceTypeTopic, "orders", kmsg.ACLOperationRead, kmsg.ACLOperationWrite)
+	admin.allow("User:alice", kmsg.ACLResourceTypeGroup, "readers", kmsg.ACLOperationRead)
+	admin.allow("User:carol", kmsg.ACLResourceTypeTopic, "orders", kmsg.ACLOperationRead)
+
+	if err := connect(t, p, ca, alice512).produce("orders", records); err != nil {
+		t.Errorf("alice writes: %v", err)
+	}
+	fromStart := kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())
+	group := connect(t, p, ca, alice256, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("readers"), fromStart)
+	if err := group.read(records); err != nil {
+		t.Errorf("alice reads in a group: %v", err)
+	}
+	carol := oauth.Auth{Token: tokens.token("carol", "kafka", time.Hour)}.AsMechanism()
+	if err := connect(t, p, ca, carol, kgo.ConsumeTopics("orders"), fromStart).read(records); err != nil {
+		t.Errorf("carol reads: %v", err)
+	}
+
+	// Who may not, may not.
+	eve := plain.Auth{User: "eve", Pass: "eve-secret"}.AsMechanism()
+	if err := connect(t, p, ca, eve).produce("orders", 1); !errors.Is(err, kerr.TopicAuthorizationFailed) && !errors.Is(err, kerr.ClusterAuthorizationFailed) {
+		t.Errorf("eve writes: %v", err)
+	}
+	if err := connect(t, p, ca, eve, kgo.ConsumeTopics("orders"), fromStart, kgo.KeepRetryableFetchErrors()).read(1); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Errorf("eve reads: %v", err)
+	}
+	if err := connect(t, p, ca, carol).produce("orders", 1); !errors.Is(err, kerr.TopicAuthorizationFailed) && !errors.Is(err, kerr.ClusterAuthorizationFailed) {
+		t.Errorf("carol writes: %v", err)
+	}
+	for name, mechanism := range map[string]sasl.Mechanism{
+		"a wrong password":           plain.Auth{User: "admin", Pass: "guess"}.AsMechanism(),
+		"a wrong SCRAM password":     scram.Auth{User: "alice", Pass: "guess"}.AsSha256Mechanism(),
+		"an unknown user":            scram.Auth{User: "nobody", Pass: "guess"}.AsSha512Mechanism(),
+		"a token of another issuer":  oauth.Auth{Token: newIssuer(t).token("carol", "kafka", time.Hour)}.AsMechanism(),
+		"a token for somewhere else": oauth.Auth{Token: tokens.token("carol", "web", time.Hour)}.AsMechanism(),
+		"an expired token":           oauth.Auth{Token: tokens.token("carol", "kafka", -time.Minute)}.AsMechanism(),
+	} {
+		client := connect(t, p, ca, mechanism)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if err := client.Ping(ctx); !errors.Is(err, kerr.SaslAuthenticationFailed) {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+
+	// What was decided is in the metadata log.
+	p.end(syscall.SIGKILL)
+	p = securedNode(t, ca, tokens, data)
+	again := connect(t, p, ca, alice256, kgo.ConsumeTopics("orders"), fromStart)
+	if err := again.read(records); err != nil {
+		t.Errorf("alice reads after a restart: %v", err)
+	}
+}
+
+func TestBadSecuritySettings(t *testing.T) {
+	secure := func(properties ...string) []string {
+		args := []string{"--dev", "--data", t.TempDir(), "--override", "listeners=CLIENTS://localhost:0,CONTROLLER://localhost:0",
+			"--override", "listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT"}
+		for _, p := range properties {
+			args = append(args, "--override", p)
+		}
+		return args
+	}
+	const plainUsers = "listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_a=\"hush\";"
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{secure(), "sasl.enabled.mechanisms must name at least one"},
+		{secure("sasl.enabled.mechanisms=PLAIN"), "listener.name.clients.plain.sasl.jaas.config must name its users"},
+		{secure("sasl.enabled.mechanisms=GSSAPI"), "is known to Kafka but without effect here"},
+		{secure("sasl.enabled.mechanisms=PLAIN", plainUsers), "sasl.mechanism.inter.broker.protocol must say how this node"},
+		{secure("sasl.enabled.mechanisms=PLAIN", plainUsers, "sasl.mechanism.inter.broker.protocol=PLAIN"), "must have a username and a password"},
+		{secure("sasl.enabled.mechanisms=OAUTHBEARER"), "must name the keys of the issuer"},
+		{secure("sasl.oauthbearer.jwks.endpoint.url=https://example.com/jwks"), "are not fetched over the network"},
+		{secure("sasl.oauthbearer.jwks.endpoint.url=file:///does/not/exist"), "--override: property sasl.oauthbearer.jwks.endpoint.url: read the keys"},
+		{secure("plain.sasl.jaas.config=x"), "must be set for a listener, as listener.name.NAME.plain.sasl.jaas.config"},
+		{secure("listener.name.clients.plain.sasl.jaas.config=PlainLoginModule required user_a=\"hush\";"), `is no JAAS entry: login module "PlainLoginModule" is unknown`},
+		{secure("listener.name.clients.sasl.mechanism.inter.broker.protocol=PLAIN"), "cannot be set for one listener"},
+		{secure("super.users=admin"), "must be a list such as User:alice;User:bob"},
+		{secure("authorizer.class.name=kafka.security.authorizer.AclAuthorizer"), "org.apache.kafka.metadata.authorizer.StandardAuthorizer"},
+		{secure("windtunnel.bootstrap.scram=SCRAM-SHA-256=[name=a,password=hush,iterations=1]"), "iterations must be in 4096 .. 16384"},
+	} {
+		status, complaint := fails(t, c.args...)
+		if status != 2 || !strings.Contains(complaint, c.want) || strings.Contains(complaint, "hush") {
+			t.Errorf("brokerd %s: exit status %d, %s", strings.Join(c.args[8:], " "), status, complaint)
+		}
+	}
+}
