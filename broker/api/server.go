@@ -27,7 +27,7 @@ type Key struct {
 // Keys is the table of the API: what is served, and what ApiVersions says.
 // Produce advertises 0 though only 3 and later are accepted: librdkafka would
 // otherwise drop compression (KAFKA-18659). JoinGroup starts at 0 again since
-// 4.1 (KAFKA-19444).
+// 4.1 (KAFKA-19444). What right each key needs is in access_test.go.
 func Keys() []Key { return keys[:] }
 
 var keys []Key

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/coordinator"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -87,6 +88,12 @@ func (s *script) run(t *testing.T) {
 			names = append(names, a.Key)
 		}
 		s.apply(image(names...))
+	case "authorizer":
+		if err := s.authorize(strings.Split(strings.TrimSpace(s.d.Input), "\n")); err != nil {
+			t.Fatal(err)
+		}
+	case "as":
+		s.peer = security.NewSession(security.User(s.d.CmdArgs[0].Key), "10.0.0.1")
 	case "groups":
 		s.groups()
 	case "log":

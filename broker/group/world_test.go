@@ -1,6 +1,7 @@
 package group
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -16,6 +17,8 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"github.com/seed-604ea8f1/windtunnel/broker/security"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
 	"github.com/seed-604ea8f1/windtunnel/clock"
@@ -121,7 +124,32 @@ type world struct {
 	lastID   conn.RequestID
 	requests map[conn.RequestID]kmsg.Request
 	answered func(id conn.RequestID, req kmsg.Request, resp kmsg.Response)
-	names    []string // member ids in the order in which they were first seen
+	names    []string          // member ids in the order in which they were first seen
+	gate     *security.Gate    // nil: everybody may do everything
+	peer     *security.Session // who asks
+}
+
+// authorize puts an authorizer before the coordinator; each line is an entry such
+// as "alice READ group g".
+func (w *world) authorize(lines []string) error {
+	var bindings []acl.Binding
+	for _, line := range lines {
+		f := strings.Fields(line)
+		if len(f) != 4 {
+			return fmt.Errorf("malformed entry %q", line)
+		}
+		op, err := kmsg.ParseACLOperation(f[1])
+		kind, err2 := kmsg.ParseACLResourceType(f[2])
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		bindings = append(bindings, acl.Binding{Resource: acl.Resource{Type: kind, Pattern: acl.Literal, Name: f[3]},
+			Principal: "User:" + f[0], Host: "*", Operation: op, Permission: acl.Allow})
+	}
+	w.gate = security.NewGate([]security.Principal{security.User("root")}, false)
+	w.gate.SetBindings(bindings)
+	w.m.SetGate(w.gate)
+	return nil
 }
 
 func newWorld() *world {
@@ -150,6 +178,7 @@ func image(names ...string) *meta.Image {
 func (w *world) start() {
 	w.timers = timer.Queue{}
 	w.m = newManager(w.cfg, &w.log, w)
+	w.m.SetGate(w.gate)
 	w.m.Apply(w.context(), meta.Empty(), w.image)
 	w.settle()
 }
@@ -201,7 +230,7 @@ func (w *world) send(client string, req kmsg.Request) conn.RequestID {
 	w.lastID++
 	w.requests[w.lastID] = req
 	r := &conn.Request{ID: w.lastID, Key: req.Key(), Version: req.GetVersion(), ClientID: client, Peer: "10.0.0.1",
-		Body: req.AppendTo(nil)}
+		Body: req.AppendTo(nil), Session: w.peer}
 	c := w.context()
 	switch req.(type) {
 	case *kmsg.OffsetCommitRequest:
