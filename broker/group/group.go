@@ -35,7 +35,8 @@ type group struct {
 	// assigning is the generation whose assignment is on its way into the log.
 	assigning int32
 	leaving   *leaving
-	writes    int // in flight
+	renaming  bool // the ids of static members are on their way into the log
+	writes    int  // in flight
 }
 
 // unknownSince is the time of a state change that no record tells.

@@ -22,6 +22,7 @@ const (
 	opCommit        opKind = iota + 1 // OffsetCommit
 	opAssign                          // the leader's SyncGroup
 	opReplace                         // a static member that came back to a stable group
+	opRename                          // static members that came back in a rebalance
 	opEmpty                           // the group has emptied; perhaps a LeaveGroup waits
 	opExpire                          // offsets or groups that are no more
 	opDelete                          // DeleteGroups
@@ -141,6 +142,10 @@ func (m *Manager) Decided(c *step.Context, index int32, w *op, code int16, unkno
 	case opReplace:
 		if g != nil {
 			m.replaceDecided(c, g, w, code, unknown)
+		}
+	case opRename:
+		if g != nil {
+			m.renameDecided(c, g, code)
 		}
 	case opEmpty:
 		m.emptyDecided(c, w, code)

@@ -74,6 +74,9 @@ func (m *Manager) joinTimeout(c *step.Context, g *group) {
 // static, and the others hear of their generation.
 func (m *Manager) completeJoin(c *step.Context, g *group) {
 	c.Timers.Cancel(groupTimer(timerJoin, g))
+	if m.renameReturned(c, g) {
+		return
+	}
 	for i := 0; i < len(g.members); {
 		if mb := g.members[i]; !mb.join.waiting() && mb.instance == nil {
 			m.endSession(c, mb.serial)
