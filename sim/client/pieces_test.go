@@ -384,10 +384,13 @@ func hundred(e *encoder, apart time.Duration) *batch {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	for name, apart := range map[string]time.Duration{"together": 0, "apart": 1} {
-		b.Run(name, func(b *testing.B) {
+	for _, due := range []struct {
+		name  string
+		apart time.Duration
+	}{{"together", 0}, {"apart", 1}} {
+		b.Run(due.name, func(b *testing.B) {
 			var e encoder
-			x := hundred(&e, apart)
+			x := hundred(&e, due.apart)
 			b.ReportAllocs()
 			for b.Loop() {
 				e.encode(x)
