@@ -37,7 +37,7 @@ func TestWalkAgainstBrokerd(t *testing.T) {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	address := startBrokerd(ctx, t, filepath.Join(bin, "brokerd"))
-	environment := append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "XDG_CONFIG_HOME="+t.TempDir(), "WINDTUNNEL_BROKERS="+address)
+	environment := append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "XDG_CONFIG_HOME="+t.TempDir(), "BROKERCTL_BROKERS="+address)
 
 	before, err := os.ReadFile(walkPath)
 	if err != nil {

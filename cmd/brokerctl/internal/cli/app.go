@@ -69,7 +69,7 @@ groups, ACLs, users, reassignments, configuration. It speaks the Kafka protocol
 and works with any Kafka cluster.
 
 A connection is given by flags, by environment variables or by a profile, in
-this order: brokerctl --brokers a:9092, WINDTUNNEL_BROKERS=a:9092, or
+this order: brokerctl --brokers a:9092, BROKERCTL_BROKERS=a:9092, or
 brokerctl profile create NAME --brokers a:9092.
 
 Exit status:
@@ -104,7 +104,7 @@ func (a *App) Root() *cobra.Command {
 			flags.StringP(s.Name, s.Short, s.Default, s.Doc+" ("+s.Env+")")
 		}
 	}
-	flags.StringVar(&a.profile, "profile", "", "`name` of the connection to use instead of the current one (WINDTUNNEL_PROFILE)")
+	flags.StringVar(&a.profile, "profile", "", "`name` of the connection to use instead of the current one (BROKERCTL_PROFILE)")
 	flags.Var(&a.format, "format", "how to print: text, wide (all columns), json or yaml")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return problem.Input("%w; %s --help lists the flags", err, cmd.CommandPath())
@@ -191,7 +191,7 @@ type session struct {
 func (a *App) settings(cmd *cobra.Command) (connect.Values, error) {
 	from := connect.Sources{Env: a.Env, Flag: flagReader(cmd), ProfileName: a.profile}
 	if from.ProfileName == "" {
-		from.ProfileName = a.Env("WINDTUNNEL_PROFILE")
+		from.ProfileName = a.Env("BROKERCTL_PROFILE")
 	}
 	store, err := a.profiles()
 	if err != nil {

@@ -105,7 +105,7 @@ func (w *workbench) startCluster(d *datadriven.TestData) string {
 		w.cluster.Close()
 	}
 	w.cluster = cluster
-	w.variables["WINDTUNNEL_BROKERS"] = strings.Join(cluster.ListenAddrs(), ",")
+	w.variables["BROKERCTL_BROKERS"] = strings.Join(cluster.ListenAddrs(), ",")
 	return ""
 }
 

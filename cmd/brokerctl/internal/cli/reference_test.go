@@ -53,7 +53,7 @@ func reference() (string, error) {
 	for _, s := range connect.Settings {
 		fmt.Fprintf(&out, "| `--%s` | `%s` | %s | %s |\n", s.Name, s.Env, s.Default, strings.ReplaceAll(s.Doc, "`", ""))
 	}
-	fmt.Fprintf(&out, "| `--profile` | `WINDTUNNEL_PROFILE` | the current one | name of the connection to use |\n")
+	fmt.Fprintf(&out, "| `--profile` | `BROKERCTL_PROFILE` | the current one | name of the connection to use |\n")
 	fmt.Fprintf(&out, "\n## Exit status\n\n```text\n%s\n```\n", root.Long[strings.Index(root.Long, "Exit status:")+len("Exit status:\n"):])
 	out.WriteString("\n## Commands\n")
 	describeCommands(&out, app, root)

@@ -150,12 +150,12 @@ func (v Values) mechanism() (sasl.Mechanism, error) {
 	}
 	if name == "OAUTHBEARER" {
 		if token == "" {
-			return nil, fmt.Errorf("OAUTHBEARER needs a token: --sasl-token-file or %s", "WINDTUNNEL_SASL_TOKEN")
+			return nil, fmt.Errorf("OAUTHBEARER needs a token: --sasl-token-file or %s", "BROKERCTL_SASL_TOKEN")
 		}
 		return oauth.Auth{Token: token}.AsMechanism(), nil
 	}
 	if user == "" || password == "" {
-		return nil, fmt.Errorf("%s needs a user and a password: --sasl-user with --sasl-password-file or WINDTUNNEL_SASL_PASSWORD", name)
+		return nil, fmt.Errorf("%s needs a user and a password: --sasl-user with --sasl-password-file or BROKERCTL_SASL_PASSWORD", name)
 	}
 	switch name {
 	case "PLAIN":

@@ -34,20 +34,20 @@ var mechanisms = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARE
 
 // Settings lists every setting in the order of the help.
 var Settings = []Setting{
-	{Name: "brokers", Short: "b", Env: "WINDTUNNEL_BROKERS", Default: "localhost:9092", Doc: "`host:port,...` of some brokers; the others are learned from them"},
-	{Name: "timeout", Env: "WINDTUNNEL_TIMEOUT", Default: "10s", Doc: "how long a request may take with all its retries, such as 500ms or 1m (`duration`)"},
-	{Name: "tls", Env: "WINDTUNNEL_TLS_ENABLED", Bool: true, Doc: "speak TLS; implied by the other --tls settings"},
-	{Name: "tls-ca", File: true, Env: "WINDTUNNEL_TLS_CA", Doc: "PEM `file` with the authorities to trust instead of the system's"},
-	{Name: "tls-cert", File: true, Env: "WINDTUNNEL_TLS_CERT", Doc: "PEM `file` with the client's certificate, for mutual TLS"},
-	{Name: "tls-key", File: true, Env: "WINDTUNNEL_TLS_KEY", Doc: "PEM `file` with the key of the client's certificate"},
-	{Name: "tls-server-name", Env: "WINDTUNNEL_TLS_SERVER_NAME", Doc: "`name` that the broker's certificate must carry instead of the host's"},
-	{Name: "tls-skip-verify", Env: "WINDTUNNEL_TLS_SKIP_VERIFY", Bool: true, Doc: "accept any certificate; whoever sits between may read and change everything"},
-	{Name: "sasl-mechanism", Env: "WINDTUNNEL_SASL_MECHANISM", Words: mechanisms, Doc: "`mechanism`: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; with a user and nothing said, SCRAM-SHA-256"},
-	{Name: "sasl-user", Env: "WINDTUNNEL_SASL_USER", Doc: "`name` to log in with"},
-	{Name: "sasl-password", Env: "WINDTUNNEL_SASL_PASSWORD", Secret: true, Doc: "`password`; others on this machine can read it here, so prefer the variable, a file or a profile"},
-	{Name: "sasl-password-file", File: true, Env: "WINDTUNNEL_SASL_PASSWORD_FILE", Doc: "`file` whose first line is the password"},
-	{Name: "sasl-token", Env: "WINDTUNNEL_SASL_TOKEN", Secret: true, Doc: "`token` for OAUTHBEARER"},
-	{Name: "sasl-token-file", File: true, Env: "WINDTUNNEL_SASL_TOKEN_FILE", Doc: "`file` whose first line is the token for OAUTHBEARER"},
+	{Name: "brokers", Short: "b", Env: "BROKERCTL_BROKERS", Default: "localhost:9092", Doc: "`host:port,...` of some brokers; the others are learned from them"},
+	{Name: "timeout", Env: "BROKERCTL_TIMEOUT", Default: "10s", Doc: "how long a request may take with all its retries, such as 500ms or 1m (`duration`)"},
+	{Name: "tls", Env: "BROKERCTL_TLS_ENABLED", Bool: true, Doc: "speak TLS; implied by the other --tls settings"},
+	{Name: "tls-ca", File: true, Env: "BROKERCTL_TLS_CA", Doc: "PEM `file` with the authorities to trust instead of the system's"},
+	{Name: "tls-cert", File: true, Env: "BROKERCTL_TLS_CERT", Doc: "PEM `file` with the client's certificate, for mutual TLS"},
+	{Name: "tls-key", File: true, Env: "BROKERCTL_TLS_KEY", Doc: "PEM `file` with the key of the client's certificate"},
+	{Name: "tls-server-name", Env: "BROKERCTL_TLS_SERVER_NAME", Doc: "`name` that the broker's certificate must carry instead of the host's"},
+	{Name: "tls-skip-verify", Env: "BROKERCTL_TLS_SKIP_VERIFY", Bool: true, Doc: "accept any certificate; whoever sits between may read and change everything"},
+	{Name: "sasl-mechanism", Env: "BROKERCTL_SASL_MECHANISM", Words: mechanisms, Doc: "`mechanism`: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; with a user and nothing said, SCRAM-SHA-256"},
+	{Name: "sasl-user", Env: "BROKERCTL_SASL_USER", Doc: "`name` to log in with"},
+	{Name: "sasl-password", Env: "BROKERCTL_SASL_PASSWORD", Secret: true, Doc: "`password`; others on this machine can read it here, so prefer the variable, a file or a profile"},
+	{Name: "sasl-password-file", File: true, Env: "BROKERCTL_SASL_PASSWORD_FILE", Doc: "`file` whose first line is the password"},
+	{Name: "sasl-token", Env: "BROKERCTL_SASL_TOKEN", Secret: true, Doc: "`token` for OAUTHBEARER"},
+	{Name: "sasl-token-file", File: true, Env: "BROKERCTL_SASL_TOKEN_FILE", Doc: "`file` whose first line is the token for OAUTHBEARER"},
 }
 
 // Lookup finds a setting by its name.
@@ -103,7 +103,7 @@ func checkTimeout(text string) error {
 // Value is what a setting was set to, and where.
 type Value struct {
 	Text  string
-	Place string // such as --brokers, WINDTUNNEL_BROKERS, profile "prod"
+	Place string // such as --brokers, BROKERCTL_BROKERS, profile "prod"
 }
 
 // Values are the settings in force by their name.
