@@ -20,7 +20,8 @@ import (
 // Requests that change metadata, or that only the controller can answer, are
 // forwarded to the active one (KIP-590): CreateTopics (19), DeleteTopics (20),
 // AlterConfigs (33), CreatePartitions (37), ElectLeaders (43),
-// IncrementalAlterConfigs (44), DescribeQuorum (55), UpdateFeatures (57),
+// IncrementalAlterConfigs (44), AlterPartitionReassignments (45),
+// ListPartitionReassignments (46), DescribeQuorum (55), UpdateFeatures (57),
 // UnregisterBroker (64), CreateAcls (30), DeleteAcls (31) and
 // AlterUserScramCredentials (51). They travel in an Envelope (58) together with
 // who the client is. A controller that is not active closes the connection of a

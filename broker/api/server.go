@@ -65,6 +65,8 @@ func init() {
 		{42, 0, 3, func(s *Server, c *step.Context, r *conn.Request) { s.groups.DeleteGroups(c, r) }},
 		{43, 0, 2, (*Server).forward},
 		{44, 0, 1, (*Server).incrementalAlterConfigs},
+		{45, 0, 1, (*Server).forward},
+		{46, 0, 0, (*Server).forward},
 		{47, 0, 0, func(s *Server, c *step.Context, r *conn.Request) { s.groups.OffsetDelete(c, r) }},
 		{50, 0, 0, (*Server).describeUserScramCredentials},
 		{51, 0, 0, (*Server).forward},

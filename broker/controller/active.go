@@ -231,6 +231,7 @@ func (k *Controller) perform(c *step.Context, to *asker, key, version int16, bod
 func handled(key int16) bool {
 	switch kmsg.Key(key) {
 	case kmsg.CreateTopics, kmsg.DeleteTopics, kmsg.CreatePartitions, kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs,
+		kmsg.AlterPartitionAssignments, kmsg.ListPartitionReassignments,
 		kmsg.ElectLeaders, kmsg.DescribeQuorum, kmsg.AlterPartition, kmsg.BrokerRegistration, kmsg.BrokerHeartbeat,
 		kmsg.UnregisterBroker, kmsg.AllocateProducerIDs, kmsg.UpdateFeatures,
 		kmsg.CreateACLs, kmsg.DeleteACLs, kmsg.AlterUserSCRAMCredentials:
@@ -263,6 +264,10 @@ func (t *change) dispatch(req kmsg.Request) kmsg.Response {
 		return t.alterConfigs(req)
 	case *kmsg.ElectLeadersRequest:
 		return t.electLeaders(req)
+	case *kmsg.AlterPartitionAssignmentsRequest:
+		return t.alterReassignments(req)
+	case *kmsg.ListPartitionReassignmentsRequest:
+		return t.listReassignments(req)
 	case *kmsg.UpdateFeaturesRequest:
 		return t.updateFeatures(req)
 	case *kmsg.DescribeQuorumRequest:

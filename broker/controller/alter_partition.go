@@ -69,6 +69,11 @@ func (t *change) alterISR(req *kmsg.AlterPartitionRequest, topic *meta.Topic, rp
 		t.later(r)
 		p = p.Merge(r)
 	}
+	if p.Leader != req.BrokerID {
+		// The end of a reassignment has moved the leader.
+		out.ErrorCode = kerr.NewLeaderElected.Code
+		return
+	}
 	out.LeaderID, out.LeaderEpoch, out.PartitionEpoch = p.Leader, p.LeaderEpoch, p.PartitionEpoch
 	out.ISR = p.ISR
 	if p.Recovering {

@@ -57,6 +57,10 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		return s.alterPartition(d)
 	case "alter-config":
 		return s.alterConfig(d)
+	case "reassign":
+		return s.reassign(d)
+	case "reassignments":
+		return s.reassignments(d)
 	case "replace-config":
 		return s.replaceConfig(d)
 	case "configs":
@@ -407,6 +411,9 @@ func (s *story) image() string {
 			fmt.Fprintf(&b, "%s-%d replicas %v leader %d epoch %d isr %v", topic.Name, i, p.Replicas, p.Leader, p.LeaderEpoch, p.ISR)
 			if len(p.ELR) > 0 || len(p.LastKnownELR) > 0 {
 				fmt.Fprintf(&b, " elr %v last-known %v", p.ELR, p.LastKnownELR)
+			}
+			if reassigning(p) {
+				fmt.Fprintf(&b, " adding %v removing %v", p.AddingReplicas, p.RemovingReplicas)
 			}
 			if p.Recovering {
 				b.WriteString(" recovering")

@@ -31,8 +31,8 @@ type transition struct {
 	added   int32 // counts as live: is being unfenced
 }
 
-// partitionChange computes one PartitionChangeRecord: a new ISR leads to new
-// eligible replicas and perhaps to an election.
+// partitionChange computes one PartitionChangeRecord: new replicas or a new ISR
+// lead to the end of a reassignment, new eligible replicas, perhaps an election.
 type partitionChange struct {
 	image     *meta.Image
 	topic     *meta.Topic
@@ -43,6 +43,8 @@ type partitionChange struct {
 	elr       bool // the feature is on
 	isr       []int32
 	recovered bool // the leader has recovered from its unclean election (KIP-704)
+	// What the assignment is to be, see reassignment.go.
+	replicas, adding, removing []int32
 
 	p         *meta.Partition
 	elrTarget []int32
@@ -54,6 +56,7 @@ func (t *change) partitionChange(topic *meta.Topic, index int32, why transition)
 	b := &partitionChange{
 		image: t.image, topic: topic, index: index, why: why, p: p, isr: slices.Clone(p.ISR),
 		minISR: t.minISR(topic.Name), elr: t.image.FeatureLevel(elrFeature) >= 1,
+		replicas: p.Replicas, adding: p.AddingReplicas, removing: p.RemovingReplicas,
 	}
 	if t.uncleanAllowed(topic.Name) {
 		b.election = electUnclean
@@ -81,7 +84,7 @@ func (b *partitionChange) valid(id int32) bool {
 // populateELR keeps who leaves the ISR eligible while the ISR is below its
 // minimum: nothing can be committed without them until it is back (KIP-966).
 func (b *partitionChange) populateELR() {
-	if !b.elr || len(b.isr) >= min(b.minISR, len(b.p.Replicas)) {
+	if !b.elr || len(b.isr) >= min(b.minISR, len(b.replicas)) {
 		b.elrTarget, b.lastKnown = nil, nil
 		return
 	}
@@ -89,7 +92,7 @@ func (b *partitionChange) populateELR() {
 	b.elrTarget = nil
 	for _, list := range [][]int32{b.p.ISR, b.p.ELR} {
 		for _, id := range list {
-			if id != b.why.unclean && !slices.Contains(b.isr, id) && !slices.Contains(b.elrTarget, id) {
+			if id != b.why.unclean && slices.Contains(b.replicas, id) && !slices.Contains(b.isr, id) && !slices.Contains(b.elrTarget, id) {
 				b.elrTarget = append(b.elrTarget, id)
 			}
 		}
@@ -99,18 +102,18 @@ func (b *partitionChange) populateELR() {
 
 // elect returns the leader, and whether it may lack committed records.
 func (b *partitionChange) elect() (leader int32, unclean bool) {
-	if b.election == electPreferred && b.valid(b.p.Replicas[0]) {
-		return b.p.Replicas[0], false
+	if b.election == electPreferred && b.valid(b.replicas[0]) {
+		return b.replicas[0], false
 	}
 	if b.valid(b.p.Leader) {
 		return b.p.Leader, false
 	}
-	if i := slices.IndexFunc(b.p.Replicas, b.valid); i >= 0 {
-		return b.p.Replicas[i], false
+	if i := slices.IndexFunc(b.replicas, b.valid); i >= 0 {
+		return b.replicas[i], false
 	}
 	if b.election == electUnclean {
-		if i := slices.IndexFunc(b.p.Replicas, b.live); i >= 0 {
-			return b.p.Replicas[i], true
+		if i := slices.IndexFunc(b.replicas, b.live); i >= 0 {
+			return b.replicas[i], true
 		}
 	}
 	// When every eligible replica has lost writes, the last leader has lost
@@ -123,6 +126,7 @@ func (b *partitionChange) elect() (leader int32, unclean bool) {
 
 // build returns the record, or nil when nothing changes.
 func (b *partitionChange) build() *meta.PartitionChangeRecord {
+	b.completeReassignment()
 	b.populateELR()
 	r := &meta.PartitionChangeRecord{
 		TopicID: b.topic.ID, PartitionID: b.index, Leader: meta.NoLeaderChange, Recovery: meta.RecoveryNoChange,
@@ -133,7 +137,7 @@ func (b *partitionChange) build() *meta.PartitionChangeRecord {
 	}
 	if leader != meta.NoLeader && !slices.Contains(b.isr, leader) {
 		b.isr = []int32{leader}
-		if unclean || len(b.isr) >= min(b.minISR, len(b.p.Replicas)) {
+		if unclean || len(b.isr) >= min(b.minISR, len(b.replicas)) {
 			b.elrTarget, b.lastKnown = nil, nil
 		} else {
 			b.elrTarget = slices.DeleteFunc(b.elrTarget, func(id int32) bool { return id == leader })
@@ -147,11 +151,18 @@ func (b *partitionChange) build() *meta.PartitionChangeRecord {
 	if b.elr && len(b.isr) == 0 && b.p.Leader != meta.NoLeader {
 		b.lastKnown = []int32{b.p.Leader}
 	}
+	if r.Leader == meta.NoLeaderChange && !contains(b.replicas, b.p.Replicas) {
+		// A replica has left: the same leader in a new epoch fences it.
+		r.Leader = b.p.Leader
+	}
+	r.Replicas = changed(b.p.Replicas, b.replicas)
+	r.AddingReplicas = changed(b.p.AddingReplicas, b.adding)
+	r.RemovingReplicas = changed(b.p.RemovingReplicas, b.removing)
 	r.ISR = changed(b.p.ISR, b.isr)
 	r.ELR = changed(b.p.ELR, b.elrTarget)
 	r.LastKnownELR = changed(b.p.LastKnownELR, b.lastKnown)
 	if r.ISR == nil && r.ELR == nil && r.LastKnownELR == nil && r.Leader == meta.NoLeaderChange &&
-		r.Recovery == meta.RecoveryNoChange {
+		r.Recovery == meta.RecoveryNoChange && r.Replicas == nil && r.AddingReplicas == nil && r.RemovingReplicas == nil {
 		return nil
 	}
 	return r

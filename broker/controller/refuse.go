@@ -23,6 +23,10 @@ func refuse(req kmsg.Request, e *kerr.Error) kmsg.Response {
 		resp.ErrorCode, resp.ProducerIDStart = code, -1
 	case *kmsg.ElectLeadersResponse:
 		refuseElection(req.(*kmsg.ElectLeadersRequest), resp, code)
+	case *kmsg.AlterPartitionAssignmentsResponse:
+		resp.ErrorCode, resp.ErrorMessage = code, message
+	case *kmsg.ListPartitionReassignmentsResponse:
+		resp.ErrorCode, resp.ErrorMessage = code, message
 	case *kmsg.UpdateFeaturesResponse:
 		resp.ErrorCode, resp.ErrorMessage = code, message
 	case *kmsg.DescribeQuorumResponse:

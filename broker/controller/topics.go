@@ -209,16 +209,27 @@ func (t *change) manualAssignment(list []kmsg.CreateTopicsRequestTopicReplicaAss
 	return assignment, nil
 }
 
-// checkReplicas checks a manual assignment of one partition.
+// checkReplicas checks a manual assignment of one new partition.
 func (t *change) checkReplicas(replicas []int32, factor int) *failure {
-	if len(replicas) == 0 {
-		return fail(kerr.InvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
+	if f := t.checkReplicaList(replicas); f != nil {
+		return f
 	}
 	if len(replicas) != factor {
 		return fail(kerr.InvalidReplicaAssignment, "The manual partition assignment includes a partition with %d replica(s), "+
 			"but this is not consistent with previous partitions, which have %d replica(s).", len(replicas), factor)
 	}
-	live := false
+	if !slices.ContainsFunc(replicas, t.image.Active) {
+		return fail(kerr.InvalidReplicaAssignment, "All brokers specified in the manual partition assignment are currently "+
+			"fenced or in controlled shutdown.")
+	}
+	return nil
+}
+
+// checkReplicaList checks that replicas are registered brokers, each once.
+func (t *change) checkReplicaList(replicas []int32) *failure {
+	if len(replicas) == 0 {
+		return fail(kerr.InvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
+	}
 	for i, id := range replicas {
 		if t.image.Broker(id) == nil {
 			return fail(kerr.InvalidReplicaAssignment, "The manual partition assignment includes broker %d, but no such broker is registered.", id)
@@ -226,11 +237,6 @@ func (t *change) checkReplicas(replicas []int32, factor int) *failure {
 		if slices.Contains(replicas[:i], id) {
 			return fail(kerr.InvalidReplicaAssignment, "The manual partition assignment includes the broker %d more than once.", id)
 		}
-		live = live || t.image.Active(id)
-	}
-	if !live {
-		return fail(kerr.InvalidReplicaAssignment, "All brokers specified in the manual partition assignment are currently "+
-			"fenced or in controlled shutdown.")
 	}
 	return nil
 }
@@ -338,7 +344,7 @@ func (t *change) growTopic(rt *kmsg.CreatePartitionsRequestTopic, validateOnly b
 		return fail(kerr.PolicyViolation, "Excessively large number of partitions per request.")
 	}
 	added := int(rt.Count - have)
-	factor := len(topic.Partitions[0].Replicas)
+	factor := len(without(topic.Partitions[0].Replicas, topic.Partitions[0].RemovingReplicas))
 	var assignment [][]int32
 	if rt.Assignment != nil {
 		if len(rt.Assignment) != added {
