@@ -96,6 +96,14 @@ func (w *World) Resume(h netsim.HostID) {
 	}
 }
 
+// Wake lets a process that has been told something from outside have a step
+// soon, as a signal would.
+func (w *World) Wake(h netsim.HostID) {
+	x := &w.hosts[h]
+	x.wish, x.wake = x.clock.Now(w.Now()), w.Now()
+	w.machineMoved(x)
+}
+
 // BumpClock moves a host's wall clock by d. Monotonic time is untouched.
 func (w *World) BumpClock(h netsim.HostID, d time.Duration) {
 	w.hosts[h].clock.Bump(d)

@@ -246,7 +246,7 @@ const (
 type adminObserver run
 
 func (a *adminObserver) Created(string, int16)           {}
-func (a *adminObserver) Elected(*client.Election, int16) {}
+func (a *adminObserver) Operated(*client.Operation, int16) {}
 
 // Probed implements client.AdminObserver.
 func (a *adminObserver) Probed(intended, now clock.Instant, done bool) {

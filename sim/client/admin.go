@@ -11,23 +11,23 @@ import (
 
 const (
 	callCreate uint8 = callClient + iota
-	callElect
+	callOperate
 	callProbe
 )
 
 const (
 	timerCreate uint8 = iota + 1
-	timerElect
+	timerOperate
 	timerPoll
 	timerProbe
 )
 
-// adminRetries bounds the tries of one election; creation goes on until the
+// adminRetries bounds the tries of one operation; creation goes on until the
 // topics are there.
 const adminRetries = 100
 
 // Admin is an administrator's client: it creates topics, waits until every
-// partition has a leader, and holds elections when told to.
+// partition has a leader, and carries out operations when told to.
 //
 //	creating --every topic exists--> waiting --every partition led--> ready
 type Admin struct {
@@ -40,9 +40,9 @@ type Admin struct {
 	ready    bool
 	readyAt  clock.Instant
 
-	election  int // the next one
-	electing  bool
-	elections int32 // tries of this one
+	operation int // the next one
+	operating bool
+	tries     int32 // of this one
 
 	probe adminProbe
 }
@@ -82,7 +82,7 @@ func (a *Admin) Step(ev *edge.Event, out *edge.Effects) {
 	}
 	a.create()
 	a.look()
-	a.elect()
+	a.operate()
 	a.probeNow()
 	a.meta.maintain()
 	if ev.Kind == edge.EventShutdown {
@@ -211,62 +211,6 @@ func (a *Admin) again() {
 	}
 }
 
-func (a *Admin) elect() {
-	if a.electing || a.waits(timerElect) || a.election == len(a.cfg.Elections) {
-		return
-	}
-	e := &a.cfg.Elections[a.election]
-	if e.At > a.net.now {
-		a.net.timers.Set(timer.ID{Owner: ownerClient, Kind: timerElect}, e.At)
-		return
-	}
-	p := a.anyBroker()
-	if p == nil {
-		return
-	}
-	req := kmsg.NewPtrElectLeadersRequest()
-	req.SetVersion(max(p.version(kmsg.ElectLeaders), 1))
-	req.TimeoutMillis = int32(a.net.common.RequestTimeoutMillis)
-	if e.Topic != "" {
-		t := kmsg.NewElectLeadersRequestTopic()
-		t.Topic, t.Partitions = e.Topic, e.Partitions
-		req.Topics = append(req.Topics, t)
-	}
-	a.electing = true
-	a.net.send(p, req, callElect, 0, a.net.requestTimeout())
-}
-
-func (a *Admin) elected(c *call, body []byte) {
-	resp := kmsg.NewPtrElectLeadersResponse()
-	resp.SetVersion(c.version)
-	code := codeUnknownServer
-	if resp.ReadFrom(body) == nil {
-		code = resp.ErrorCode
-		for i := range resp.Topics {
-			for k := range resp.Topics[i].Partitions {
-				if x := resp.Topics[i].Partitions[k].ErrorCode; x != codeNone && x != codeElectionNotNeeded {
-					code = x
-				}
-			}
-		}
-	}
-	a.electionEnded(code)
-}
-
-func (a *Admin) electionEnded(code int16) {
-	a.electing = false
-	if retriable(code) && a.elections < adminRetries {
-		a.wait(timerElect, a.elections)
-		a.elections++
-		return
-	}
-	if a.cfg.Observer != nil {
-		a.cfg.Observer.Elected(&a.cfg.Elections[a.election], code)
-	}
-	a.election++
-	a.elections = 0
-}
-
 func (a *Admin) answered(from *peer, c *call, body []byte, _ *edge.Buffer) {
 	switch c.kind {
 	case callMetadata:
@@ -275,8 +219,8 @@ func (a *Admin) answered(from *peer, c *call, body []byte, _ *edge.Buffer) {
 		}
 	case callCreate:
 		a.created(c, body)
-	case callElect:
-		a.elected(c, body)
+	case callOperate:
+		a.operated(c, body)
 	case callProbe:
 		a.probed(c, body)
 	}
@@ -290,8 +234,8 @@ func (a *Admin) lost(_ *peer, c *call, _ bool) {
 		a.creating = false
 		a.wait(timerCreate, a.attempts)
 		a.attempts++
-	case callElect:
-		a.electionEnded(codeNetworkException)
+	case callOperate:
+		a.operationEnded(codeNetworkException)
 	case callProbe:
 		a.probeEnded(false)
 	}

@@ -177,10 +177,10 @@ type AdminConfig struct {
 	Identity
 	Common clientconfig.Common // DefaultCommon unless a scenario says otherwise
 	Topics []NewTopic
-	// Elections are operator verbs, in the order of time.
-	Elections []Election
-	Probe     Probe
-	Observer  AdminObserver // may be nil
+	// Operations are carried out in order, each when its time has come.
+	Operations []Operation
+	Probe      Probe
+	Observer   AdminObserver // may be nil
 }
 
 // Probe is a change that an administrator makes again and again to see whether it
@@ -203,15 +203,6 @@ type NewTopic struct {
 	// Assignment gives the replicas of each partition, the preferred leader
 	// first; nil leaves it to the controller.
 	Assignment [][]int32
-}
-
-// Election asks at an instant that the preferred replicas of some partitions be
-// elected (ElectLeaders, KIP-460).
-type Election struct {
-	At    clock.Instant
-	Topic string // empty with no partitions: all of the cluster
-	// Partitions of the topic.
-	Partitions []int32
 }
 
 // DefaultCommon returns the settings that all clients share, at their defaults.

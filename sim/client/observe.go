@@ -149,7 +149,8 @@ type ConsumerObserver interface {
 // AdminObserver is told what an administrator has done.
 type AdminObserver interface {
 	Created(topic string, code int16)
-	Elected(e *Election, code int16)
+	// Operated ends an operation; the code is that of its last try.
+	Operated(o *Operation, code int16)
 	// Probed comes when a probe falls due, and when it is done.
 	Probed(intended, now clock.Instant, done bool)
 }

@@ -274,13 +274,13 @@ func TestAdmin(t *testing.T) {
 	w := newToy(4, 3)
 	w.dropBefore = 200
 	a := NewAdmin(AdminConfig{Identity: Identity{Name: "a", Bootstrap: w.addresses(), Seed: 2}, Common: DefaultCommon(),
-		Topics:    []NewTopic{{Name: "orders", Partitions: 6, ReplicationFactor: 3}, {Name: "other", Partitions: 1, ReplicationFactor: 3}},
-		Elections: []Election{{At: clock.Instant(5 * time.Second), Topic: "orders", Partitions: []int32{0}}}})
+		Topics:     []NewTopic{{Name: "orders", Partitions: 6, ReplicationFactor: 3}, {Name: "other", Partitions: 1, ReplicationFactor: 3}},
+		Operations: []Operation{{At: clock.Instant(5 * time.Second), Topic: "orders", Partitions: []int32{0}}}})
 	w.add(a)
 	if !w.run(clock.Instant(time.Minute), a.Ready) || len(w.topics) != 2 {
 		t.Fatalf("not ready; topics %d", len(w.topics))
 	}
-	if !w.run(clock.Instant(time.Minute), func() bool { return a.election == 1 }) {
+	if !w.run(clock.Instant(time.Minute), func() bool { return a.operation == 1 }) {
 		t.Error("no election")
 	}
 }

@@ -26,6 +26,8 @@ var spoken = []struct{ key, min, max int16 }{
 	{int16(kmsg.SyncGroup), 0, 5},
 	{int16(kmsg.CreateTopics), 2, 7},
 	{int16(kmsg.InitProducerID), 0, 5},
+	{int16(kmsg.CreatePartitions), 0, 3},
+	{int16(kmsg.AlterPartitionAssignments), 0, 1},
 	{int16(kmsg.OffsetForLeaderEpoch), 2, 4},
 	{int16(kmsg.ElectLeaders), 1, 2},
 }
