@@ -197,10 +197,13 @@ func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
 		return l.checkDisk(s, e, path)
 	case "clock":
 		return l.checkClock(e, path)
-	case "move_leader":
+	case "move_leader", "reassign":
+		if err := l.checkReplicas(s, e, path); err != nil {
+			return err
+		}
 		target := Target{Kind: TargetLeaderOf, Text: e.Partition}
 		var ok bool
-		if target.Topic, target.Partition, ok = parsePartition(e.Partition); !ok {
+		if target.Topic, target.Partition, ok = ParsePartition(e.Partition); !ok {
 			return l.failAt(l.at(path+"/partition"), "partition must be topic/partition, like orders/3", "")
 		}
 		return l.checkTarget(s, &target, path+"/partition")
@@ -218,6 +221,22 @@ func (l *loader) checkClock(e *Event, path string) *Error {
 		return l.failAt(l.at(path), "strobe needs 'for', and bump, which happens once, does not take it", "")
 	case l.has(path+"/period") && e.Strobe == 0:
 		return l.failAt(l.at(path+"/period"), "period belongs to strobe", "")
+	}
+	return nil
+}
+
+// checkReplicas holds a reassignment to brokers by name.
+func (l *loader) checkReplicas(s *Scenario, e *Event, path string) *Error {
+	if e.Operator != "reassign" || e.To.Kind == TargetNone {
+		return nil
+	}
+	if e.To.Kind != TargetNodes {
+		return l.failAt(l.at(path+"/to"), "reassign needs brokers by name, like { nodes: [broker-1, broker-4] }", "")
+	}
+	for _, name := range e.To.Nodes {
+		if slices.ContainsFunc(s.Cluster.Nodes(), func(n Node) bool { return n.Name == name && n.Controller }) {
+			return l.failAt(l.at(path+"/to"), fmt.Sprintf("%s is a controller and holds no partitions", name), "")
+		}
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (l *loader) decodeTargetValue(n *node, kind, text string, out *Target) *Err
 		}
 		out.Kind, out.Count = TargetRandom, count
 	case "leader_of", "follower_of":
-		topic, partition, ok := parsePartition(text)
+		topic, partition, ok := ParsePartition(text)
 		if !ok {
 			return l.failAt(n, kind+" must be topic/partition, like orders/3", "")
 		}
@@ -120,7 +120,8 @@ func (l *loader) decodeTargetValue(n *node, kind, text string, out *Target) *Err
 }
 
 // parsePartition reads "orders/3".
-func parsePartition(text string) (topic string, partition int32, ok bool) {
+// ParsePartition reads topic/partition.
+func ParsePartition(text string) (topic string, partition int32, ok bool) {
 	topic, number, found := strings.Cut(text, "/")
 	value, err := strconv.ParseInt(number, 10, 32)
 	return topic, int32(value), found && err == nil && value >= 0 && topic != ""

@@ -28,7 +28,7 @@ type Event struct {
 
 	API  string `key:"api" doc:"hold_rpc: the Kafka request that is held back, for example Fetch."`
 	From Target `key:"from" doc:"hold_rpc: the node that sends it."`
-	To   Target `key:"to" doc:"hold_rpc: the node that it is meant for. move_leader: the node that shall lead."`
+	To   Target `key:"to" doc:"hold_rpc: the node that it is meant for. move_leader: the node that shall lead. reassign: the brokers that shall hold the partition, the preferred leader first."`
 
 	Full     bool  `key:"full" default:"false" doc:"disk: writes fail with ENOSPC."`
 	Error    PPM   `key:"error" default:"0%" doc:"disk: share of operations that fail with EIO."`
@@ -41,7 +41,7 @@ type Event struct {
 	Period time.Duration `key:"period" default:"1s" min:"1ms" max:"1h" doc:"clock: how often it jumps."`
 
 	Gap       time.Duration `key:"gap" default:"0s" min:"0s" max:"1h" doc:"rolling_restart: wait before the next node, after all replicas are in sync again."`
-	Partition string        `key:"partition" doc:"move_leader: topic/partition whose leader moves."`
+	Partition string        `key:"partition" doc:"move_leader, reassign: topic/partition."`
 
 	Line int // of the file, for reports
 }

@@ -52,11 +52,13 @@ var verbs = []verb{
 	{name: "rolling_restart", operator: true, lasts: never, target: optional, kinds: []string{"zone", "nodes"}, options: []string{"gap"},
 		doc: "Nodes are stopped in order and started again one by one, each after all replicas are in sync; every broker unless a target says otherwise."},
 	{name: "move_leader", operator: true, lasts: never, target: never, options: []string{"partition", "to"}, needs: []string{"partition", "to"},
-		doc: "A partition's leadership is moved to a replica in the in-sync set."},
+		doc: "A partition's leadership is moved to one of its replicas, by a reassignment to another order and a preferred election."},
+	{name: "reassign", operator: true, lasts: never, target: never, options: []string{"partition", "to"}, needs: []string{"partition"},
+		doc: "A partition moves to other replicas, 'to' in their order; without 'to', a reassignment in progress is cancelled. It lasts until the whole target is in sync."},
 }
 
 // laterVerbs are words that the vocabulary reserves.
-var laterVerbs = []string{"dns", "stress", "upgrade", "add_brokers", "reassign", "add_partitions", "decommission", "restore_backup"}
+var laterVerbs = []string{"dns", "stress", "upgrade", "add_brokers", "add_partitions", "decommission", "restore_backup"}
 
 // knownSwitches are the museum's switches that a scenario may turn on. The
 // broker has none yet, so every name is refused.

@@ -19,10 +19,10 @@ func (r *run) host(id netsim.HostID) sim.HostConfig {
 	if h.role <= roleBroker {
 		return r.layout.nodeHost(r.scenario, h)
 	}
-	return sim.HostConfig{Boot: func(info sim.BootInfo) edge.Machine { return r.client(h, info) }}
+	return sim.HostConfig{Boot: func(info sim.BootInfo) edge.Machine { return r.client(id, h, info) }}
 }
 
-func (r *run) client(h *hostInfo, info sim.BootInfo) edge.Machine {
+func (r *run) client(id netsim.HostID, h *hostInfo, info sim.BootInfo) edge.Machine {
 	identity := client.Identity{Name: h.name, Rack: h.zone, Seed: info.Seed, Bootstrap: r.bootstrap(h)}
 	switch h.role {
 	case roleProducer:
@@ -35,6 +35,7 @@ func (r *run) client(h *hostInfo, info sim.BootInfo) edge.Machine {
 		return client.NewConsumer(r.auditorConfig(identity))
 	default:
 		r.admin = client.NewAdmin(r.adminConfig(identity))
+		r.faults.operate.admin, r.faults.operate.host = r.admin, id
 		return r.admin
 	}
 }

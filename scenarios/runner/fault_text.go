@@ -27,6 +27,10 @@ func (f *faults) report(end clock.Instant) (out []reports.Fault) {
 // whom says who was hit, in one phrase.
 func (f *faults) whom(s *span, e *scenarios.Event) string {
 	switch {
+	case e.Operator == "reassign" && len(s.hosts) == 0:
+		return e.Partition + " cancelled"
+	case e.Operator == "reassign", e.Operator == "move_leader":
+		return e.Partition + " → " + f.names(s.hosts)
 	case e.Fault == "hold_rpc":
 		return e.API + " " + e.From.Text + " → " + e.To.Text
 	case len(e.Between) == 2:

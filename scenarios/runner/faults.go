@@ -21,6 +21,7 @@ type faults struct {
 	actions []action      // sorted by time, then order in the file, ends after begins
 	next    int
 	roll    *rolling
+	operate operator
 	done    []span             // as carried out, in the order of their beginning
 	missed  []string           // what did nothing, one sentence each: such a run proves nothing
 	inside  *invariant.Checker // told of what disks lose or get wrong
@@ -67,7 +68,7 @@ func (f *faults) Next() clock.Instant {
 	if f.roll != nil {
 		at = min(at, f.roll.next)
 	}
-	return at
+	return min(at, f.operate.wants())
 }
 
 // Act implements sim.Timeline.
@@ -86,6 +87,9 @@ func (f *faults) Act(now clock.Instant, w *sim.World) {
 		f.done[f.roll.span].to = now
 		f.roll = nil
 	}
+	if f.operate.wants() <= now {
+		f.operate.look(now, f.view, f.done)
+	}
 }
 
 // nothing notes that an event did nothing.
@@ -99,7 +103,7 @@ func (f *faults) unfinished() (out []string) {
 		out = append(out, fmt.Sprintf("the rolling restart of %s was still waiting for %s at the end",
 			f.names(f.roll.hosts), f.names(f.roll.hosts[max(0, f.roll.index):][:1])))
 	}
-	return out
+	return append(out, f.operate.unfinished()...)
 }
 
 // network tells whether a fault is one of the network's, which hits clients too.
@@ -119,8 +123,8 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 		f.nothing(now, e, "the target "+e.Target.Text+" was nobody")
 		return
 	}
-	if e.Operator == "move_leader" {
-		f.nothing(now, e, "Kafka moves a leader by reassignment, which this broker lacks yet")
+	if e.Operator == "move_leader" || e.Operator == "reassign" {
+		f.move(now, w, index, e)
 		return
 	}
 	if e.Operator == "rolling_restart" && f.roll != nil {
@@ -143,6 +147,21 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 	}
 	f.done = append(f.done, s)
 	f.inflict(now, w, &f.done[len(f.done)-1], e)
+}
+
+// move begins a reassignment, which lasts until it is complete.
+func (f *faults) move(now clock.Instant, w *sim.World, index int, e *scenarios.Event) {
+	to := f.resolve(&e.To, false)
+	if len(to) == 0 && e.To.Kind != scenarios.TargetNone {
+		f.nothing(now, e, "the broker "+e.To.Text+" was nobody")
+		return
+	}
+	w.Note(e.Verb() + " " + e.Partition + " " + f.names(to))
+	if why := f.operate.begin(now, w, f.view, e, to, f.done); why != "" {
+		f.nothing(now, e, why)
+		return
+	}
+	f.done = append(f.done, span{event: index, from: now, to: clock.Never, hosts: to})
 }
 
 func (f *faults) end(now clock.Instant, w *sim.World, index int, e *scenarios.Event) {

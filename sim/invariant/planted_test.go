@@ -132,6 +132,37 @@ func TestRegistrationRules(t *testing.T) {
 	}
 }
 
+// A reassignment of replicas 1, 2, 3 to 4, 1: from in progress to its end.
+func TestReassignmentRules(t *testing.T) {
+	tests := []struct {
+		name                   string
+		replicas, isr          []int32
+		leader, epoch, changes int32
+		want                   []rule
+	}{
+		{"complete", []int32{4, 1}, []int32{1, 4}, 1, 6, 1, nil},
+		{"complete, and the added one leads", []int32{4, 1}, []int32{1, 4}, 4, 6, 1, nil},
+		{"cancelled", []int32{1, 2, 3}, []int32{1}, 1, 6, 1, nil},
+		{"several changes in one step", []int32{4, 1}, []int32{1}, 1, 7, 2, nil},
+		{"complete without the added one", []int32{4, 1}, []int32{1}, 1, 6, 1, []rule{ruleReassignment}},
+		{"somebody else is left", []int32{1, 2}, []int32{1}, 1, 6, 1, []rule{ruleReassignment}},
+		{"who leaves is not fenced", []int32{4, 1}, []int32{1, 4}, 1, 5, 1, []rule{ruleReassignment}},
+		{"the added one leads from outside", []int32{4, 1}, []int32{4}, 4, 6, 1, []rule{ruleCleanElection, ruleReassignment}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(nil)
+			s.metadata(11, stageRegistration(func(p *meta.Partition) {
+				p.Replicas, p.AddingReplicas, p.RemovingReplicas, p.PartitionEpoch = []int32{4, 1, 2, 3}, []int32{4}, []int32{2, 3}, 10
+			}))
+			s.metadata(12, stageRegistration(func(p *meta.Partition) {
+				p.Replicas, p.ISR, p.Leader, p.LeaderEpoch, p.PartitionEpoch = tt.replicas, tt.isr, tt.leader, tt.epoch, 10+tt.changes
+			}))
+			s.expect(t, tt.want...)
+		})
+	}
+}
+
 func TestReplicaRules(t *testing.T) {
 	leader, follower := partition.Leader, partition.Follower
 	tests := []struct {

@@ -193,6 +193,7 @@ func (c *Checker) registered(l *ledger, reg *meta.Partition) {
 	if old != nil {
 		c.epochsRise(l, old, reg)
 		c.cleanElection(l, old, reg)
+		c.reassigned(l, old, reg)
 		if c.uncleanly(old, reg) {
 			c.forget(l, reg)
 		}
@@ -234,11 +235,40 @@ func (c *Checker) cleanElection(l *ledger, old, reg *meta.Partition) {
 	case reg.Leader == old.Leader, reg.Leader == meta.NoLeader, reg.PartitionEpoch != old.PartitionEpoch+1,
 		slices.Contains(old.ISR, reg.Leader), slices.Contains(old.ELR, reg.Leader):
 		return
+	case reassigning(old) && !reassigning(reg) && contains(reg.ISR, reg.Replicas):
+		return // the old leader has proposed it in the very change that ended its term
 	case reg.Recovering && (l.unclean || slices.Contains(old.LastKnownELR, reg.Leader)):
 		return
 	}
 	c.violated(ruleCleanElection, l, "broker %d is elected at leader epoch %d (recovering: %t) from ISR %v, eligible replicas %v, last known %v",
 		reg.Leader, reg.LeaderEpoch, reg.Recovering, old.ISR, old.ELR, old.LastKnownELR)
+}
+
+func reassigning(p *meta.Partition) bool { return len(p.AddingReplicas)+len(p.RemovingReplicas) > 0 }
+
+// contains tells whether list has all of the ids.
+func contains(list, ids []int32) bool {
+	return !slices.ContainsFunc(ids, func(id int32) bool { return !slices.Contains(list, id) })
+}
+
+// reassigned: a reassignment ends when all that it was to lead to is in sync
+// (KAFKA-15665), or back where it began; and whoever is no replica any more is
+// fenced by a new leader epoch. As above, single changes are judged.
+func (c *Checker) reassigned(l *ledger, old, reg *meta.Partition) {
+	if reg.PartitionEpoch != old.PartitionEpoch+1 {
+		return
+	}
+	if !contains(reg.Replicas, old.Replicas) && reg.LeaderEpoch == old.LeaderEpoch {
+		c.violated(ruleReassignment, l, "replicas go from %v to %v in leader epoch %d", old.Replicas, reg.Replicas, reg.LeaderEpoch)
+	}
+	if !reassigning(old) || reassigning(reg) || contains(reg.ISR, reg.Replicas) {
+		return
+	}
+	original := slices.DeleteFunc(slices.Clone(old.Replicas), func(id int32) bool { return slices.Contains(old.AddingReplicas, id) })
+	if !contains(original, reg.Replicas) || !contains(reg.Replicas, original) {
+		c.violated(ruleReassignment, l, "replicas go from %v (adding %v, removing %v) to %v, and of those only %v are in sync",
+			old.Replicas, old.AddingReplicas, old.RemovingReplicas, reg.Replicas, reg.ISR)
+	}
 }
 
 // uncleanly tells whether a leader was elected that may lack committed records.

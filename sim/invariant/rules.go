@@ -9,6 +9,7 @@ const (
 	ruleRegistration
 	ruleEpochsRise
 	ruleCleanElection
+	ruleReassignment
 	ruleReplicaEpochs
 	ruleOffsetOrder
 	ruleHighWatermarkFalls
@@ -38,6 +39,7 @@ var ruleNames = [ruleCount]string{
 	ruleRegistration:       "partition registration is well formed",
 	ruleEpochsRise:         "epochs in the metadata rise",
 	ruleCleanElection:      "leaders are elected from the ISR or the eligible replicas",
+	ruleReassignment:       "a reassignment ends with its whole target in sync, or is cancelled, and fences who leaves",
 	ruleReplicaEpochs:      "a replica's epochs rise",
 	ruleOffsetOrder:        "log start <= high watermark <= log end",
 	ruleHighWatermarkFalls: "the high watermark never falls within a leader's term",
