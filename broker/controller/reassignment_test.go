@@ -79,7 +79,7 @@ func newReassigner(t *rapid.T) *reassigner {
 		req.Version, req.BrokerID, req.ClusterID = 3, id, "toy"
 		req.IncarnationID[0], req.PreviousBrokerEpoch = byte(id), -1
 		l := kmsg.NewBrokerRegistrationRequestListener()
-		l.Host, l.Port = "b", 1
+		l.Name, l.Host, l.Port = "PLAINTEXT", "b", 1
 		req.Listeners = append(req.Listeners, l)
 		r.epoch[id] = r.call(req).(*kmsg.BrokerRegistrationResponse).BrokerEpoch
 		r.beat(id, false)
