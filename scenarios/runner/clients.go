@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -246,8 +247,14 @@ const (
 // adminObserver measures how long an administrator waits.
 type adminObserver run
 
-func (a *adminObserver) Created(string, int16)           {}
-func (a *adminObserver) Operated(*client.Operation, int16) {}
+func (a *adminObserver) Created(string, int16) {}
+
+// Operated implements client.AdminObserver: what the cluster refused did nothing.
+func (a *adminObserver) Operated(o *client.Operation, code int16) {
+	if code != 0 {
+		a.faults.missed = append(a.faults.missed, fmt.Sprintf("the cluster refused what an operator wanted of %s %v with error %d", o.Topic, o.Partitions, code))
+	}
+}
 
 // Probed implements client.AdminObserver.
 func (a *adminObserver) Probed(intended, now clock.Instant, done bool) {
