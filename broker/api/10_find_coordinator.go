@@ -68,10 +68,8 @@ func (s *Server) coordinator(c *step.Context, r *conn.Request, kind int8, key st
 	}
 	topic := s.image.Topic(OffsetsTopic)
 	if topic == nil {
-		// Kafka compacts this topic. As long as compaction does not exist here,
-		// nothing of it may be deleted: a committed offset would go with it.
 		s.createTopic(c, OffsetsTopic, int32(s.cfg.OffsetsTopicPartitions), int16(s.cfg.OffsetsTopicReplicationFactor),
-			config.KV{Name: "retention.ms", Value: "-1"}, config.KV{Name: "retention.bytes", Value: "-1"},
+			config.KV{Name: "cleanup.policy", Value: "compact"},
 			config.KV{Name: "segment.bytes", Value: strconv.FormatInt(s.cfg.OffsetsTopicSegmentBytes, 10)})
 		return nil, kerr.CoordinatorNotAvailable.Code
 	}

@@ -8,6 +8,12 @@
 // a test proves the wrong thing.
 package config
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
 // KV is one override as it was written: a property name and its text. The
 // order of a []KV is kept in errors and descriptions.
 type KV struct {
@@ -98,6 +104,20 @@ func nameOf(names []string, index int) string {
 	return "invalid"
 }
 
+// Ratio is a share in parts per million, written as a decimal number from 0 to 1.
+type Ratio int64
+
+// String is the shortest decimal number.
+func (r Ratio) String() string {
+	whole, rest := int64(r)/ratioOne, int64(r)%ratioOne
+	if rest == 0 {
+		return strconv.FormatInt(whole, 10) + ".0" // as Java prints a double
+	}
+	return strings.TrimRight(fmt.Sprintf("%d.%06d", whole, rest), "0")
+}
+
+const ratioOne = 1_000_000
+
 // Topic holds the effective settings of one topic. Times are milliseconds,
 // sizes bytes. It is a plain comparable value: copy it freely.
 type Topic struct {
@@ -123,6 +143,12 @@ type Topic struct {
 
 	FlushMessages int64 // 1 .. ; MaxInt64 leaves it to the operating system
 	FlushMillis   int64 // 0 .. ; MaxInt64 leaves it to the operating system
+
+	// Compaction, where CleanupPolicy has it.
+	MinCleanableDirtyRatio Ratio
+	MinCompactionLagMillis int64 // how long a record stays as it was written
+	MaxCompactionLagMillis int64 // after how long it must have been compacted
+	DeleteRetentionMillis  int64 // how long tombstones stay for readers to see
 
 	FileDeleteDelayMillis int64 // from ".deleted" to unlink
 	Preallocate           bool  // false: a true one is refused
@@ -166,6 +192,8 @@ type Broker struct {
 	LogFlushStartOffsetCheckpointIntervalMillis  int64
 	LogRetentionCheckIntervalMillis              int64
 	LogInitialTaskDelayMillis                    int64
+	LogCleanerBackoffMillis                      int64
+	LogCleanerDedupeBufferBytes                  int64 // bounds the map of keys
 	ProducerIDExpirationMillis                   int64
 	ProducerIDExpirationCheckIntervalMillis      int64
 	FetchMaxBytes                                int64

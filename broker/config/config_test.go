@@ -107,8 +107,10 @@ func TestErrors(t *testing.T) {
 		{topic(KV{"min.insync.replica", "2"}), `topic property "min.insync.replica" is unknown to Kafka; did you mean "min.insync.replicas"?`},
 		{topic(KV{"min_insync_replicas", "2"}), `topic property "min_insync_replicas" is unknown to Kafka; did you mean "min.insync.replicas"?`},
 		{topic(KV{"min.insync.replicas", "0"}), `topic property min.insync.replicas="0" must be a whole number in 1 .. 2147483647`},
-		{topic(KV{"cleanup.policy", "compact"}), `topic property cleanup.policy="compact" is known to Kafka but without effect here; must be a list of: delete`},
-		{topic(KV{"cleanup.policy", ""}), `topic property cleanup.policy="" must name at least one of: delete`},
+		{topic(KV{"cleanup.policy", "compac"}), `topic property cleanup.policy="compac" must be a list of: compact, delete; did you mean "compact"?`},
+		{topic(KV{"cleanup.policy", ""}), `topic property cleanup.policy="" must name at least one of: compact, delete`},
+		{topic(KV{"min.cleanable.dirty.ratio", "1.5"}), `topic property min.cleanable.dirty.ratio="1.5" must be a decimal number in 0 .. 1`},
+		{topic(KV{"min.cleanable.dirty.ratio", "half"}), `topic property min.cleanable.dirty.ratio="half" must be a decimal number in 0 .. 1`},
 		{topic(KV{"segment.bytes", "1000"}), `topic property segment.bytes="1000" must be a whole number in 1048576 .. 2147483647`},
 		{topic(KV{"preallocate", "true"}), `topic property preallocate="true" is known to Kafka but without effect here; must be one of: false`},
 		{topic(KV{"unclean.leader.election.enable", "ture"}), `topic property unclean.leader.election.enable="ture" must be true or false; did you mean "true"?`},
@@ -209,6 +211,21 @@ func TestDynamic(t *testing.T) {
 	}
 	if err != nil || b.TopicDefaults.RetentionMillis != 4 || b.TopicDefaults.SegmentBytes != 2<<20 || b.NumPartitions != 5 {
 		t.Errorf("%+v, %v", b, err)
+	}
+}
+
+func TestRatio(t *testing.T) {
+	for text, want := range map[string]string{"0": "0.0", "1": "1.0", "0.5": "0.5", ".25": "0.25", "0.0000019": "0.000001", "1.0": "1.0"} {
+		var r Ratio
+		if !r.Set(text) || r.String() != want {
+			t.Errorf("%s: %s, want %s", text, r, want)
+		}
+	}
+	for _, text := range []string{"", ".", "1.000001", "-1", "0x1", "10", "0.5e1", "0.12345678x"} {
+		var r Ratio
+		if r.Set(text) {
+			t.Errorf("%q is %s", text, r)
+		}
 	}
 }
 

@@ -32,7 +32,9 @@ var dynamicNames = dynamicTable()
 // synonym of each topic property, and the few others that this broker applies
 // without a restart.
 func dynamicTable() map[string]struct{} {
-	names := map[string]struct{}{"producer.id.expiration.ms": {}}
+	names := map[string]struct{}{
+		"log.cleaner.backoff.ms": {}, "log.cleaner.dedupe.buffer.size": {}, "producer.id.expiration.ms": {},
+	}
 	for i := range topicTable.rows {
 		if row := &topicTable.rows[i]; row.Effect && len(row.Synonyms) > 0 {
 			names[row.Synonyms[0].Name] = struct{}{}

@@ -28,11 +28,6 @@ func inertTopicRows() []Row[Topic] {
 			compression.gzip.level
 			compression.lz4.level
 			compression.zstd.level`},
-		{"compaction is not implemented yet", `
-			delete.retention.ms
-			max.compaction.lag.ms
-			min.cleanable.dirty.ratio
-			min.compaction.lag.ms`},
 		{"share groups are not implemented yet", `
 			errors.deadletterqueue.group.enable`},
 		{"quotas are not implemented yet", `
@@ -315,17 +310,11 @@ func inertBrokerRows() []Row[Broker] {
 			group.streams.session.timeout.ms
 			group.streams.task.offset.interval.ms
 			group.streams.topology.description.plugin.class`},
-		{"compaction is not implemented yet", `
-			log.cleaner.backoff.ms
-			log.cleaner.dedupe.buffer.size
-			log.cleaner.delete.retention.ms
+		{"a node compacts one log at a time, in bounded steps", `
 			log.cleaner.enable
 			log.cleaner.io.buffer.load.factor
 			log.cleaner.io.buffer.size
 			log.cleaner.io.max.bytes.per.second
-			log.cleaner.max.compaction.lag.ms
-			log.cleaner.min.cleanable.ratio
-			log.cleaner.min.compaction.lag.ms
 			log.cleaner.threads`},
 		{"connections are limited by max.connections and max.connections.per.ip only", `
 			max.connection.creation.rate

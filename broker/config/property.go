@@ -72,6 +72,8 @@ func (p *Property) Bounds() string {
 		return "one of: " + strings.Join(valid, ", ")
 	case p.Type == TypeBoolean:
 		return "true or false"
+	case p.Type == TypeDouble:
+		return "0 .. 1"
 	case p.Numeric():
 		return boundText(p.Min) + " .. " + boundText(p.Max)
 	}
@@ -276,6 +278,13 @@ func (t *Table[T]) check(row *Row[T], text string) error {
 		}
 		return nil
 	}
+	if row.Type == TypeDouble {
+		var r Ratio
+		if !r.Set(text) {
+			return fail("must be a decimal number in 0 .. 1", "")
+		}
+		return nil
+	}
 	if row.Type == TypeBoolean && !strings.EqualFold(text, "true") && !strings.EqualFold(text, "false") {
 		return fail("must be true or false", Nearest(text, []string{"true", "false"}))
 	}
@@ -363,6 +372,35 @@ func (t *TimestampType) Set(text string) bool { return setByName(t, timestampNam
 
 // Set implements Choice.
 func (s *ReplicaSelector) Set(text string) bool { return setByName(s, selectorNames[:], text) }
+
+// Set implements Choice: at most six digits behind the point count.
+func (r *Ratio) Set(text string) bool {
+	whole, fraction, _ := strings.Cut(text, ".")
+	if whole == "" && fraction == "" || len(whole) > 1 {
+		return false
+	}
+	value := int64(0)
+	for i := range 7 {
+		digit := byte('0')
+		switch {
+		case i == 0 && whole != "":
+			digit = whole[0]
+		case i > 0 && i <= len(fraction):
+			digit = fraction[i-1]
+		}
+		if digit < '0' || digit > '9' {
+			return false
+		}
+		value = value*10 + int64(digit-'0')
+	}
+	for i := 6; i < len(fraction); i++ {
+		if fraction[i] < '0' || fraction[i] > '9' {
+			return false
+		}
+	}
+	*r = Ratio(value)
+	return value <= ratioOne
+}
 
 // Set implements Choice; text is a list.
 func (p *CleanupPolicy) Set(text string) bool {

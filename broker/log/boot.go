@@ -26,6 +26,7 @@ const (
 	bootRecoveryPoints
 	bootHighWatermarks
 	bootStartOffsets
+	bootCleanerOffsets
 	bootProperties
 	bootMarkerGone
 )
@@ -39,9 +40,9 @@ type boot struct {
 	properties    MetaProperties
 	hasProperties bool
 	// From the checkpoints; looked up by partition only.
-	flushed, start, highWatermark map[Partition]int64
-	queue                         []*Log // still to be recovered
-	active                        int    // being recovered
+	flushed, start, highWatermark, cleaned map[Partition]int64
+	queue                                  []*Log // still to be recovered
+	active                                 int    // being recovered
 }
 
 // Boot starts recovery: lists the data directory, reads checkpoints and the
@@ -53,7 +54,7 @@ func (m *Manager) Boot(c *step.Context) {
 	b.waiting = 1
 	for id, path := range [...]string{
 		bootCleanShutdown: cleanShutdownFile, bootRecoveryPoints: recoveryPointFile,
-		bootHighWatermarks: highWatermarkFile, bootStartOffsets: startOffsetFile, bootProperties: metaPropertiesFile,
+		bootHighWatermarks: highWatermarkFile, bootStartOffsets: startOffsetFile, bootCleanerOffsets: cleanerOffsetFile, bootProperties: metaPropertiesFile,
 	} {
 		if path == "" {
 			continue
@@ -106,6 +107,8 @@ func (m *Manager) bootFile(c *step.Context, id uint64, data []byte) {
 		b.highWatermark, err = decodeOffsets(data)
 	case bootStartOffsets:
 		b.start, err = decodeOffsets(data)
+	case bootCleanerOffsets:
+		b.cleaned, err = decodeOffsets(data)
 	case bootProperties:
 		b.properties, err = ParseMetaProperties(data)
 		b.hasProperties = err == nil
@@ -158,4 +161,5 @@ func (m *Manager) recoverNext(c *step.Context) {
 	m.every(c, timerStartOffsets, initial)
 	m.every(c, timerHighWatermarks, m.cfg.ReplicaHighWatermarkCheckpointIntervalMillis)
 	m.every(c, timerProducers, m.cfg.ProducerIDExpirationCheckIntervalMillis)
+	m.armCleaner(c)
 }

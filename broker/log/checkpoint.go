@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
 )
 
 // Kafka's names for what lies in a data directory and in a partition's.
@@ -17,6 +19,7 @@ const (
 	recoveryPointFile  = "recovery-point-offset-checkpoint"
 	highWatermarkFile  = "replication-offset-checkpoint"
 	startOffsetFile    = "log-start-offset-checkpoint"
+	cleanerOffsetFile  = "cleaner-offset-checkpoint"
 	metaPropertiesFile = "meta.properties"
 	epochFile          = "leader-epoch-checkpoint"
 	partitionFile      = "partition.metadata"
@@ -42,6 +45,27 @@ func parsePartitionDir(name string) (Partition, bool) {
 		return Partition{}, false
 	}
 	return Partition{name[:i], int32(n)}, true
+}
+
+// gaps says whether offsets may be missing inside a log. Only compaction takes
+// any out, here or at the leader, and a recovery has to know: where it does not
+// expect gaps, an offset out of line is damage, since no CRC covers it. What
+// tells it is the cleaner's checkpoint, which lists every log that may have some.
+type gaps uint8
+
+const (
+	gapsNone   gaps = iota
+	gapsListed      // in the checkpoint that is being written
+	gapsKnown       // in the one on disk
+)
+
+// mayHaveGaps says whether a gap may come into the log now; if it is compacted
+// and not listed yet, that is seen to, and the caller tries again later.
+func (l *Log) mayHaveGaps(c *step.Context) bool {
+	if l.gaps != gapsKnown && l.cfg.CleanupPolicy.Has(config.CleanupCompact) {
+		l.m.writeCheckpoint(c, checkpointCleaner)
+	}
+	return l.gaps == gapsKnown
 }
 
 // offsetOf is one line of an offset checkpoint.

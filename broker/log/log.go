@@ -44,6 +44,9 @@ type Log struct {
 	start, end, appendEnd int64
 	flushed               int64
 	highWatermark         int64
+	cleaned               int64 // all below has been compacted; the cleaner's checkpoint
+	gaps                  gaps
+	uncleanable           bool // something in it is no batch: compaction leaves it alone
 	// What the checkpoint files say, and what a write of theirs in flight says.
 	checkpointedFlushed, checkpointedStart   int64
 	checkpointingFlushed, checkpointingStart int64
@@ -254,7 +257,7 @@ func (l *Log) placeAll(c *step.Context, s edge.Slice) error {
 			return fmt.Errorf("%w: append to %s at %d: %v", ErrCorrupt, l.partition, l.appendEnd, err)
 		}
 		switch {
-		case batch.BaseOffset() != l.appendEnd:
+		case batch.BaseOffset() < l.appendEnd || batch.BaseOffset() > l.appendEnd && !l.mayHaveGaps(c):
 			return fmt.Errorf("%w: %s ends at %d, batch starts at %d", ErrOffsetGap, l.partition, l.appendEnd, batch.BaseOffset())
 		case batch.LastOffsetDelta() < 0:
 			return fmt.Errorf("%w: last offset delta %d", ErrCorrupt, batch.LastOffsetDelta())

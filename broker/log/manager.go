@@ -51,6 +51,8 @@ type Manager struct {
 	chunks         []chunk
 	uses           uint64
 
+	clean cleaner
+
 	limits  limits
 	reader  record.Reader
 	scratch record.Scratch
@@ -128,6 +130,7 @@ func (m *Manager) Create(c *step.Context, p Partition, id meta.TopicID, cfg conf
 	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: ""}, tokenPlain)
 	l.replace(c, l.dir+"/"+partitionFile, encodePartitionMetadata(id))
 	l.openSegment(c, 0)
+	l.mayHaveGaps(c)
 	return l
 }
 
@@ -157,6 +160,9 @@ func (m *Manager) Delete(c *step.Context, p Partition) {
 	l := m.find[p]
 	if l == nil {
 		return
+	}
+	if m.clean.log == l {
+		m.cleanAbort(c)
 	}
 	delete(m.find, p)
 	m.logs = slices.DeleteFunc(m.logs, func(o *Log) bool { return o == l })
@@ -287,6 +293,7 @@ const (
 	timerStartOffsets
 	timerRetention
 	timerProducers
+	timerCleaner
 	timerDead  // A: log
 	timerFlush // A: log
 	timerGone  // A: log
@@ -337,6 +344,9 @@ func (m *Manager) Timer(c *step.Context, id timer.ID) {
 			}
 		}
 		m.every(c, id.Kind, m.cfg.ProducerIDExpirationCheckIntervalMillis)
+	case timerCleaner:
+		m.cleanNext(c)
+		m.armCleaner(c)
 	default:
 		m.logTimer(c, id)
 	}

@@ -114,7 +114,7 @@ func (l *Log) removeDead(c *step.Context) {
 			continue
 		}
 		l.op(c, edge.DiskOp{Kind: edge.OpClose, File: s.file}, tokenPlain)
-		if l.state == deleted || l.reborn(s) {
+		if l.state == deleted || s.nameless || l.reborn(s) {
 			continue // the directory goes as a whole; or a newer grave has the same name
 		}
 		for _, suffix := range [...]string{logSuffix, indexSuffix, timeSuffix} {
@@ -132,7 +132,7 @@ func (l *Log) removeDead(c *step.Context) {
 // regrowth bury a base offset twice.
 func (l *Log) reborn(s *segment) bool {
 	for _, t := range l.dead {
-		if t != s && t != nil && t.base == s.base && t.file > s.file {
+		if t != s && t != nil && !t.nameless && t.base == s.base && t.file > s.file {
 			return true
 		}
 	}
@@ -157,6 +157,10 @@ func (l *Log) disk(c *step.Context, r *edge.DiskResult) {
 		l.snapshotRead(c, r)
 	case tokenRecovery:
 		l.recovered(c, r)
+	case tokenCleanRead:
+		l.m.cleanHasRead(c, l, r)
+	case tokenCleanDone:
+		l.m.cleanDone(c, l, edge.FileID(r.Token.B))
 	}
 	if len(l.dead) > 0 {
 		l.removeDead(c)

@@ -75,6 +75,7 @@ func (l *Log) recoverDone(c *step.Context) {
 		l.recoverStartOver(c)
 	}
 	l.appendEnd = l.end
+	l.cleaned = min(l.cleaned, l.end)
 	l.highWatermark = max(l.start, min(x.highWatermark, l.end))
 	point := min(x.flushed, l.end)
 	if !x.unclean {

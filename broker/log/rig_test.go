@@ -46,6 +46,8 @@ func testConfig() config.Broker {
 		LogInitialTaskDelayMillis:                    30000,
 		ProducerIDExpirationMillis:                   86400000,
 		ProducerIDExpirationCheckIntervalMillis:      600000,
+		LogCleanerBackoffMillis:                      15000,
+		LogCleanerDedupeBufferBytes:                  1 << 20,
 	}
 }
 

@@ -121,7 +121,7 @@ func (l *Log) scanBytes(s *segment, data []byte) bool {
 			}
 			need := int64(record.LogOverhead)
 			if len(rest) >= record.LogOverhead {
-				need += int64(int32(binary.BigEndian.Uint32(rest[8:])))
+				need = batchBytes(rest)
 			}
 			if need <= int64(len(rest)) || x.position+need > s.size {
 				x.reason = "batch is torn"
@@ -149,6 +149,11 @@ func (l *Log) scanBytes(s *segment, data []byte) bool {
 	}
 	x.length = l.m.limits.scanBytes
 	return true
+}
+
+// batchBytes is the length that a batch whose header begins b says it has.
+func batchBytes(b []byte) int64 {
+	return record.LogOverhead + int64(int32(binary.BigEndian.Uint32(b[8:])))
 }
 
 // visit handles one batch of a scan.
@@ -199,9 +204,7 @@ func (l *Log) unfit(s *segment, b record.Batch) string {
 		x.next = s.base + int64(e[len(e)-1].relative) - int64(b.LastOffsetDelta())
 	}
 	switch {
-	case b.BaseOffset() != x.next:
-		// The CRC does not cover the base offset. Nothing thins out logs yet;
-		// compaction will have to allow for gaps here.
+	case b.BaseOffset() < x.next || b.BaseOffset() > x.next && l.gaps != gapsKnown:
 		return "offsets do not continue"
 	case b.LastOffsetDelta() < 0 || b.LastOffset() < b.BaseOffset() || b.LastOffset()-s.base > relativeMax:
 		return "last offset is impossible"

@@ -38,6 +38,7 @@ type segment struct {
 	awaitsSync  bool  // that sync is issued when the last write has ended
 	entrySynced bool  // the directory entry is on stable storage, or will be before any later sync
 	closing     clock.Instant
+	nameless    bool // compaction has given its name to another file, or it never had one
 }
 
 // relativeMax is how far an offset may lie above its segment's base: indexes

@@ -3,6 +3,7 @@ package log
 import (
 	"bytes"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 )
@@ -14,6 +15,7 @@ const (
 	checkpointRecovery checkpointKind = iota
 	checkpointStart
 	checkpointHighWatermark
+	checkpointCleaner
 	checkpointKinds
 )
 
@@ -54,6 +56,11 @@ func (m *Manager) writeCheckpoint(c *step.Context, kind checkpointKind) {
 			}
 		case checkpointHighWatermark:
 			lines = append(lines, offsetOf{l.partition, l.highWatermark})
+		case checkpointCleaner:
+			if l.gaps == gapsKnown || l.cfg.CleanupPolicy.Has(config.CleanupCompact) {
+				l.gaps = max(l.gaps, gapsListed)
+				lines = append(lines, offsetOf{l.partition, l.cleaned})
+			}
 		}
 	}
 	data := encodeOffsets(lines)
@@ -62,7 +69,7 @@ func (m *Manager) writeCheckpoint(c *step.Context, kind checkpointKind) {
 		return
 	}
 	k.writing = data
-	path := [...]string{recoveryPointFile, startOffsetFile, highWatermarkFile}[kind]
+	path := [...]string{recoveryPointFile, startOffsetFile, highWatermarkFile, cleanerOffsetFile}[kind]
 	m.op(c, replaceOp(path, data), tokenCheckpoint, uint64(kind))
 }
 
@@ -84,6 +91,11 @@ func (m *Manager) checkpointApplied(c *step.Context, kind checkpointKind) {
 		case checkpointStart:
 			l.checkpointedStart = l.checkpointingStart
 		case checkpointHighWatermark:
+			continue
+		case checkpointCleaner:
+			if l.gaps == gapsListed {
+				l.gaps = gapsKnown
+			}
 			continue
 		}
 		l.checkpointed(c)
@@ -115,6 +127,7 @@ func (m *Manager) Shutdown(c *step.Context) {
 		return
 	}
 	m.stopping = true
+	m.cleanAbort(c)
 	if m.boot.phase != bootDone {
 		m.stopped = true
 		return

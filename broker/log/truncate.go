@@ -106,6 +106,8 @@ func (l *Log) clamp(c *step.Context, offset int64, fully bool) {
 	}
 	l.appendEnd = min(l.appendEnd, offset)
 	l.end, l.flushed = min(l.end, offset), min(l.flushed, offset)
+	// What will be written above has not been compacted (KAFKA-3330).
+	l.cleaned = min(l.cleaned, offset)
 	l.start, l.highWatermark = min(l.start, offset), min(l.highWatermark, offset)
 	for i := l.inflightHead; i < len(l.inflight); i++ {
 		l.inflight[i].next = min(l.inflight[i].next, offset)

@@ -48,6 +48,8 @@ const (
 	tokenBoot
 	tokenShutdown
 	tokenDirGone
+	tokenCleanRead // B: file
+	tokenCleanDone // B: file
 )
 
 func (l *Log) queueBatch(p pendingBatch) {

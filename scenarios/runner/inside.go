@@ -28,6 +28,7 @@ func (r *run) newInside() *invariant.Checker {
 			}
 			return int(s.Cluster.Brokers.Settings.TopicDefaults.MinInsyncReplicas)
 		},
+		Compacted: func(topic string) bool { return topic == "__consumer_offsets" },
 		UncleanElection: func(topic string) bool {
 			i := slices.IndexFunc(s.Topics, func(t scenarios.Topic) bool { return t.Name == topic })
 			if i < 0 {

@@ -50,6 +50,9 @@ type Config struct {
 	// ever on during the run; nil is false for all. Where it is on, Kafka
 	// promises nothing across such an election, and nothing is asserted.
 	UncleanElection func(topic string) bool
+	// Compacted says whether a topic is compacted: then replicas agree on the newest
+	// record of each key, not on every batch. Nil is none.
+	Compacted func(topic string) bool
 	// FlushBeforeAck says that flush.messages is 1: then all that counts towards
 	// the high watermark must be on stable storage.
 	FlushBeforeAck bool

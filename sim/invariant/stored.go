@@ -44,9 +44,14 @@ func (c *Checker) CompareContents(disks func(netsim.HostID) *disk.Disk, maxBytes
 			if p == nil || len(files[i]) == 0 {
 				continue
 			}
-			side := contentSide{name: c.nodes[i].Name, start: p.StartOffset(), mark: p.HighWatermark()}
+			side := contentSide{name: c.nodes[i].Name, start: p.StartOffset(), mark: p.HighWatermark(),
+				compacted: c.cfg.Compacted != nil && c.cfg.Compacted(l.key.Topic)}
 			maxBytes -= side.read(disks(c.nodes[i].Host), files[i], l.key)
 			sides = append(sides, side)
+		}
+		if len(sides) > 0 && sides[0].compacted {
+			batches += c.sameNewest(l, sides)
+			continue
 		}
 		batches += c.sameContents(l, sides)
 	}
@@ -59,6 +64,8 @@ type contentSide struct {
 	start, mark int64
 	stored      []storedBatch // below mark
 	flaw        string        // why reading ended before mark
+	compacted   bool
+	records     []storedRecord // of a compacted log, in order
 }
 
 type storedBatch struct {
@@ -95,10 +102,13 @@ func (s *contentSide) read(d *disk.Disk, files []disk.FileInfo, key log.Partitio
 			switch {
 			case b.NextOffset() <= s.start:
 				continue
-			case at >= 0 && b.BaseOffset() != at:
+			case at >= 0 && (b.BaseOffset() < at || b.BaseOffset() > at && !s.compacted):
 				s.flaw = "the batches are not contiguous"
 			}
 			at = b.NextOffset()
+			if s.compacted && s.keep(b) != nil {
+				s.flaw = "a batch cannot be read"
+			}
 			if at <= s.mark {
 				s.stored = append(s.stored, storedBatch{base: b.BaseOffset(), next: at, epoch: b.LeaderEpoch(),
 					crc: b.CRC(), bad: b.CheckCRC() != nil, producer: b.ProducerID(), producerEpoch: b.ProducerEpoch(),
@@ -187,4 +197,79 @@ func firstDifference(a, b []storedBatch) int {
 		}
 	}
 	return -1
+}
+
+// storedRecord is a record of a compacted log.
+type storedRecord struct {
+	offset     int64
+	key, value string
+	tombstone  bool
+}
+
+func (s *contentSide) keep(b record.Batch) error {
+	var reader record.Reader
+	var scratch record.Scratch
+	if err := reader.Reset(b, &scratch); err != nil {
+		return err
+	}
+	for {
+		r, ok, err := reader.Next()
+		if !ok {
+			return err
+		}
+		s.records = append(s.records, storedRecord{reader.Offset(), string(r.Key), string(r.Value), r.Value == nil})
+	}
+}
+
+// sameNewest: replicas compact on their own, so that one may hold what another
+// has dropped; but the newest record of each key below the least high watermark
+// is on every replica, unless that replica has a newer one of the key, or it is
+// a tombstone, whose time may have passed.
+func (c *Checker) sameNewest(l *ledger, sides []contentSide) (batches int64) {
+	mark := int64(1) << 62
+	for i := range sides {
+		s := &sides[i]
+		mark = min(mark, s.mark)
+		batches += int64(len(s.stored))
+		if s.flaw != "" {
+			c.violated(ruleSameContents, l, "%s: high watermark %d, but on disk after %d batches from %d: %s",
+				s.name, s.mark, len(s.stored), s.start, s.flaw)
+		}
+		for _, b := range s.stored {
+			if b.bad {
+				c.violated(ruleSameContents, l, "%s: the batch at offset %d has a wrong CRC on disk", s.name, b.base)
+			}
+		}
+	}
+	for i := range sides {
+		newest := make(map[string]storedRecord)
+		for _, r := range sides[i].records {
+			newest[r.key] = r
+		}
+		for k := range sides {
+			c.checks++
+			for _, r := range newestBelow(sides[k].records, mark) {
+				own, ok := newest[r.key]
+				if ok && own.offset > r.offset || own == r || r.tombstone && (!ok || own.offset > r.offset) {
+					continue
+				}
+				c.violated(ruleSameContents, l, "%s holds at offset %d the newest record of a key below %d, %s does not",
+					sides[k].name, r.offset, mark, sides[i].name)
+				break
+			}
+		}
+	}
+	return batches
+}
+
+// newestBelow lists the newest record of each key below an offset, in order.
+func newestBelow(records []storedRecord, mark int64) (list []storedRecord) {
+	seen := make(map[string]bool)
+	for i := len(records) - 1; i >= 0; i-- {
+		if r := records[i]; r.offset < mark && !seen[r.key] {
+			seen[r.key] = true
+			list = append(list, r)
+		}
+	}
+	return list
 }

@@ -1,0 +1,206 @@
+package log
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"pgregory.net/rapid"
+)
+
+// Goal: whatever is written, compacted, truncated and crashed, the newest value of
+// every key stays at its offset until a tombstone's time has passed, nothing comes
+// back that had gone for good, offsets never change, and readers get across.
+// Method: a model of keys against a log on the test's disk, restarted in all ways.
+func TestCompactionModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := newCompacted(t)
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			x.step(t)
+		}
+		x.check(t)
+	})
+}
+
+type compacted struct {
+	*rig
+	t      *rapid.T
+	values []keyed // by offset, as appended
+	seq    int32
+}
+
+type keyed struct {
+	key, value string // "" is a tombstone
+}
+
+func newCompacted(t *rapid.T) *compacted {
+	cfg := testConfig()
+	cfg.TopicDefaults.CleanupPolicy = config.CleanupCompact
+	cfg.TopicDefaults.SegmentBytes = 400
+	cfg.TopicDefaults.DeleteRetentionMillis = 60_000
+	cfg.TopicDefaults.MaxCompactionLagMillis = 1 << 40
+	x := &compacted{rig: newRig(cfg), t: t}
+	x.create()
+	x.settle()
+	return x
+}
+
+func (x *compacted) step(t *rapid.T) {
+	switch rapid.IntRange(0, 9).Draw(t, "action") {
+	case 0, 1, 2, 3, 4:
+		x.write(t)
+	case 5, 6:
+		x.settle()
+		x.log().SetHighWatermark(x.log().EndOffset())
+		x.advance(16 * time.Second)
+	case 7:
+		x.advance(2 * time.Minute)
+	case 8:
+		how := rapid.SampledFrom([]string{"kill", "power", "clean"}).Draw(t, "how")
+		if how != "clean" {
+			x.log().Flush(&x.c)
+			x.collect()
+			x.settle()
+		}
+		x.restart(how)
+		x.log().SetConfig(x.cfg.TopicDefaults)
+		x.log().SetHighWatermark(x.log().EndOffset())
+	default: // in the middle of a compaction
+		x.settle()
+		x.log().Flush(&x.c)
+		x.collect()
+		x.settle()
+		x.log().SetHighWatermark(x.log().EndOffset())
+		x.m.cleanNext(&x.c)
+		x.collect()
+		for range rapid.IntRange(0, 12).Draw(t, "operations") {
+			if n := len(x.disk.queues); n > 0 {
+				x.one(rapid.IntRange(0, n-1).Draw(t, "queue"))
+			}
+		}
+		x.restart(rapid.SampledFrom([]string{"kill", "power"}).Draw(t, "how"))
+		x.log().SetConfig(x.cfg.TopicDefaults)
+		x.log().SetHighWatermark(x.log().EndOffset())
+	}
+	x.check(t)
+}
+
+func (x *compacted) write(t *rapid.T) {
+	o := record.NoProducer(rapid.SampledFrom([]record.Codec{record.None, record.Lz4}).Draw(t, "codec"))
+	n := rapid.IntRange(1, 4).Draw(t, "records")
+	if rapid.Bool().Draw(t, "idempotent") {
+		o.ProducerID, o.ProducerEpoch, o.BaseSequence = 7, 0, x.seq
+		x.seq += int32(n)
+	}
+	var b record.Builder
+	b.Reset(nil, o)
+	for range n {
+		k := keyed{key: fmt.Sprint("k", rapid.IntRange(0, 5).Draw(t, "key"))}
+		value := []byte(nil)
+		if !rapid.Bool().Draw(t, "tombstone") {
+			k.value = fmt.Sprint("v", len(x.values))
+			value = []byte(k.value)
+		}
+		b.Append(int64(x.c.Wall), []byte(k.key), value, nil)
+		x.values = append(x.values, k)
+	}
+	batch := b.Finish()
+	buffer := x.pool.Get(len(batch))
+	copy(buffer.Bytes(), batch)
+	if _, err := x.log().Append(&x.c, buffer, 0, buffer.Len(), 0); err != nil {
+		t.Fatal(err)
+	}
+	buffer.Release()
+	x.collect()
+	x.settle()
+}
+
+// check reads everything and compares it with the model.
+func (x *compacted) check(t *rapid.T) {
+	x.settle()
+	l := x.log()
+	if l.EndOffset() != int64(len(x.values)) {
+		t.Fatalf("the log ends at %d, %d were appended", l.EndOffset(), len(x.values))
+	}
+	newest := map[string]int64{}
+	for o, k := range x.values {
+		newest[k.key] = int64(o)
+	}
+	seen := map[int64]bool{}
+	var reader record.Reader
+	var scratch record.Scratch
+	next := int64(0)
+	for _, b := range x.readAll(t, l.StartOffset(), 300) {
+		if b.BaseOffset() < next {
+			t.Fatalf("batch at %d after %d", b.BaseOffset(), next)
+		}
+		next = b.NextOffset()
+		if err := b.CheckCRC(); err != nil {
+			t.Fatal(err)
+		}
+		if err := reader.Reset(b, &scratch); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			rec, ok, err := reader.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			o := reader.Offset()
+			want := x.values[o]
+			if string(rec.Key) != want.key || string(rec.Value) != want.value || (rec.Value == nil) != (want.value == "") {
+				t.Fatalf("offset %d holds %s=%s, appended was %v", o, rec.Key, rec.Value, want)
+			}
+			seen[o] = true
+		}
+	}
+	if next != l.EndOffset() {
+		t.Fatalf("readers get to %d of %d", next, l.EndOffset())
+	}
+	for key, o := range newest {
+		if x.values[o].value != "" && !seen[o] {
+			t.Fatalf("the newest value of %s at %d is gone", key, o)
+		}
+		if x.values[o].value == "" && !seen[o] {
+			// The tombstone has gone: nothing of the key may be left.
+			for older := range seen {
+				if x.values[older].key == key && x.values[older].value != "" {
+					t.Fatalf("%s is back at %d: its tombstone at %d is gone", key, older, o)
+				}
+			}
+		}
+	}
+}
+
+// A directed story: what goes, what stays, and that it takes the disk's space with it.
+func TestCompacts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		if compactionStory(t) == 0 {
+			t.Fatal("nothing was compacted")
+		}
+	})
+}
+
+func compactionStory(t *rapid.T) (gone int) {
+	x := newCompacted(t)
+	for range 60 {
+		x.write(t)
+	}
+	before := x.log().Size()
+	x.log().SetHighWatermark(x.log().EndOffset())
+	x.advance(16 * time.Second)
+	x.check(t)
+	if x.log().cleaned == 0 || x.log().Size() >= before {
+		t.Fatalf("cleaned up to %d, %d bytes of %d are left", x.log().cleaned, x.log().Size(), before)
+	}
+	kept := 0
+	for _, b := range x.readAll(t, 0, 300) {
+		kept += int(b.Count())
+	}
+	return len(x.values) - kept
+}
