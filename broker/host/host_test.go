@@ -27,7 +27,6 @@ import (
 // once as body. A frame that begins with "log:" is written to a file first and
 // answered when it is synced.
 type echo struct {
-	buffers edge.Pool
 	file    edge.FileID
 	end     int64
 	waiting map[uint64]reply
@@ -35,7 +34,6 @@ type echo struct {
 	opened  int
 	closed  int
 	wakes   int
-	halt    string
 }
 
 type reply struct {
@@ -140,7 +138,7 @@ func start(t *testing.T, limits Limits) *running {
 	go func() { r.ended <- h.Run(context.Background(), r.machine) }()
 	t.Cleanup(func() {
 		r.Shutdown()
-		<-r.ended
+		_ = <-r.ended // it is judged by end
 	})
 	return r
 }
@@ -158,7 +156,7 @@ func (r *running) connect() net.Conn {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { c.Close() })
+	r.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
@@ -308,7 +306,9 @@ func TestConnectionsAreCounted(t *testing.T) {
 	sendFrame(t, b, "b")
 	expectFrame(t, b, "b")
 	expectClosed(t, r.connect())
-	a.Close()
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
 	for { // the place is free once the host has noticed
 		c := r.connect()
 		sendFrame(t, c, "c")

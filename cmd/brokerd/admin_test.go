@@ -90,7 +90,7 @@ func get(t *testing.T, url string, want int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != want {
 		t.Errorf("%s: %v %s %s", url, err, resp.Status, body)

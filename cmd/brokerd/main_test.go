@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		brokerd = filepath.Join(dir, "brokerd")
 		build := exec.Command("go", "build", "-o", brokerd, ".")
 		build.Stderr = os.Stderr

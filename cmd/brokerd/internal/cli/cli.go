@@ -57,7 +57,7 @@ func (a *App) Main(args []string) int {
 	if err == nil {
 		return exitStopped
 	}
-	fmt.Fprintln(a.Stderr, "brokerd:", err)
+	_, _ = fmt.Fprintln(a.Stderr, "brokerd:", err) // there is nobody left to tell
 	if errors.Is(err, host.ErrHalted) || errors.Is(err, host.ErrForced) {
 		return exitHalted
 	}

@@ -55,7 +55,7 @@ func (c *cluster) run(signals <-chan os.Signal) error {
 			if stopping {
 				continue
 			}
-			fmt.Fprintf(c.app.Stderr, "%s %s; its log is %s; brokerd --config %s starts it again\n",
+			_, _ = fmt.Fprintf(c.app.Stderr, "%s %s; its log is %s; brokerd --config %s starts it again\n",
 				e.member.name(), e.how, filepath.Join(e.member.dir, "log"), e.member.config())
 			if !announced && !c.restart {
 				stopping = true
@@ -64,7 +64,7 @@ func (c *cluster) run(signals <-chan os.Signal) error {
 			}
 			if c.restart {
 				if err := c.start(e.member); err != nil {
-					fmt.Fprintln(c.app.Stderr, err)
+					_, _ = fmt.Fprintln(c.app.Stderr, err)
 				}
 			}
 		case s := <-signals:
@@ -87,7 +87,7 @@ func (c *cluster) start(m *member) error {
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", m.name(), err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the child has its own
 	cmd := exec.Command(c.app.Program, "--config", m.config(), "--cluster-id", c.id)
 	cmd.Env, cmd.Stderr = c.app.Environ, log
 	cmd.SysProcAttr = childAttributes()
@@ -128,8 +128,8 @@ func (c *cluster) tell(s syscall.Signal) {
 func (c *cluster) announce() {
 	var addresses []string
 	for _, m := range c.members {
-		fmt.Fprintf(c.app.Stdout, "%s  zone %s  %s  pid %d  %s\n", m.name(), m.zone, m.address(), m.process.Process.Pid, m.dir)
+		_, _ = fmt.Fprintf(c.app.Stdout, "%s  zone %s  %s  pid %d  %s\n", m.name(), m.zone, m.address(), m.process.Process.Pid, m.dir)
 		addresses = append(addresses, m.address())
 	}
-	fmt.Fprintf(c.app.Stdout, "bootstrap.servers=%s\n", strings.Join(addresses, ","))
+	_, _ = fmt.Fprintf(c.app.Stdout, "bootstrap.servers=%s\n", strings.Join(addresses, ","))
 }
