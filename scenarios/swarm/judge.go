@@ -31,8 +31,9 @@ type Judgement struct {
 // small runs nothing outgrows the checkers' memory, and every log can be read to
 // its end once everything has settled.
 var explanations = []struct{ text, why string }{
-	{"was nobody at", "the target is found at run time: there may be no leader, follower, coordinator or active controller just then"},
+	{"was nobody", "the target is found at run time: there may be no leader, follower, coordinator or active controller just then"},
 	{"faults were injected, the scenario asks for", "follows from a target that was nobody"},
+	{"had anything in it", "a bit flip or a truncation hits a segment, and whether one has been written to is known at run time"},
 	{"was still waiting for", "a rolling restart goes on when a broker is in sync again, which other faults may put off beyond the end; that it gets there is asked for by itself"},
 }
 
