@@ -148,10 +148,11 @@ func (p *predictor) ledBy(at lin.Partition, then clock.Instant) (last *epochBegi
 }
 
 // holds tells whether the newest leader's log has a batch: below where it began
-// to append itself, and under the epoch that the batch was appended in.
-func (p *predicted) holds(b *ackedBatch) bool {
+// to append itself, and under the epoch that the batch was appended in. Where that
+// log begins later, or the epoch was not seen, it is as it was before.
+func (p *predicted) holds(b *ackedBatch, before bool) bool {
 	if len(p.epochs) == 0 {
-		return true
+		return before
 	}
 	newest := p.epochs[len(p.epochs)-1]
 	if b.epoch >= newest.epoch {
@@ -166,7 +167,10 @@ func (p *predicted) holds(b *ackedBatch) bool {
 			at = e.epoch
 		}
 	}
-	return b.wrote == noEpoch || at == noEpoch || at == b.wrote
+	if b.wrote == noEpoch || at == noEpoch {
+		return before
+	}
+	return at == b.wrote
 }
 
 // divergence is where the newest leader's log leaves what was acknowledged: where
@@ -175,7 +179,7 @@ func (p *predicted) holds(b *ackedBatch) bool {
 func (p *predicted) divergence() int64 {
 	start := p.epochs[len(p.epochs)-1].begin
 	for i := range p.acked {
-		if b := &p.acked[i]; !p.holds(b) {
+		if b := &p.acked[i]; !p.holds(b, true) {
 			start = min(start, b.base)
 		}
 	}
@@ -190,7 +194,7 @@ func (p *predicted) settle() (back int64) {
 	p.acked, p.missing = p.acked[:0], p.missing[:0]
 	for i := range all {
 		switch b := &all[i]; {
-		case !p.holds(b):
+		case !p.holds(b, i < was):
 			p.missing = append(p.missing, *b)
 		default:
 			p.acked = append(p.acked, *b)
@@ -220,7 +224,7 @@ func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) (held bool
 		}
 	}
 	list := &part.acked
-	if held = part.holds(&a); !held {
+	if held = part.holds(&a, true); !held {
 		list = &part.missing
 	}
 	if len(*list) >= ackedMax {
