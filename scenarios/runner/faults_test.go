@@ -171,8 +171,10 @@ func TestFaultsThatDoNothing(t *testing.T) {
 			"hold_rpc at 20s did nothing: active_controller was nobody"},
 		"two restarts": {"{ at: 5s, operator: rolling_restart }, { at: 6s, operator: rolling_restart }",
 			"rolling_restart at 6s did nothing: another rolling restart was still under way"},
-		"no reassignment": {"{ at: 2s, operator: move_leader, partition: orders/0, to: { node: broker-1 } }",
-			"move_leader at 2s did nothing: Kafka moves a leader by reassignment, which this broker lacks yet"},
+		"nothing to cancel": {"{ at: 2s, operator: reassign, partition: orders/0 }",
+			"the cluster refused what an operator wanted of orders [0] with error 85"},
+		"never moved": {"{ at: 2s, fault: kill, target: { node: broker-1 } }, { at: 15s, operator: reassign, partition: orders/0, to: { nodes: [broker-2, broker-1] } }",
+			"reassign of orders/0 to [2 1] was not complete at the end"},
 		"never back": {"{ at: 2s, fault: kill, target: { node: broker-1 } }, { at: 5s, operator: rolling_restart, target: { node: broker-1 } }",
 			"the rolling restart of broker-1 was still waiting for broker-1 at the end"},
 	} {
