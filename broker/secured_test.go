@@ -207,7 +207,7 @@ func (s *secured) call(req kmsg.Request) kmsg.Response {
 func (s *secured) authenticate(mechanism sasl.Mechanism, user, password string) (lifetime int64, err error) {
 	s.t.Helper()
 	s.nonce++
-	var client sasl.Client = sasl.NewPlainClient(user, password)
+	client := sasl.NewPlainClient(user, password)
 	if m, ok := sasl.ScramMechanismOf(mechanism); ok {
 		client = sasl.NewScramClient(m, user, password, fmt.Sprintf("client%d", s.nonce), new(sasl.Salted))
 	}

@@ -201,7 +201,7 @@ func TestKafka(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // it was only read
 	h, err := hdrhistogram.NewHistogramLogReader(log).NextIntervalHistogram()
 	if err != nil || h == nil || h.TotalCount() != 500 {
 		t.Errorf("the histogram log holds %v (%v); want 500 latencies", h, err)

@@ -28,7 +28,6 @@ type node struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	boots  int
-	paused bool
 }
 
 // cluster is every process of a scenario.
@@ -72,7 +71,7 @@ func freeAddress() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // it only held the port
 	return l.Addr().String(), nil
 }
 

@@ -72,7 +72,7 @@ func (n *network) serve(node, backend string) (address string, err error) {
 }
 
 func (n *network) pass(client net.Conn, node, backend string) {
-	defer client.Close()
+	defer func() { _ = client.Close() }() // it is being thrown away
 	back, err := net.DialTimeout("tcp", backend, dialTimeout)
 	if err != nil {
 		// Refused, as by a host whose process is gone: a reset, since an orderly
@@ -82,7 +82,7 @@ func (n *network) pass(client net.Conn, node, backend string) {
 		}
 		return
 	}
-	defer back.Close()
+	defer func() { _ = back.Close() }() // likewise
 	hello, caller, err := readHello(client)
 	if err != nil {
 		return
