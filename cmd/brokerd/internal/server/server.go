@@ -96,17 +96,12 @@ func (s *Server) core(dir string, isBroker, isController bool) (*broker.Config, 
 	if err != nil {
 		return nil, err
 	}
-	alone := len(voters) == 1 && isController
-	identity, err := identify(dir, int32(n.NodeID), s.options.ClusterID, alone)
-	if err != nil {
-		return nil, err
-	}
 	seed, err := randomSeed()
 	if err != nil {
 		return nil, err
 	}
 	cfg := &broker.Config{
-		NodeID: identity.NodeID, ClusterID: identity.ClusterID, IsBroker: isBroker, IsController: isController,
+		NodeID: int32(n.NodeID), IsBroker: isBroker, IsController: isController,
 		Listeners: *s.listeners, LogDir: dir, Voters: voters, Broker: s.options.Settings.Broker,
 		Overrides: s.options.Settings.Overrides, Seed: seed,
 	}
@@ -116,6 +111,14 @@ func (s *Server) core(dir string, isBroker, isController bool) (*broker.Config, 
 	if err := cfg.CheckSecurity(); err != nil {
 		return nil, err
 	}
+	// Last, since a new directory is claimed with it: a start that fails for its
+	// settings must leave none taken.
+	alone := len(voters) == 1 && isController
+	identity, err := identify(dir, cfg.NodeID, s.options.ClusterID, alone)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ClusterID = identity.ClusterID
 	return cfg, nil
 }
 
