@@ -9,7 +9,7 @@ SOAK          ?= 1h
 SCENARIO      ?= smoke
 N             ?= 200
 
-.PHONY: bench-peers k6 k6-test k6-smoke help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update conformance kill-loop golden diverge docs ci
+.PHONY: bench-peers k6 k6-test k6-smoke help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update conformance conformance-jvm kill-loop golden diverge docs ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -76,6 +76,9 @@ callgrind-update: ## record instructions per record
 
 conformance: ## clients that others wrote against real brokers, kgo's suite with its 500,000 records
 	cd conformance && $(GO) test -count=1 -timeout 60m -v . -kgo-records 500000
+
+conformance-jvm: ## Apache Kafka's own tools and clients against real brokers; needs Java 17 and Maven
+	cd conformance && $(GO) vet -tags jvm . && $(GO) test -tags jvm -count=1 -timeout 60m -v -run 'KafkaTools|Verifiable|DumpLogSegments' .
 
 kill-loop: ## kill -9 of three brokers under load, N times
 	$(GO) test -count=1 -timeout 0 -v -run '^TestKillLoop$$' ./cmd/brokerd -kills $(N) -restart-limit 5s

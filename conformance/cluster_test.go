@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 
 // cluster is three brokers in processes of their own.
 type cluster struct {
+	dir       string // holds node-1/data and so on
 	bootstrap []string
 	pids      []int
 }
@@ -47,7 +48,8 @@ type cluster struct {
 // startCluster runs brokerd dev-cluster, which starts killed nodes again.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), brokerd, "dev-cluster", "--restart", "--data", t.TempDir())
+	c := &cluster{dir: t.TempDir()}
+	cmd := exec.CommandContext(t.Context(), brokerd, "dev-cluster", "--restart", "--data", c.dir)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -62,7 +64,6 @@ func startCluster(t *testing.T) *cluster {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	})
-	c := &cluster{}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if list, ok := strings.CutPrefix(lines.Text(), "bootstrap.servers="); ok {
