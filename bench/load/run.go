@@ -40,6 +40,7 @@ type running struct {
 	received  atomic.Int64
 	firstErr  atomic.Pointer[error]
 	payloads  sync.Pool
+	last      time.Duration // end of the last period, since the load began
 }
 
 // window is when messages are sent, and which of them are measured: those that
@@ -144,7 +145,6 @@ func (g *running) load(ctx context.Context) {
 	w.end = w.warmup + g.Workload.duration()
 	g.window.Store(w)
 	g.result.Begin = time.Now()
-	g.result.Seconds = g.Workload.duration().Seconds()
 	var group sync.WaitGroup
 	for _, p := range g.producers {
 		group.Go(func() { p.run(ctx, w) })
@@ -168,8 +168,9 @@ func (g *running) load(ctx context.Context) {
 
 // period closes a second.
 func (g *running) period(w *window) {
-	now := g.now()
-	p := Period{At: now - w.start, latencies: newLatencies(), Warmup: now <= w.warmup}
+	now, began := g.now(), w.start+g.last
+	g.last = now - w.start
+	p := Period{At: g.last, latencies: newLatencies(), Warmup: began < w.warmup}
 	for _, producer := range g.producers {
 		producer.publish.take(p.latencies.publish)
 		producer.delay.take(p.latencies.delay)
@@ -182,9 +183,10 @@ func (g *running) period(w *window) {
 	p.Acked, p.Failed, p.Received = acked-r.Acked, failed-r.Failed, received-r.Received
 	p.Backlog = acked*int64(g.Workload.SubscriptionsPerTopic) - received
 	r.Acked, r.Failed, r.Received = acked, failed, received
-	if !p.Warmup && now <= w.end+periodLength {
+	if !p.Warmup && began < w.end {
 		r.published += p.Acked
 		r.consumed += p.Received
+		r.Seconds += (now - began).Seconds()
 	}
 	r.total.merge(&p.latencies)
 	r.Periods = append(r.Periods, p)
