@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // verifiableEvent is what the programs print of which Kafka's system tests judge.
@@ -42,14 +43,17 @@ func (c *cluster) verifiable(t *testing.T, class string, see func(verifiableEven
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	more := true
+	more, started := true, time.Now()
+	last, silence := started, time.Duration(0)
 	for lines := bufio.NewScanner(out); more && lines.Scan(); {
 		var e verifiableEvent
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			continue // a few events have fields of other types, and none of ours
 		}
 		more = see(e)
+		silence, last = max(silence, time.Since(last)), time.Now()
 	}
+	t.Logf("%s took %v, with %v between two events", class, last.Sub(started).Round(time.Millisecond), silence.Round(time.Millisecond))
 	if ctx.Err() != nil {
 		t.Errorf("%s was not done after %v", class, toolTimeout)
 	}

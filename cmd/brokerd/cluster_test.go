@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,10 +27,11 @@ type node struct {
 
 // brokers is a cluster of processes, begun by dev-cluster.
 type brokers struct {
-	t         *testing.T
-	bootstrap string
-	nodes     []*node
-	clusterID string
+	t          *testing.T
+	supervisor *exec.Cmd // dev-cluster itself
+	bootstrap  string
+	nodes      []*node
+	clusterID  string
 }
 
 func devCluster(t *testing.T, overrides ...string) *brokers {
@@ -49,7 +51,7 @@ func devCluster(t *testing.T, overrides ...string) *brokers {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &brokers{t: t}
+	c := &brokers{t: t, supervisor: cmd}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
@@ -237,3 +239,19 @@ func (c *brokers) everything(topic string, partitions int32) map[string]int {
 }
 
 func numbered(i int) []byte { return strconv.AppendInt(nil, int64(i), 10) }
+
+// A last node has nobody to agree to its controlled shutdown, for which it would
+// wait five minutes.
+func TestDevClusterStopsWithoutQuorum(t *testing.T) {
+	c := devCluster(t)
+	c.kill(c.nodes[0])
+	c.kill(c.nodes[1])
+	if err := c.supervisor.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	tooLong := time.AfterFunc(2*time.Minute, func() { _ = c.supervisor.Process.Kill() })
+	defer tooLong.Stop()
+	if err := c.supervisor.Wait(); err != nil {
+		t.Errorf("dev-cluster did not end by itself: %v", err)
+	}
+}

@@ -65,6 +65,7 @@ type member struct {
 	client  int // port
 	quorum  int // port; 0 of a node that is no controller
 	process *exec.Cmd
+	ended   bool // the process is no more
 }
 
 func (m *member) name() string   { return fmt.Sprintf("node-%d", m.id) }

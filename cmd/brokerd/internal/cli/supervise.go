@@ -9,7 +9,12 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
+
+// quorumlessWait is how long nodes may take to end once so few controllers run
+// that none can agree to a controlled shutdown: they would wait for minutes.
+const quorumlessWait = 3 * time.Second
 
 // cluster is the running nodes of dev-cluster.
 type cluster struct {
@@ -42,6 +47,7 @@ func (c *cluster) run(signals <-chan os.Signal) error {
 	}
 	ready := make(map[int]bool)
 	announced := false
+	var giveUp <-chan time.Time
 	for c.running > 0 {
 		select {
 		case m := <-c.up:
@@ -52,7 +58,9 @@ func (c *cluster) run(signals <-chan os.Signal) error {
 			}
 		case e := <-c.ends:
 			c.running--
+			e.member.ended = true
 			if stopping {
+				giveUp = c.quorumless(giveUp)
 				continue
 			}
 			_, _ = fmt.Fprintf(c.app.Stderr, "%s %s; its log is %s; brokerd --config %s starts it again\n",
@@ -60,6 +68,7 @@ func (c *cluster) run(signals <-chan os.Signal) error {
 			if !announced && !c.restart {
 				stopping = true
 				c.tell(syscall.SIGTERM)
+				giveUp = c.quorumless(giveUp)
 				continue
 			}
 			if c.restart {
@@ -73,6 +82,9 @@ func (c *cluster) run(signals <-chan os.Signal) error {
 			}
 			stopping = true
 			c.tell(s.(syscall.Signal))
+			giveUp = c.quorumless(giveUp)
+		case <-giveUp:
+			c.tell(syscall.SIGTERM) // the second one: end at once
 		}
 	}
 	if !announced {
@@ -98,7 +110,7 @@ func (c *cluster) start(m *member) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", m.name(), err)
 	}
-	m.process = cmd
+	m.process, m.ended = cmd, false
 	c.running++
 	go func() {
 		lines := bufio.NewScanner(out)
@@ -116,10 +128,29 @@ func (c *cluster) start(m *member) error {
 	return nil
 }
 
+// quorumless returns the end of quorumlessWait, which begins when the controllers
+// that run are no majority.
+func (c *cluster) quorumless(giveUp <-chan time.Time) <-chan time.Time {
+	voters, alive := 0, 0
+	for _, m := range c.members {
+		if m.quorum == 0 {
+			continue
+		}
+		voters++
+		if !m.ended {
+			alive++
+		}
+	}
+	if giveUp == nil && 2*alive <= voters {
+		return time.After(quorumlessWait)
+	}
+	return giveUp
+}
+
 func (c *cluster) tell(s syscall.Signal) {
 	for _, m := range c.members {
-		if m.process != nil {
-			_ = m.process.Process.Signal(s) // it may have ended
+		if m.process != nil && !m.ended {
+			_ = m.process.Process.Signal(s) // it may have ended just now
 		}
 	}
 }
