@@ -9,7 +9,7 @@ SOAK          ?= 1h
 SCENARIO      ?= smoke
 N             ?= 200
 
-.PHONY: bench-peers k6 k6-test k6-smoke help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update conformance conformance-jvm kill-loop golden diverge docs ci
+.PHONY: bench-peers k6 k6-test k6-smoke k6-zone-failure help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update conformance conformance-jvm kill-loop golden diverge docs ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -67,6 +67,9 @@ k6-test: ## the k6 module against a broker in memory
 
 k6-smoke: build k6 ## a broker, the smoke script, its report in results/k6-smoke
 	bench/k6/smoke.sh
+
+k6-zone-failure: build k6 ## three nodes, a load, and kill -9 of one zone; its report in results/k6-zone-failure
+	bench/k6/zone-failure.sh
 
 callgrind: ## instructions per record against bench/instructions.txt
 	bench/callgrind.sh
