@@ -64,7 +64,7 @@ func TestAPI(t *testing.T) {
 
 func TestSmoke(t *testing.T) {
 	dir := t.TempDir()
-	out, err := run(t, broker(t), "smoke.js", "K6_SECONDS=2", "KAFKA_HLOG_DIR="+dir)
+	out, err := run(t, broker(t), "smoke.js", "K6_SECONDS=2", "K6_P99_MS=60000", "KAFKA_HLOG_DIR="+dir)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

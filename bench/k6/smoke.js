@@ -21,7 +21,7 @@ export const options = {
     ...DEFAULT_THRESHOLDS,
     kafka_writer_message_count: [`count>=${total}`],
     kafka_reader_message_count: [`count>=${total}`],
-    kafka_writer_batch_seconds: ["p(99)<1000"],
+    kafka_writer_batch_seconds: [`p(99)<${__ENV.K6_P99_MS || 1000}`],
     checks: ["rate==1.0"],
   },
   summaryTrendStats: ["min", "med", "p(95)", "p(99)", "max"],
