@@ -129,11 +129,24 @@ func (r *run) carryOut() (*Outcome, error) {
 			settled = max(settled, span.to)
 		}
 	}
-	if !r.until(settled) {
+	if !r.until(settled) || !r.awaitRecoveries() {
 		return r.outcome(), nil
 	}
-	r.drain(settled)
+	r.drain()
 	return r.outcome(), nil
+}
+
+// awaitRecoveries runs on, second by second, while a state that after_heal waits
+// for is not there and may still come in time: a deadline beyond the end of the
+// run would otherwise be missed without having been waited for. False if the user
+// has ended the run.
+func (r *run) awaitRecoveries() bool {
+	for r.sampler.awaited(r.world.Now()) {
+		if !r.until(r.world.Now().Add(time.Second)) {
+			return false
+		}
+	}
+	return true
 }
 
 // until runs to an instant; false if the user has ended the run.
@@ -188,8 +201,8 @@ func (r *run) decided() bool {
 
 // drain waits until every batch is decided and the auditor has read everything
 // up to an end that it asked for afterwards.
-func (r *run) drain(from clock.Instant) {
-	give := from.Add(drainMax)
+func (r *run) drain() {
+	give := r.world.Now().Add(drainMax)
 	for !r.decided() && r.world.Now() < give {
 		if !r.until(r.world.Now().Add(time.Second)) {
 			return

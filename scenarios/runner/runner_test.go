@@ -154,3 +154,13 @@ func TestMissedThresholdFails(t *testing.T) {
 		t.Errorf("verdict %s, want fail", res.Verdict)
 	}
 }
+
+// Goal: a state has all the time that the scenario gives it, though the load ends
+// sooner: preferred leaders come back with leader.imbalance.check.interval.seconds.
+func TestRecoveryIsWaitedFor(t *testing.T) {
+	res := runSeed(t, load(t, safe, "[ { at: 10s, for: 20s, fault: kill, target: { node: broker-2 } } ]",
+		`{ after_heal: { preferred_leaders: { reach: 100%, within: 10m } } }`), 1)
+	if res.Verdict != reports.Pass {
+		t.Errorf("verdict %s, want pass: %+v", res.Verdict, res.Thresholds)
+	}
+}

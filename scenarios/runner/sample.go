@@ -131,6 +131,14 @@ func (r *recovery) sample(now, deadline clock.Instant, holds bool) {
 	}
 }
 
+// awaited reports whether a state is missing that may still be reached in time.
+func (s *sampler) awaited(now clock.Instant) bool {
+	heal := s.run.lastHeal()
+	return slices.ContainsFunc(s.recoveries, func(rec recovery) bool {
+		return rec.reached == clock.Never && now <= heal.Add(rec.want.Within)
+	})
+}
+
 // baselineLag is the 99th percentile of the lag before the first fault. A lag
 // below what arrives in a tenth of a second is none: a sample falls between a
 // produce and the poll that follows.
