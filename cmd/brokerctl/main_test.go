@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,13 +27,10 @@ const (
 // records, a group with its lag, its offsets moved, errors and a deletion.
 func TestWalkAgainstBrokerd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), walkMax)
-	defer cancel()
+	t.Cleanup(cancel) // behind what ends the broker
 	bin := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, ".", "../brokerd")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	address := startBrokerd(ctx, t, filepath.Join(bin, "brokerd"))
+	build(ctx, t, bin)
+	address := startBrokerd(ctx, t, filepath.Join(bin, "brokerd"), []string{"--dev", "--data", t.TempDir(), "--listen", "localhost:0"}, func(string) {})
 	environment := append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "XDG_CONFIG_HOME="+t.TempDir(), "BROKERCTL_BROKERS="+address)
 
 	before, err := os.ReadFile(walkPath)
@@ -82,35 +76,4 @@ func replay(text string, run func(command string) string) string {
 		}
 	}
 	return out.String()
-}
-
-// startBrokerd starts a node on a port of its own and gives its address.
-func startBrokerd(ctx context.Context, t *testing.T, path string) string {
-	t.Helper()
-	cmd := exec.CommandContext(ctx, path, "--dev", "--data", t.TempDir(), "--listen", "localhost:0")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGKILL) }
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended by itself
-		_ = cmd.Wait()         // killed, so its status says nothing
-		if t.Failed() {
-			t.Logf("log of brokerd:\n%s", &log)
-		}
-	})
-	lines := bufio.NewScanner(stdout)
-	for lines.Scan() {
-		if address, ok := strings.CutPrefix(lines.Text(), "bootstrap.servers="); ok {
-			return address
-		}
-	}
-	t.Fatalf("brokerd ended before it listened: %s", &log)
-	return ""
 }

@@ -2,25 +2,22 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/cmd/internal/trial"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -33,61 +30,16 @@ import (
 // A node with TLS, every mechanism and ACLs, whose own connections to itself log
 // in too, served to franz-go.
 
-// issuer signs tokens.
-type issuer struct {
-	t   *testing.T
-	key *ecdsa.PrivateKey
-}
-
-func newIssuer(t *testing.T) *issuer {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &issuer{t, key}
-}
-
-func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
-
-// keys writes the issuer's key set and returns its path.
-func (i *issuer) keys() string {
-	point, err := i.key.PublicKey.Bytes()
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	path := filepath.Join(i.t.TempDir(), "jwks.json")
-	text := fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","x":%q,"y":%q}]}`, b64(point[1:33]), b64(point[33:]))
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		i.t.Fatal(err)
-	}
-	return path
-}
-
-func (i *issuer) token(subject, audience string, life time.Duration) string {
-	now := time.Now()
-	input := b64([]byte(`{"alg":"ES256","kid":"k"}`)) + "." + b64(fmt.Appendf(nil, `{"sub":%q,"aud":%q,"iat":%d,"exp":%d}`,
-		subject, audience, now.Add(-time.Hour).Unix(), now.Add(life).Unix()))
-	sum := sha256.Sum256([]byte(input))
-	r, s, err := ecdsa.Sign(rand.Reader, i.key, sum[:])
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return input + "." + b64(signature)
-}
-
 // securedNode starts a node on which everything is on.
-func securedNode(t *testing.T, ca *authority, i *issuer, data string) *process {
-	node := ca.issue("node.pem", "node")
+func securedNode(t *testing.T, ca *trial.Authority, i *trial.Issuer, data string) *process {
+	node := ca.Issue("node.pem", "node")
 	login := `org.apache.kafka.common.security.scram.ScramLoginModule required username="node" password="node-secret";`
 	args := []string{"--dev", "--data", data}
 	for _, property := range []string{
 		"listeners=CLIENTS://localhost:0,CONTROLLER://localhost:0",
 		"listener.security.protocol.map=CLIENTS:SASL_SSL,CONTROLLER:SASL_SSL",
 		"ssl.keystore.location=" + node,
-		"ssl.truststore.location=" + filepath.Join(ca.dir, "ca.pem"),
+		"ssl.truststore.location=" + ca.Trusted(),
 		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
 		"sasl.mechanism.inter.broker.protocol=SCRAM-SHA-256",
 		"sasl.mechanism.controller.protocol=SCRAM-SHA-256",
@@ -96,7 +48,7 @@ func securedNode(t *testing.T, ca *authority, i *issuer, data string) *process {
 		"listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required " +
 			`user_admin="admin-secret" user_eve="eve-secret";`,
 		"listener.name.controller.sasl.enabled.mechanisms=SCRAM-SHA-256",
-		"sasl.oauthbearer.jwks.endpoint.url=file://" + i.keys(),
+		"sasl.oauthbearer.jwks.endpoint.url=file://" + i.Keys(),
 		"sasl.oauthbearer.expected.audience=kafka",
 		"windtunnel.bootstrap.scram=SCRAM-SHA-256=[name=node,password=node-secret]",
 		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -113,9 +65,9 @@ type franz struct {
 }
 
 // connect returns a client that logs in by a mechanism.
-func connect(t *testing.T, p *process, ca *authority, mechanism sasl.Mechanism, options ...kgo.Opt) franz {
+func connect(t *testing.T, p *process, ca *trial.Authority, mechanism sasl.Mechanism, options ...kgo.Opt) franz {
 	t.Helper()
-	pem, err := os.ReadFile(filepath.Join(ca.dir, "ca.pem"))
+	pem, err := os.ReadFile(ca.Trusted())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +174,7 @@ func (f franz) read(n int) error {
 
 func TestEveryMechanism(t *testing.T) {
 	const records = 100
-	ca, tokens, data := newAuthority(t, "authority"), newIssuer(t), t.TempDir()
+	ca, tokens, data := trial.NewAuthority(t, "authority"), trial.NewIssuer(t), t.TempDir()
 	p := securedNode(t, ca, tokens, data)
 	asAdmin := plain.Auth{User: "admin", Pass: "admin-secret"}.AsMechanism()
 	alice256 := scram.Auth{User: "alice", Pass: "alice=secret,"}.AsSha256Mechanism()
@@ -243,7 +195,7 @@ func TestEveryMechanism(t *testing.T) {
 	if err := group.read(records); err != nil {
 		t.Errorf("alice reads in a group: %v", err)
 	}
-	carol := oauth.Auth{Token: tokens.token("carol", "kafka", time.Hour)}.AsMechanism()
+	carol := oauth.Auth{Token: tokens.Token("carol", "kafka", time.Hour)}.AsMechanism()
 	if err := connect(t, p, ca, carol, kgo.ConsumeTopics("orders"), fromStart).read(records); err != nil {
 		t.Errorf("carol reads: %v", err)
 	}
@@ -263,9 +215,9 @@ func TestEveryMechanism(t *testing.T) {
 		"a wrong password":           plain.Auth{User: "admin", Pass: "guess"}.AsMechanism(),
 		"a wrong SCRAM password":     scram.Auth{User: "alice", Pass: "guess"}.AsSha256Mechanism(),
 		"an unknown user":            scram.Auth{User: "nobody", Pass: "guess"}.AsSha512Mechanism(),
-		"a token of another issuer":  oauth.Auth{Token: newIssuer(t).token("carol", "kafka", time.Hour)}.AsMechanism(),
-		"a token for somewhere else": oauth.Auth{Token: tokens.token("carol", "web", time.Hour)}.AsMechanism(),
-		"an expired token":           oauth.Auth{Token: tokens.token("carol", "kafka", -time.Minute)}.AsMechanism(),
+		"a token of another issuer":  oauth.Auth{Token: trial.NewIssuer(t).Token("carol", "kafka", time.Hour)}.AsMechanism(),
+		"a token for somewhere else": oauth.Auth{Token: tokens.Token("carol", "web", time.Hour)}.AsMechanism(),
+		"an expired token":           oauth.Auth{Token: tokens.Token("carol", "kafka", -time.Minute)}.AsMechanism(),
 	} {
 		client := connect(t, p, ca, mechanism)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

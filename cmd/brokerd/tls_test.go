@@ -1,106 +1,31 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/seed-604ea8f1/windtunnel/cmd/internal/trial"
 )
-
-// authority issues the certificates of a test.
-type authority struct {
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	next int64
-}
-
-func newAuthority(t *testing.T, name string) *authority {
-	a := &authority{t: t, dir: t.TempDir()}
-	template := a.template(name)
-	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	a.key = a.newKey()
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.write("ca.pem", &pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return a
-}
-
-func (a *authority) newKey() *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return key
-}
-
-func (a *authority) template(name string) *x509.Certificate {
-	a.next++
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(a.next), Subject: pkix.Name{CommonName: name, Organization: []string{"Test"}},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"},
-	}
-}
-
-func (a *authority) write(name string, blocks ...*pem.Block) string {
-	a.t.Helper()
-	path := filepath.Join(a.dir, name)
-	var text []byte
-	for _, b := range blocks {
-		text = append(text, pem.EncodeToMemory(b)...)
-	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		a.t.Fatal(err)
-	}
-	return path
-}
-
-// issue writes a certificate with its key and returns the path.
-func (a *authority) issue(file, name string) string {
-	a.t.Helper()
-	key := a.newKey()
-	der, err := x509.CreateCertificate(rand.Reader, a.template(name), a.cert, key.Public(), a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return a.write(file, &pem.Block{Type: "CERTIFICATE", Bytes: der}, &pem.Block{Type: "PRIVATE KEY", Bytes: private})
-}
 
 // A node whose listeners are all encrypted, its own connections to itself
 // included, and which asks for certificates. A client with one is served, one
 // without or of another authority is not, and SIGHUP brings a new certificate.
 func TestMutualTLS(t *testing.T) {
-	ca, stranger := newAuthority(t, "authority"), newAuthority(t, "stranger")
-	node, client := ca.issue("node.pem", "node"), ca.issue("client.pem", "client")
+	ca, stranger := trial.NewAuthority(t, "authority"), trial.NewAuthority(t, "stranger")
+	node, client := ca.Issue("node.pem", "node"), ca.Issue("client.pem", "client")
 	p := run(t, "--dev", "--data", t.TempDir(),
 		"--override", "listeners=CLIENTS://localhost:0,CONTROLLER://localhost:0",
 		"--override", "listener.security.protocol.map=CLIENTS:SSL,CONTROLLER:SSL",
-		"--override", "ssl.keystore.location="+node, "--override", "ssl.truststore.location="+filepath.Join(ca.dir, "ca.pem"),
+		"--override", "ssl.keystore.location="+node, "--override", "ssl.truststore.location="+ca.Trusted(),
 		"--override", "ssl.client.auth=required")
 	secured := func(certificate, authorities string) []string {
 		return []string{"-b", p.bootstrap, "-X", "security.protocol=ssl", "-X", "ssl.ca.location=" + authorities,
 			"-X", "ssl.certificate.location=" + certificate, "-X", "ssl.key.location=" + certificate}
 	}
-	trusted := filepath.Join(ca.dir, "ca.pem")
+	trusted := ca.Trusted()
 	good := secured(client, trusted)
 	kcat(t, "hello\n", append(good, "-P", "-t", "secret")...)
 	if got := kcat(t, "", append(good, "-C", "-t", "secret", "-e", "-q")...); got != "hello\n" {
@@ -113,11 +38,11 @@ func TestMutualTLS(t *testing.T) {
 		}
 	}
 	refused("a client without a certificate", "-b", p.bootstrap, "-X", "security.protocol=ssl", "-X", "ssl.ca.location="+trusted)
-	refused("a client of another authority", secured(stranger.issue("client.pem", "client"), trusted)...)
+	refused("a client of another authority", secured(stranger.Issue("client.pem", "client"), trusted)...)
 	refused("a client in plain text", "-b", p.bootstrap)
 
-	stranger.issue("node.pem", "node")
-	replacement, err := os.ReadFile(filepath.Join(stranger.dir, "node.pem"))
+	stranger.Issue("node.pem", "node")
+	replacement, err := os.ReadFile(filepath.Join(stranger.Dir, "node.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,14 +51,14 @@ func TestMutualTLS(t *testing.T) {
 	}
 	p.signal(syscall.SIGHUP)
 	p.awaitLog("certificates have been read again")
-	kcat(t, "", append(secured(client, filepath.Join(stranger.dir, "ca.pem")), "-L", "-m", "5")...)
+	kcat(t, "", append(secured(client, stranger.Trusted()), "-L", "-m", "5")...)
 	refused("a client that trusts the old certificate only", good...)
 	if err := os.WriteFile(node, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP)
 	p.awaitLog("certificates were not read again")
-	kcat(t, "", append(secured(client, filepath.Join(stranger.dir, "ca.pem")), "-L", "-m", "5")...)
+	kcat(t, "", append(secured(client, stranger.Trusted()), "-L", "-m", "5")...)
 }
 
 func TestBadSettings(t *testing.T) {

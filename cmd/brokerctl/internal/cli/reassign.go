@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerctl/internal/show"
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func (a *App) reassignCommand() *cobra.Command {
@@ -21,6 +24,7 @@ func (a *App) reassignCommand() *cobra.Command {
 		a.shows(a.reassignPlanCommand(), "reassign plan", reassignPlan{}),
 		a.shows(a.reassignExecuteCommand(), "reassign execute", reassignPlan{}),
 		a.shows(a.reassignStatusCommand(), "reassign status", reassignStatus{}),
+		a.shows(a.reassignVerifyCommand(), "reassign verify", reassignVerdict{}),
 		a.shows(a.reassignCancelCommand(), "reassign cancel", reassignStatus{}))
 }
 
@@ -227,6 +231,23 @@ func addExecuteFlags(cmd *cobra.Command, dry *bool, wait *durationFlag) {
 // refreshBefore replaces what the plan says about the past by the present, and
 // drops what is there already.
 func (s *session) refreshBefore(plan *reassignPlan) error {
+	now, err := s.replicasNow(plan)
+	if err != nil {
+		return err
+	}
+	changed := []move{}
+	for _, m := range plan.Partitions {
+		if replicas := now[topicPartition{m.Topic, m.Partition}]; !slices.Equal(replicas, m.Replicas) {
+			m.Before = replicas
+			changed = append(changed, m)
+		}
+	}
+	plan.Partitions = changed
+	return nil
+}
+
+// replicasNow are the brokers that have each partition of a plan.
+func (s *session) replicasNow(plan *reassignPlan) (map[topicPartition]show.IDs, error) {
 	var topics []string
 	for _, m := range plan.Partitions {
 		if !slices.Contains(topics, m.Topic) {
@@ -235,7 +256,7 @@ func (s *session) refreshBefore(plan *reassignPlan) error {
 	}
 	details, err := s.lookupTopics(topics)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := map[topicPartition]show.IDs{}
 	for _, d := range details {
@@ -243,19 +264,12 @@ func (s *session) refreshBefore(plan *reassignPlan) error {
 			now[topicPartition{d.Topic, p.Partition}] = p.Replicas
 		}
 	}
-	var changed []move
 	for _, m := range plan.Partitions {
-		replicas, ok := now[topicPartition{m.Topic, m.Partition}]
-		if !ok {
-			return problem.Missing("topic %q has no partition %d", m.Topic, m.Partition)
-		}
-		if !slices.Equal(replicas, m.Replicas) {
-			m.Before = replicas
-			changed = append(changed, m)
+		if _, ok := now[topicPartition{m.Topic, m.Partition}]; !ok {
+			return nil, problem.Missing("topic %q has no partition %d", m.Topic, m.Partition)
 		}
 	}
-	plan.Partitions = append([]move{}, changed...)
-	return nil
+	return now, nil
 }
 
 // execute begins the moves of a plan and may wait for their end.
@@ -319,7 +333,7 @@ func (s *session) waitForMoves(request kadm.AlterPartitionAssignmentsReq, limit 
 		case <-s.ctx.Done():
 			return s.ctx.Err()
 		case <-deadline.C:
-			return problem.Unreachable("%s still move after %s; brokerctl reassign status shows them", count(int32(len(list)), "partition"), limit)
+			return problem.Unreachable("not done after %s: %s still on the way; brokerctl reassign status shows more", limit, count(int32(len(list)), "partition"))
 		}
 	}
 }
@@ -344,15 +358,28 @@ func (v reassignStatus) Text(t *show.Text) {
 	t.Table(v.Moves, "nothing moves")
 }
 
+// movesInProgress asks without kadm, to which no topic named means no answer.
 func (s *session) movesInProgress() ([]moveInProgress, error) {
-	listed, err := s.admin.ListPartitionReassignments(s.ctx, nil)
+	request := kmsg.NewPtrListPartitionReassignmentsRequest()
+	request.TimeoutMillis = int32(s.client.Timeout().Milliseconds())
+	ctx, cancel := s.limited()
+	defer cancel()
+	response, err := request.RequestWith(ctx, s.client)
 	if err != nil {
-		return nil, aclProblem("list reassignments", err, "")
+		return nil, err
+	}
+	if out, ok := problem.FromKafka(kerr.ErrorForCode(response.ErrorCode), "list reassignments", ""); ok {
+		return nil, out
 	}
 	out := []moveInProgress{}
-	for _, r := range listed.Sorted() {
-		out = append(out, moveInProgress{r.Topic, r.Partition, r.Replicas, r.AddingReplicas, r.RemovingReplicas})
+	for _, topic := range response.Topics {
+		for _, p := range topic.Partitions {
+			out = append(out, moveInProgress{topic.Topic, p.Partition, p.Replicas, p.AddingReplicas, p.RemovingReplicas})
+		}
 	}
+	slices.SortFunc(out, func(a, b moveInProgress) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
 	return out, nil
 }
 

@@ -171,9 +171,9 @@ func (v Values) mechanism() (sasl.Mechanism, error) {
 func (v Values) secret(name string) (string, error) {
 	direct, file := v[name], v[name+"-file"]
 	switch {
-	case file.Text == "":
+	case file.Text == "" || direct.Text != "" && direct.source > file.source:
 		return direct.Text, nil
-	case direct.Text == "":
+	case direct.Text == "" || file.source > direct.source:
 		return ReadSecret(file.Text)
 	}
 	return "", fmt.Errorf("%s and %s are both given; keep one", direct.Place, file.Place)

@@ -58,8 +58,8 @@ func (c *Client) Explain(err error) error {
 	if place == "" {
 		place = strings.Join(c.Seeds(), ",")
 	}
-	if errors.Is(err, kerr.SaslAuthenticationFailed) {
-		return problem.Refused("broker %s: login refused: wrong user or password, or the mechanism is another (--sasl-mechanism)", place)
+	if refusal := c.loginRefusal(err); refusal != "" {
+		return problem.Refused("broker %s: %s", place, refusal)
 	}
 	if out, ok := problem.FromKafka(err, "cluster", ""); ok {
 		return out
@@ -77,6 +77,22 @@ func (c *Client) Explain(err error) error {
 	}
 	reason, cure := c.diagnose(err)
 	return problem.Unreachable("broker %s: %s; %s", place, reason, cure)
+}
+
+// loginRefusal says why a broker lets nobody in who logs in like this; empty if
+// that is not what it said.
+func (c *Client) loginRefusal(err error) string {
+	switch {
+	case errors.Is(err, kerr.SaslAuthenticationFailed) && c.values.text("sasl-user") == "":
+		return "login refused: the token has ended, is for somebody else, or nobody trusted has signed it"
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return "login refused: wrong user or password, or the mechanism is another (--sasl-mechanism)"
+	case errors.Is(err, kerr.UnsupportedSaslMechanism):
+		return "login refused: it does not take this mechanism; name another with --sasl-mechanism"
+	case errors.Is(err, kerr.IllegalSaslState):
+		return "this listener takes no login; leave out the --sasl settings, or name another port"
+	}
+	return ""
 }
 
 // Reason is what went wrong with a connection, without place and cure.
@@ -97,6 +113,10 @@ func isConnectionError(err error) bool {
 		errors.As(err, &header) || errors.As(err, &certificate)
 }
 
+// alertOperation is the operation of an error by which crypto/tls reports what
+// the peer said; its type is not exported.
+const alertOperation = "remote error"
+
 // diagnose says what went wrong with a connection, and the cure.
 func (c *Client) diagnose(err error) (reason, cure string) {
 	var dns *net.DNSError
@@ -105,7 +125,7 @@ func (c *Client) diagnose(err error) (reason, cure string) {
 	var host x509.HostnameError
 	var eof *kgo.ErrFirstReadEOF
 	var network net.Error
-	var alert tls.AlertError
+	var operation *net.OpError
 	switch {
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " is not known", "check --brokers (" + c.values["brokers"].Place + ") and the advertised listeners"
@@ -117,8 +137,8 @@ func (c *Client) diagnose(err error) (reason, cure string) {
 		return "its certificate is signed by nobody that is trusted", "name the authority with --tls-ca"
 	case errors.As(err, &host):
 		return host.Error(), "name a host of the certificate, or --tls-server-name"
-	case errors.As(err, &alert):
-		return "TLS: " + alert.Error(), "a client certificate may be wanted: --tls-cert and --tls-key"
+	case errors.As(err, &operation) && operation.Op == alertOperation:
+		return operation.Err.Error(), "a client certificate may be wanted, or another one: --tls-cert and --tls-key"
 	case errors.As(err, &eof):
 		return "it closed the connection at once", "it may want TLS (--tls) or a login (--sasl-user)"
 	case errors.Is(err, io.EOF) && (c.values.text("sasl-user") != "" || c.values.text("sasl-mechanism") != ""):
@@ -128,8 +148,6 @@ func (c *Client) diagnose(err error) (reason, cure string) {
 			return "no answer within " + c.Timeout().String(), "is this a TLS listener, and no firewall between? or allow more with --timeout"
 		}
 		return "no answer within " + c.Timeout().String(), "check the address and the firewall, or allow more with --timeout"
-	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return err.Error(), "name another with --sasl-mechanism"
 	}
 	return err.Error(), "does it speak Kafka, and without TLS or a login?"
 }

@@ -102,9 +102,20 @@ func checkTimeout(text string) error {
 
 // Value is what a setting was set to, and where.
 type Value struct {
-	Text  string
-	Place string // such as --brokers, BROKERCTL_BROKERS, profile "prod"
+	Text   string
+	Place  string // such as --brokers, BROKERCTL_BROKERS, profile "prod"
+	source source
 }
+
+// source is a kind of place, the strongest last.
+type source uint8
+
+const (
+	fromDefault source = iota
+	fromProfile
+	fromEnv
+	fromFlag
+)
 
 // Values are the settings in force by their name.
 type Values map[string]Value
@@ -126,13 +137,13 @@ func Resolve(from Sources) (Values, error) {
 		}
 	}
 	for _, s := range Settings {
-		value := Value{Text: s.Default, Place: "default of --" + s.Name}
+		value := Value{s.Default, "default of --" + s.Name, fromDefault}
 		if text, ok := from.Flag(s.Name); ok {
-			value = Value{Text: text, Place: "--" + s.Name}
+			value = Value{text, "--" + s.Name, fromFlag}
 		} else if text := from.Env(s.Env); text != "" {
-			value = Value{Text: text, Place: s.Env}
+			value = Value{text, s.Env, fromEnv}
 		} else if text, ok := from.Profile[s.Name]; ok {
-			value = Value{Text: text, Place: fmt.Sprintf("profile %q: %s", from.ProfileName, s.Name)}
+			value = Value{text, fmt.Sprintf("profile %q: %s", from.ProfileName, s.Name), fromProfile}
 		}
 		if value.Text == "" {
 			continue
