@@ -24,7 +24,8 @@ const (
 type Result struct {
 	Scenario       string   `json:"scenario"`
 	Description    string   `json:"description,omitempty"`
-	File           string   `json:"file,omitempty"` // as it was named on the command line
+	KnownBugs      []string `json:"known_bugs,omitempty"` // rules that the broker was made to break
+	File           string   `json:"file,omitempty"`       // as it was named on the command line
 	Seed           uint64   `json:"seed"`
 	Verdict        Verdict  `json:"verdict"`
 	Reasons        []string `json:"reasons,omitempty"` // why the verdict is not pass, one sentence each

@@ -72,6 +72,9 @@ func (t *terminal) verdict(r *Result) {
 	if r.Description != "" {
 		t.hang("", 0, dim, clean(r.Description))
 	}
+	if len(r.KnownBugs) > 0 {
+		t.hang("", 0, yellow, "The broker is broken on purpose: "+clean(strings.Join(r.KnownBugs, ", ")))
+	}
 	if r.Partial {
 		t.hang("", 0, yellow, "Interrupted: everything below covers the first "+
 			clockText(r.VirtualSeconds)+" of virtual time only.")

@@ -31,13 +31,8 @@ func (l *loader) check(s *Scenario) *Error {
 	if !legalName(s.Name) {
 		return l.failAt(l.at("name"), "name is made of a-z, 0-9, - and _, at most 64 characters", "")
 	}
-	for i, name := range s.KnownBugs {
-		if !slices.Contains(knownSwitches, name) {
-			return l.failAt(l.at(fmt.Sprintf("known_bugs[%d]", i)), "no such switch is available yet", nearest(name, knownSwitches))
-		}
-	}
 	for _, part := range []func(*Scenario) *Error{
-		l.checkCluster, l.checkTopics, l.checkProducers, l.checkConsumers, l.checkTimeline, l.checkExpect,
+		l.checkCluster, l.checkBugs, l.checkTopics, l.checkProducers, l.checkConsumers, l.checkTimeline, l.checkExpect,
 	} {
 		if err := part(s); err != nil {
 			return err
@@ -49,6 +44,18 @@ func (l *loader) check(s *Scenario) *Error {
 			longest = max(longest, s.Workload.Consumers[i].Settings.SessionTimeoutMillis)
 		}
 		s.Settle = 2 * time.Duration(longest) * time.Millisecond
+	}
+	return nil
+}
+
+// checkBugs turns on the switches of the museum.
+func (l *loader) checkBugs(s *Scenario) *Error {
+	for i, name := range s.KnownBugs {
+		set, known := s.Cluster.Brokers.Settings.Bugs.With(name)
+		if !known {
+			return l.failAt(l.at(fmt.Sprintf("known_bugs[%d]", i)), "the museum has no such switch", nearest(name, knownSwitches()))
+		}
+		s.Cluster.Brokers.Settings.Bugs = set
 	}
 	return nil
 }

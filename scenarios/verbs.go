@@ -3,6 +3,8 @@ package scenarios
 import (
 	"slices"
 	"strings"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 )
 
 // need says whether a key must, may or must not be given.
@@ -60,9 +62,14 @@ var verbs = []verb{
 // laterVerbs are words that the vocabulary reserves.
 var laterVerbs = []string{"dns", "stress", "upgrade", "add_brokers", "add_partitions", "decommission", "restore_backup"}
 
-// knownSwitches are the museum's switches that a scenario may turn on. The
-// broker has none yet, so every name is refused.
-var knownSwitches []string
+// knownSwitches are the museum's switches that a scenario may turn on.
+func knownSwitches() []string {
+	var names []string
+	for _, e := range bugs.Exhibits() {
+		names = append(names, e.Name)
+	}
+	return names
+}
 
 func findVerb(name string) (verb, bool) {
 	i := slices.IndexFunc(verbs, func(v verb) bool { return v.name == name })

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 )
 
 // KV is one override as it was written: a property name and its text. The
@@ -162,6 +164,10 @@ type Broker struct {
 	TopicDefaults Topic
 
 	Authorization Authorization
+
+	// Bugs are rules that this broker breaks on purpose. No property sets them: only
+	// a scenario can (known_bugs).
+	Bugs bugs.Set
 
 	// Registration and the controller's view of this broker.
 	BrokerRack                          string // empty when unset

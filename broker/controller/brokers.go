@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -63,7 +64,9 @@ func (t *change) registerBroker(req *kmsg.BrokerRegistrationRequest) kmsg.Respon
 		if old != nil {
 			t.c.Logf(edge.Warn, "controller: broker %d comes back from an unclean shutdown", old.ID)
 		}
-		t.changePartitions(transition{removed: nobody, unclean: req.BrokerID, added: nobody})
+		if !t.k.cfg.Broker.Bugs.Has(bugs.TrustUncleanShutdown) {
+			t.changePartitions(transition{removed: nobody, unclean: req.BrokerID, added: nobody})
+		}
 	}
 	t.add(r)
 	t.k.active.sessions.touch(r.BrokerID, r.BrokerEpoch, t.c.Now)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 )
 
@@ -41,6 +42,7 @@ type partitionChange struct {
 	election  electionKind
 	minISR    int
 	elr       bool // the feature is on
+	bugs      bugs.Set
 	isr       []int32
 	recovered bool // the leader has recovered from its unclean election (KIP-704)
 	// What the assignment is to be, see reassignment.go.
@@ -55,7 +57,7 @@ func (t *change) partitionChange(topic *meta.Topic, index int32, why transition)
 	p := topic.Partitions[index]
 	b := &partitionChange{
 		image: t.image, topic: topic, index: index, why: why, p: p, isr: slices.Clone(p.ISR),
-		minISR: t.minISR(topic.Name), elr: t.image.FeatureLevel(elrFeature) >= 1,
+		minISR: t.minISR(topic.Name), bugs: t.k.cfg.Broker.Bugs, elr: t.image.FeatureLevel(elrFeature) >= 1 && !t.k.cfg.Broker.Bugs.Has(bugs.TrustUncleanShutdown),
 		replicas: p.Replicas, adding: p.AddingReplicas, removing: p.RemovingReplicas,
 	}
 	if t.uncleanAllowed(topic.Name) {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -80,15 +81,21 @@ func (j *journal) submit(c *step.Context, kind uint8, op edge.DiskOp) {
 func bytesOf(b []byte) []edge.Slice { return []edge.Slice{edge.NewBuffer(b).All()} }
 
 // append writes one frame behind the live segment. opAppended follows.
-func (j *journal) append(c *step.Context, fresh bool, hard *pb.HardState, entries []*pb.Entry) {
+func (j *journal) append(c *step.Context, fresh bool, hard *pb.HardState, entries []*pb.Entry, broken bugs.Set) {
 	var payload []byte
 	if j.fresh && !fresh {
 		payload = appendItem(payload, itemCaughtUp, nil)
 		j.fresh = false
 	}
 	b := frame(j.end, appendState(payload, hard, entries))
-	j.submit(c, opIgnored, edge.DiskOp{Kind: edge.OpWrite, File: j.file, Offset: j.end, Data: bytesOf(b)})
-	j.submit(c, opAppended, edge.DiskOp{Kind: edge.OpSync, File: j.file})
+	written := opIgnored
+	if broken.Has(bugs.QuorumWithoutFlush) {
+		written = opAppended
+	}
+	j.submit(c, written, edge.DiskOp{Kind: edge.OpWrite, File: j.file, Offset: j.end, Data: bytesOf(b)})
+	if written == opIgnored {
+		j.submit(c, opAppended, edge.DiskOp{Kind: edge.OpSync, File: j.file})
+	}
 	j.end += int64(len(b))
 }
 

@@ -279,7 +279,7 @@ func (k *Controller) drive(c *step.Context) {
 		case rd.MustSync:
 			q.waiting, q.ready = persistReady, rd
 			k.catchUp(&rd)
-			k.journal.append(c, q.fresh, rd.HardState, rd.Entries)
+			k.journal.append(c, q.fresh, rd.HardState, rd.Entries, k.cfg.Broker.Bugs)
 			return
 		}
 		k.finish(c, rd)

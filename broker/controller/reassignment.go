@@ -3,6 +3,7 @@ package controller
 import (
 	"slices"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -139,7 +140,7 @@ func (b *partitionChange) completeReassignment() {
 	}
 	target := without(b.replicas, b.removing)
 	isr := without(b.isr, b.removing)
-	if len(isr) == 0 || !contains(isr, target) {
+	if len(isr) == 0 || !contains(isr, target) && !(b.bugs.Has(bugs.ReassignWithoutISR) && contains(target, isr)) {
 		return
 	}
 	b.replicas, b.isr, b.adding, b.removing = target, isr, nil, nil

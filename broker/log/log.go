@@ -2,9 +2,11 @@ package log
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
@@ -207,7 +209,7 @@ func (l *Log) Append(c *step.Context, b *edge.Buffer, from, to int, leaderEpoch 
 	}
 	batch := record.Batch(b.Bytes()[from:to])
 	stamp := batch.Attributes().LogAppendTime()
-	if info, err := l.producers.check(batch, l.start == 0); err != nil {
+	if info, err := l.checkProducer(batch); err != nil {
 		if !stamp {
 			info.LogAppendTime = record.NoTimestamp
 		}
@@ -225,6 +227,19 @@ func (l *Log) Append(c *step.Context, b *edge.Buffer, from, to int, leaderEpoch 
 	l.place(c, b, from, to)
 	l.pump(c)
 	return info, nil
+}
+
+// checkProducer holds a batch against what its producer has sent before.
+func (l *Log) checkProducer(batch record.Batch) (AppendInfo, error) {
+	info, err := l.producers.check(batch, l.start == 0)
+	switch {
+	case err == nil:
+	case l.m.cfg.Bugs.Has(bugs.NoSequenceCheck):
+		return AppendInfo{}, nil
+	case l.m.cfg.Bugs.Has(bugs.RejectInsteadOfDeduplicate) && (errors.Is(err, ErrDuplicate) || errors.Is(err, ErrDuplicateSequence)):
+		return AppendInfo{}, fmt.Errorf("%w: producer %d sends %d again", ErrOutOfOrderSequence, batch.ProducerID(), batch.BaseSequence())
+	}
+	return info, err
 }
 
 // AppendFollower appends batches as the leader wrote them; each slice holds whole

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
@@ -51,6 +52,9 @@ func (m *Manager) becomeFollower(c *step.Context, p *Partition, reg *meta.Partit
 	if newEpoch {
 		p.fetch.leaderMark, p.fetch.leaderStart = -1, -1
 		p.fetch.delayed = 0
+		if m.cfg.Bugs.Has(bugs.TruncateToHighWatermark) && p.log.AppendEnd() > p.log.HighWatermark() {
+			m.truncate(c, p, p.log.HighWatermark())
+		}
 	}
 	m.assignFetcher(c, p)
 }

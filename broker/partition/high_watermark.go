@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 )
@@ -11,7 +12,7 @@ import (
 // advance raises a leader's high watermark as far as the rules allow and wakes
 // whoever waited for it.
 func (m *Manager) advance(c *step.Context, p *Partition) {
-	if p.role != Leader || !p.mayAdvance() {
+	if p.role != Leader || !m.mayAdvance(p) {
 		return
 	}
 	mark := m.highWatermarkTarget(c, p)
@@ -28,7 +29,9 @@ func (m *Manager) advance(c *step.Context, p *Partition) {
 // mayAdvance refuses while fewer replicas than min.insync.replicas are in sync:
 // what consumers see must survive as many failures as the topic promises, and
 // the eligible leader replicas rely on it (KIP-966, KAFKA-15583).
-func (p *Partition) mayAdvance() bool { return !p.underMinISR() }
+func (m *Manager) mayAdvance(p *Partition) bool {
+	return !p.underMinISR() || m.cfg.Bugs.Has(bugs.AdvanceBelowMinISR)
+}
 
 // underMinISR compares the committed ISR, which is what the controller would
 // elect from, with the replicas that there are to be had.

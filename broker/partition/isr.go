@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/caller"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
@@ -66,7 +67,7 @@ type sentAlter struct {
 
 // maybeExpand proposes a follower that has caught up for the ISR.
 func (m *Manager) maybeExpand(c *step.Context, p *Partition, f *follower) {
-	if p.pending.kind != unchanged || slices.Contains(p.isr, f.id) || !p.holdsAll(f) || !m.eligible(f) {
+	if p.pending.kind != unchanged || slices.Contains(p.isr, f.id) || !m.holdsAll(p, f) || !m.eligible(f) {
 		return
 	}
 	p.pending.isr = append(append(p.pending.isr[:0], p.isr...), f.id)
@@ -90,8 +91,8 @@ func (m *Manager) expandEligible(c *step.Context, p *Partition) {
 // holdsAll says that a follower has all that may be committed: up to the high
 // watermark, which in a new leader may lag the truth, and therefore also up to
 // where the epoch began (KAFKA-7128).
-func (p *Partition) holdsAll(f *follower) bool {
-	return f.endOffset >= p.log.HighWatermark() && f.endOffset >= p.epochStart
+func (m *Manager) holdsAll(p *Partition, f *follower) bool {
+	return f.endOffset >= p.log.HighWatermark() && (f.endOffset >= p.epochStart || m.cfg.Bugs.Has(bugs.JoinAtHighWatermark))
 }
 
 // eligible says that the controller would accept a follower: neither fenced nor
@@ -100,7 +101,7 @@ func (p *Partition) holdsAll(f *follower) bool {
 // a fetch from before.
 func (m *Manager) eligible(f *follower) bool {
 	b := m.broker(f.id)
-	return b != nil && !b.Fenced && !b.InControlledShutdown && b.Epoch == f.brokerEpoch
+	return b != nil && !b.Fenced && !b.InControlledShutdown && (b.Epoch == f.brokerEpoch || m.cfg.Bugs.Has(bugs.IgnoreBrokerEpoch))
 }
 
 // maybeShrink proposes an ISR without those that have not been caught up for
@@ -121,6 +122,9 @@ func (m *Manager) maybeShrink(c *step.Context, p *Partition) {
 		if len(isr) < len(p.isr) {
 			p.pending.kind = shrinking
 			m.propose(p)
+			if m.cfg.Bugs.Has(bugs.ShrinkBeforeCommitted) {
+				p.isr = append(p.isr[:0], isr...)
+			}
 		}
 	}
 	// Replicas outside the ISR that no longer keep up do not hold the high
@@ -190,7 +194,7 @@ func (m *Manager) addAlter(req *kmsg.AlterPartitionRequest, p *Partition) {
 	for _, id := range p.pending.isr {
 		member := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
 		member.BrokerID, member.BrokerEpoch = id, -1
-		if f := p.follower(id); f != nil {
+		if f := p.follower(id); f != nil && !m.cfg.Bugs.Has(bugs.IgnoreBrokerEpoch) {
 			member.BrokerEpoch = f.brokerEpoch
 		} else if id == m.brokerID {
 			member.BrokerEpoch = m.brokerEpoch

@@ -32,7 +32,7 @@ func (r *run) outcome() *Outcome {
 		r.closeStalls()
 	}
 	res := &reports.Result{
-		Scenario: r.scenario.Name, Description: r.scenario.Description, File: r.scenario.File, Seed: r.options.Seed,
+		Scenario: r.scenario.Name, Description: r.scenario.Description, KnownBugs: r.scenario.KnownBugs, File: r.scenario.File, Seed: r.options.Seed,
 		Partial: r.partial, TraceHash: fmt.Sprintf("%016x", r.world.Trace().Hash()), Events: r.world.Trace().Events(),
 		VirtualSeconds: seconds(r.world.Now()), Replay: "simrun " + r.scenario.File + " --seed " + fmt.Sprintf("0x%x", r.options.Seed),
 		Faults: r.faults.report(r.world.Now()), FaultsInjected: len(r.faults.done),
