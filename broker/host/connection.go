@@ -67,6 +67,7 @@ func (c *connection) refuse() {
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // it is being thrown away
 	}
+	_ = raw.Close() // first, or TLS would take its leave
 	c.abort()
 }
 

@@ -2,11 +2,14 @@ package host
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -294,6 +297,35 @@ func TestAConnectionWithoutAnAnswerIsReset(t *testing.T) {
 	c := r.connect()
 	sendFrame(t, c, "not yet")
 	if _, err := c.Read(make([]byte, 1)); err == nil || !isReset(err) {
+		t.Errorf("%v; want a reset", err)
+	}
+}
+
+// TLS takes its leave where nobody stops it, and that is an orderly end.
+func TestAnEncryptedConnectionWithoutAnAnswerIsReset(t *testing.T) {
+	web := httptest.NewTLSServer(nil) // for its certificate
+	defer web.Close()
+	socket, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.Close() }()
+	go func() {
+		raw, err := socket.Accept()
+		if err != nil {
+			return // the client will notice
+		}
+		secured := tls.Server(raw, &tls.Config{Certificates: web.TLS.Certificates})
+		_ = secured.Handshake() // the same
+		(&connection{raw: secured}).refuse()
+	}()
+	trusted := web.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	trusted.ServerName = "example.com"
+	c, err := tls.Dial("tcp", socket.Addr().String(), trusted)
+	if err == nil {
+		_, err = c.Read(make([]byte, 1))
+	}
+	if err == nil || !isReset(err) {
 		t.Errorf("%v; want a reset", err)
 	}
 }
