@@ -30,6 +30,14 @@ func TestMetrics(t *testing.T) {
 	body := get(t, "http://"+p.admin+"/metrics", http.StatusOK)
 	for _, want := range []string{
 		"kafka_brokers 1",
+		fmt.Sprintf(`kafka_broker_info{address=%q,id="1"} 1`, p.bootstrap),
+		`kafka_topic_partitions{topic="m"} 1`,
+		`kafka_topic_partition_leader{partition="0",topic="m"} 1`,
+		`kafka_topic_partition_leader_is_preferred{partition="0",topic="m"} 1`,
+		`kafka_topic_partition_replicas{partition="0",topic="m"} 1`,
+		`kafka_topic_partition_under_replicated_partition{partition="0",topic="m"} 0`,
+		fmt.Sprintf(`kafka_consumergroup_current_offset_sum{consumergroup="g",topic="m"} %d`, len(records)),
+		fmt.Sprintf(`kafka_consumergroup_lag_sum{consumergroup="g",topic="m"} %d`, 10-len(records)),
 		`kafka_topic_partition_current_offset{partition="0",topic="m"} 10`,
 		`kafka_topic_partition_oldest_offset{partition="0",topic="m"} 0`,
 		`kafka_topic_partition_in_sync_replica{partition="0",topic="m"} 1`,

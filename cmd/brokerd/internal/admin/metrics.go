@@ -21,6 +21,7 @@ const scrapeTime = 5 * time.Second
 var (
 	topicLabels     = []string{"topic", "partition"}
 	groupLabels     = []string{"consumergroup", "topic", "partition"}
+	sumLabels       = []string{"consumergroup", "topic"}
 	brokers         = desc("kafka_brokers", "Brokers that are alive.")
 	topicPartitions = desc("kafka_topic_partitions", "Partitions of a topic that this broker leads.", "topic")
 	currentOffset   = desc("kafka_topic_partition_current_offset", "High watermark: the next offset that consumers will read.", topicLabels...)
@@ -30,9 +31,12 @@ var (
 	inSyncOf        = desc("kafka_topic_partition_in_sync_replica", "Replicas that are in sync.", topicLabels...)
 	preferredOf     = desc("kafka_topic_partition_leader_is_preferred", "Whether the first replica leads.", topicLabels...)
 	underReplicated = desc("kafka_topic_partition_under_replicated_partition", "Whether a replica is not in sync.", topicLabels...)
+	brokerInfo      = desc("kafka_broker_info", "A broker that is alive, by its id and its first listener.", "id", "address")
 	groupMembers    = desc("kafka_consumergroup_members", "Members of a group.", "consumergroup")
 	groupCommitted  = desc("kafka_consumergroup_current_offset", "Offset that a group has committed.", groupLabels...)
 	groupLag        = desc("kafka_consumergroup_lag", "Records that a group has not yet committed.", groupLabels...)
+	committedSum    = desc("kafka_consumergroup_current_offset_sum", "Offsets that a group has committed, over a topic's partitions.", sumLabels...)
+	lagSum          = desc("kafka_consumergroup_lag_sum", "Records of a topic that a group has not yet committed.", sumLabels...)
 
 	messagesIn     = desc("kafka_server_brokertopicmetrics_messagesin_total", "Records produced.", "topic")
 	bytesIn        = desc("kafka_server_brokertopicmetrics_bytesin_total", "Bytes produced.", "topic")
@@ -97,7 +101,10 @@ func (e emitter) flag(d *prometheus.Desc, is bool, labels ...string) {
 }
 
 func (e emitter) node(s *snapshot) {
-	e.gauge(brokers, float64(s.brokers))
+	e.gauge(brokers, float64(len(s.brokers)))
+	for id, address := range s.brokers {
+		e.gauge(brokerInfo, 1, strconv.Itoa(int(id)), address)
+	}
 	e.gauge(activeCount, float64(s.active))
 	e.gauge(offlineCount, float64(s.leaderless))
 	e.gauge(brokerState, float64(s.state))
@@ -165,12 +172,39 @@ func (e emitter) groups(s *snapshot) {
 	for i := range s.groups {
 		g := &s.groups[i]
 		e.gauge(groupMembers, float64(g.members), g.id)
-		for _, o := range g.offsets {
+		sums := make(map[string]*topicSum)
+		for j := range g.offsets {
+			o := &g.offsets[j]
 			index := strconv.Itoa(int(o.partition))
 			e.gauge(groupCommitted, float64(o.offset), g.id, o.topic, index)
-			if o.end >= 0 { // a broker without a replica cannot know the lag
-				e.gauge(groupLag, float64(max(0, o.end-o.offset)), g.id, o.topic, index)
+			if o.lag() >= 0 {
+				e.gauge(groupLag, float64(o.lag()), g.id, o.topic, index)
+			}
+			if sums[o.topic] == nil {
+				sums[o.topic] = &topicSum{}
+			}
+			sums[o.topic].add(o)
+		}
+		for topic, sum := range sums {
+			e.gauge(committedSum, float64(sum.committed), g.id, topic)
+			if !sum.partial {
+				e.gauge(lagSum, float64(sum.lag), g.id, topic)
 			}
 		}
+	}
+}
+
+// topicSum adds up what a group has committed of one topic.
+type topicSum struct {
+	committed, lag int64
+	partial        bool // the lag of a partition is not known, hence that of the topic
+}
+
+func (t *topicSum) add(o *groupOffset) {
+	t.committed += o.offset
+	if lag := o.lag(); lag >= 0 {
+		t.lag += lag
+	} else {
+		t.partial = true
 	}
 }

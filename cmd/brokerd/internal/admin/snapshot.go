@@ -4,6 +4,9 @@
 package admin
 
 import (
+	"net"
+	"strconv"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/seed-604ea8f1/windtunnel/broker"
@@ -18,9 +21,9 @@ import (
 type snapshot struct {
 	ready       bool
 	state       lifecycle.State
-	brokers     int // alive, as far as this node knows
-	active      int // 1 on the active controller
-	leaderless  int // partitions, on the active controller
+	brokers     map[int32]string // alive, as far as this node knows, and their addresses
+	active      int              // 1 on the active controller
+	leaderless  int              // partitions, on the active controller
 	traffic     partition.Traffic
 	requests    map[string]uint64
 	connections int
@@ -58,9 +61,18 @@ type groupOffset struct {
 	end       int64 // high watermark, -1 if this node has no replica
 }
 
+// lag is how many records of the partition the group has not committed, or -1
+// if this node cannot know.
+func (o *groupOffset) lag() int64 {
+	if o.end < 0 {
+		return -1
+	}
+	return max(0, o.end-o.offset)
+}
+
 // take copies what is to be shown. It runs on the node's goroutine.
 func take(n *broker.Node) *snapshot {
-	s := &snapshot{ready: n.Ready(), state: n.State(), requests: make(map[string]uint64)}
+	s := &snapshot{ready: n.Ready(), state: n.State(), brokers: make(map[int32]string), requests: make(map[string]uint64)}
 	image := n.Image()
 	if c := n.Controller(); c != nil {
 		if c.IsActive() {
@@ -76,8 +88,8 @@ func take(n *broker.Node) *snapshot {
 		}
 	}
 	for _, b := range image.Brokers {
-		if !b.Fenced {
-			s.brokers++
+		if !b.Fenced && len(b.Endpoints) > 0 {
+			s.brokers[b.ID] = net.JoinHostPort(b.Endpoints[0].Host, strconv.Itoa(int(b.Endpoints[0].Port)))
 		}
 	}
 	table := n.Requests()
