@@ -53,6 +53,8 @@ const (
 	ProducerIDReused
 	// TwoOwners: a partition with two owners in one generation or at one moment.
 	TwoOwners
+	// ZombieCommit: a commit that was accepted from a generation that was over when it was sent.
+	ZombieCommit
 )
 
 var kindNames = [...]string{
@@ -65,6 +67,7 @@ var kindNames = [...]string{
 	HighWatermarkRegress: "high-watermark-regress", LogStartInvalid: "log-start-invalid",
 	DigestMismatch: "digest-mismatch", OffsetRewind: "offset-rewind", MetadataRegress: "metadata-regress",
 	MetadataFork: "metadata-fork", ProducerIDReused: "producer-id-reused", TwoOwners: "two-owners",
+	ZombieCommit: "zombie-commit",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -88,7 +91,7 @@ func (k Kind) Claim() string {
 		return ClaimHighWatermarkMonotonic
 	case OffsetRewind:
 		return ClaimNoOffsetRewind
-	case TwoOwners:
+	case TwoOwners, ZombieCommit:
 		return ClaimSingleOwner
 	}
 	return ""

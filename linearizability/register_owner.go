@@ -2,7 +2,8 @@ package linearizability
 
 import "fmt"
 
-// OwnershipChecker asserts one owner per (group, partition, generation) and that
+// OwnershipChecker asserts one owner per (group, partition, generation), that only the
+// present generation commits, and that
 // the intervals during which members own a partition are disjoint. The caller
 // reports what members were told and what they gave up; a member that the
 // coordinator expelled loses its partitions at that moment, whatever it believes,
@@ -46,6 +47,23 @@ func (c *OwnershipChecker) Released(key OffsetKey, member int32, event uint64) {
 		before.held = false
 		c.owners[key] = before
 	}
+}
+
+// Superseded tells whether a partition has been assigned in a later generation: a
+// commit that is sent now for the earlier one must be refused. -1 is a consumer
+// without a generation.
+func (c *OwnershipChecker) Superseded(key OffsetKey, generation int32) bool {
+	now, known := c.owners[key]
+	return known && generation >= 0 && generation < now.generation
+}
+
+// CommitAccepted says that a commit was accepted although its generation had been
+// superseded when it was sent, at the event.
+func (c *OwnershipChecker) CommitAccepted(key OffsetKey, member, generation int32, event uint64) {
+	now := c.owners[key]
+	c.findings.add(Finding{Kind: ZombieCommit, Partition: key.Partition, Offset: -1, Records: 1,
+		First:  Witness{Event: now.event, Action: fmt.Sprintf("group g%d assigned it to member %d in generation %d", key.Group, now.member, now.generation)},
+		Second: Witness{Event: event, Action: fmt.Sprintf("member %d sent a commit for generation %d, and it was accepted", member, generation)}})
 }
 
 func (c *OwnershipChecker) found(key OffsetKey, first, second ownership, how string) {

@@ -224,6 +224,20 @@ func TestOwnership(t *testing.T) {
 		{"kept", func(c *OwnershipChecker) { c.Assigned(key, 1, 1, 1); c.Assigned(key, 1, 2, 3) }, 0},
 		{"same generation", func(c *OwnershipChecker) { c.Assigned(key, 1, 1, 1); c.Released(key, 1, 2); c.Assigned(key, 2, 1, 3) }, 1},
 		{"overlap", func(c *OwnershipChecker) { c.Assigned(key, 1, 1, 1); c.Assigned(key, 2, 2, 3) }, 1},
+		{"commit of the present generation", func(c *OwnershipChecker) {
+			c.Assigned(key, 1, 1, 1)
+			if c.Superseded(key, 1) {
+				c.CommitAccepted(key, 1, 1, 2)
+			}
+		}, 0},
+		{"commit of a zombie", func(c *OwnershipChecker) {
+			c.Assigned(key, 1, 1, 1)
+			c.Released(key, 1, 2)
+			c.Assigned(key, 2, 2, 3)
+			if c.Superseded(key, 1) {
+				c.CommitAccepted(key, 1, 1, 4)
+			}
+		}, 1},
 		{"old generation", func(c *OwnershipChecker) { c.Assigned(key, 1, 3, 1); c.Released(key, 1, 2); c.Assigned(key, 2, 2, 3) }, 1},
 	} {
 		c := NewOwnershipChecker()

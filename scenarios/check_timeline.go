@@ -118,6 +118,12 @@ func (l *loader) checkTargets(s *Scenario, e *Event, v verb, path string) *Error
 	if e.Target.Kind != TargetNone && !slices.Contains(v.kinds, "nodes") && e.Target.Kind != TargetZone {
 		return l.fail(l.at(path+"/target").line, l.at(path+"/target").column, v.name+" is aimed at a zone, like { zone: b }", e.Target.Text, "")
 	}
+	if e.Target.Kind == TargetClients && !slices.Contains(v.kinds, "clients") {
+		return l.failAt(l.at(path+"/target"), v.name+" is aimed at nodes, not at clients", "")
+	}
+	if e.To.Kind == TargetClients {
+		return l.failAt(l.at(path+"/to"), v.name+" is aimed at nodes, not at clients", "")
+	}
 	return nil
 }
 
@@ -139,6 +145,16 @@ func (l *loader) checkTarget(s *Scenario, t *Target, path string) *Error {
 			}
 			if err := l.knownNode(s, name, item); err != nil {
 				return err
+			}
+		}
+	case TargetClients:
+		for i, name := range t.Clients {
+			item := place
+			if l.has(fmt.Sprintf("%s[%d]", place, i)) {
+				item = fmt.Sprintf("%s[%d]", place, i)
+			}
+			if names := s.Workload.clients(); !slices.Contains(names, name) {
+				return l.failAt(l.at(item), "no client of the workload is named so", nearest(name, names))
 			}
 		}
 	case TargetLeaderOf, TargetFollowerOf:
@@ -166,6 +182,24 @@ func (l *loader) checkTarget(s *Scenario, t *Target, path string) *Error {
 		}
 	}
 	return nil
+}
+
+// clients lists what a target may call clients: a name for all of it, or one with
+// its number.
+func (w *Workload) clients() (names []string) {
+	add := func(name string, count int64) {
+		names = append(names, name)
+		for i := range count {
+			names = append(names, fmt.Sprintf("%s-%d", name, i+1))
+		}
+	}
+	for i := range w.Producers {
+		add(w.Producers[i].Name, w.Producers[i].Count)
+	}
+	for i := range w.Consumers {
+		add(w.Consumers[i].Name, w.Consumers[i].Count)
+	}
+	return names
 }
 
 func (l *loader) knownNode(s *Scenario, name, path string) *Error {

@@ -63,13 +63,16 @@ func (l *loader) decodeTarget(n *node, path string, out *Target) *Error {
 			return l.decodeTargetWord(value, text, words, out)
 		}
 	}
-	if kind == "nodes" && value.kind == nodeSequence {
-		out.Kind, out.Text = TargetNodes, "nodes"
-		err := l.decodeWords(value, path+"/value", field{key: "nodes"}, &out.Nodes)
-		if err == nil && len(out.Nodes) == 0 {
-			return l.failAt(value, "nodes names no node: the fault is aimed at nothing", "")
+	if value.kind == nodeSequence && (kind == "nodes" || kind == "clients") {
+		names := &out.Nodes
+		if out.Kind = TargetNodes; kind == "clients" {
+			out.Kind, names = TargetClients, &out.Clients
 		}
-		out.Text = strings.Join(out.Nodes, ", ")
+		err := l.decodeWords(value, path+"/value", field{key: kind}, names)
+		if err == nil && len(*names) == 0 {
+			return l.failAt(value, kind+" names nobody: the fault is aimed at nothing", "")
+		}
+		out.Text = strings.Join(*names, ", ")
 		return err
 	}
 	if value.kind != nodeScalar || text == "" {
@@ -95,6 +98,8 @@ func (l *loader) decodeTargetValue(n *node, kind, text string, out *Target) *Err
 		out.Kind, out.Zone = TargetZone, text
 	case "node", "nodes":
 		out.Kind, out.Nodes = TargetNodes, []string{text}
+	case "clients":
+		out.Kind, out.Clients = TargetClients, []string{text}
 	case "coordinator_of":
 		out.Kind, out.Group = TargetCoordinatorOf, text
 	case "random":

@@ -155,6 +155,8 @@ func encodeTarget(t *Target) *node {
 		value = t.Zone
 	case TargetLeaderOf, TargetFollowerOf:
 		value = fmt.Sprintf("%s/%d", t.Topic, t.Partition)
+	case TargetClients:
+		value = t.Clients[0]
 	case TargetCoordinatorOf:
 		value = t.Group
 	case TargetRandom:
@@ -172,6 +174,8 @@ func encodeTarget(t *Target) *node {
 			out.add("node", scalar(t.Nodes[0]))
 		case t.Kind == TargetNodes:
 			out.add("nodes", words(t.Nodes))
+		case t.Kind == TargetClients && len(t.Clients) > 1:
+			out.add("clients", words(t.Clients))
 		default:
 			out.add(form.key, scalar(value))
 		}

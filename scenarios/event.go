@@ -52,12 +52,13 @@ func (e *Event) End() time.Duration { return e.At + max(e.For, e.RestartAfter) }
 // TargetKind says how a target is to be resolved.
 type TargetKind uint8
 
-// The kinds of target. Those after TargetNodes are resolved when the event
+// The kinds of target. Those after TargetClients are resolved when the event
 // begins, from the cluster's state or the seed.
 const (
 	TargetNone TargetKind = iota
 	TargetZone
 	TargetNodes
+	TargetClients
 	TargetLeaderOf
 	TargetFollowerOf
 	TargetCoordinatorOf
@@ -77,6 +78,7 @@ type Target struct {
 	Kind      TargetKind
 	Zone      string   // TargetZone
 	Nodes     []string // TargetNodes
+	Clients   []string // TargetClients: of the workload, all of a name or one
 	Topic     string   // TargetLeaderOf, TargetFollowerOf
 	Partition int32    // TargetLeaderOf, TargetFollowerOf
 	Group     string   // TargetCoordinatorOf

@@ -19,6 +19,7 @@ const (
 	TrustUncleanShutdown
 	RejectInsteadOfDeduplicate
 	NoSequenceCheck
+	AcceptStaleGeneration
 	ReassignWithoutISR
 	QuorumWithoutFlush
 	AdvanceBelowMinISR
@@ -55,6 +56,9 @@ var exhibits = [count]Exhibit{
 	NoSequenceCheck: {"idem-no-sequence-check",
 		"A leader appends an idempotent producer's batches in sequence only, each once.",
 		"KIP-98, KAFKA-5494"},
+	AcceptStaleGeneration: {"group-accept-stale-generation",
+		"A member commits offsets in the group's present generation only.",
+		"KIP-447"},
 	ReassignWithoutISR: {"reassign-complete-without-isr",
 		"A reassignment ends when its whole target is in sync, not when somebody of it is.",
 		"KAFKA-15665"},

@@ -81,6 +81,9 @@ func (f *faults) carryOut(ctx context.Context, e *scenarios.Event) error {
 type action func(ctx context.Context) (target string, heal func() error, err error)
 
 func (f *faults) plan(e *scenarios.Event) (action, error) {
+	if e.Target.Kind == scenarios.TargetClients {
+		return nil, errors.New("the clients here are no processes of their own")
+	}
 	switch e.Verb() {
 	case "kill":
 		return f.onNodes(e, f.kill), nil

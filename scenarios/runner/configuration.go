@@ -101,7 +101,7 @@ func nodesHit(s *scenarios.Scenario, e *scenarios.Event, replicationFactor int) 
 		return brokers/2 + 1
 	case scenarios.TargetPrimaries, scenarios.TargetAll, scenarios.TargetBrokers:
 		return brokers
-	case scenarios.TargetControllers, scenarios.TargetActiveController:
+	case scenarios.TargetControllers, scenarios.TargetActiveController, scenarios.TargetClients:
 		return 0
 	}
 	return 1

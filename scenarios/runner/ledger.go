@@ -22,6 +22,7 @@ type ledger struct {
 	checker  *lin.Checker
 	inside   *invariant.Checker
 	owners   *lin.OwnershipChecker
+	zombies  map[uint64]uint64 // by token: the event in which a superseded generation sent a commit
 	offsets  *lin.OffsetChecker
 	reads    []offsetRead
 	ids      *lin.ProducerIDChecker
@@ -107,7 +108,7 @@ func newLedger(s *scenarios.Scenario, w *sim.World, claims lin.Claims) *ledger {
 	l := &ledger{
 		world: w, produce: newLatency(), e2e: newLatency(),
 		checker: lin.NewChecker(lin.Config{Asserted: claims.Asserted()}),
-		owners:  lin.NewOwnershipChecker(), offsets: lin.NewOffsetChecker(), ids: lin.NewProducerIDChecker(),
+		owners:  lin.NewOwnershipChecker(), zombies: map[uint64]uint64{}, offsets: lin.NewOffsetChecker(), ids: lin.NewProducerIDChecker(),
 	}
 	for i := range s.Topics {
 		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, partitions: make([]partitionLedger, s.Topics[i].Partitions)})

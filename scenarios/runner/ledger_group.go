@@ -123,9 +123,14 @@ func (l *ledger) offsetKey(group int, tp client.TopicPartition) lin.OffsetKey {
 
 // CommitInvoked implements client.ConsumerObserver.
 func (l *ledger) CommitInvoked(m *client.Commit) {
-	if g := l.readers[m.Reader]; g != auditorGroup {
-		l.offsets.CommitInvoked(l.offsetKey(g, client.TopicPartition{Topic: m.Topic, Partition: m.Partition}),
-			lin.OffsetToken(m.Token), m.Offset, l.event())
+	g := l.readers[m.Reader]
+	if g == auditorGroup {
+		return
+	}
+	key := l.offsetKey(g, client.TopicPartition{Topic: m.Topic, Partition: m.Partition})
+	l.offsets.CommitInvoked(key, lin.OffsetToken(m.Token), m.Offset, l.event())
+	if l.owners.Superseded(key, m.Generation) {
+		l.zombies[m.Token] = l.event()
 	}
 }
 
@@ -135,6 +140,13 @@ func (l *ledger) Committed(m *client.Commit, ok bool, code int16) {
 	if g == auditorGroup {
 		return
 	}
+	key := l.offsetKey(g, client.TopicPartition{Topic: m.Topic, Partition: m.Partition})
+	if sent, zombie := l.zombies[m.Token]; zombie {
+		delete(l.zombies, m.Token)
+		if ok {
+			l.owners.CommitAccepted(key, m.Reader, m.Generation, sent)
+		}
+	}
 	outcome := lin.Inconclusive
 	switch {
 	case ok:
@@ -143,8 +155,7 @@ func (l *ledger) Committed(m *client.Commit, ok bool, code int16) {
 	case refusedForGood(code):
 		outcome = lin.Violation
 	}
-	l.offsets.CommitReturned(l.offsetKey(g, client.TopicPartition{Topic: m.Topic, Partition: m.Partition}),
-		lin.OffsetToken(m.Token), outcome, l.event())
+	l.offsets.CommitReturned(key, lin.OffsetToken(m.Token), outcome, l.event())
 }
 
 // refusedForGood tells the errors with which a coordinator refuses a commit

@@ -3,6 +3,8 @@ package runner
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
@@ -18,6 +20,8 @@ func (f *faults) resolve(t *scenarios.Target, clients bool) []netsim.HostID {
 		return f.zone(t.Zone, clients)
 	case scenarios.TargetNodes:
 		return f.named(t.Nodes, clients)
+	case scenarios.TargetClients:
+		return f.clients(t.Clients)
 	case scenarios.TargetLeaderOf:
 		if p := f.view.partition(t.Topic, t.Partition); p != nil {
 			return f.brokers(p.Leader)
@@ -84,6 +88,20 @@ func (f *faults) named(names []string, clients bool) (out []netsim.HostID) {
 			if h.name == name {
 				out = append(out, netsim.HostID(i))
 			}
+		}
+	}
+	return out
+}
+
+// clients returns the workload's clients with these names, or of these names.
+func (f *faults) clients(names []string) (out []netsim.HostID) {
+	for i, h := range f.view.layout.hosts {
+		if h.role != roleProducer && h.role != roleConsumer {
+			continue
+		}
+		all := strings.TrimSuffix(h.name, "-"+strconv.Itoa(h.index+1))
+		if slices.Contains(names, h.name) || slices.Contains(names, all) {
+			out = append(out, netsim.HostID(i))
 		}
 	}
 	return out
