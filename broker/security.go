@@ -9,6 +9,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/security"
+	"github.com/seed-604ea8f1/windtunnel/broker/security/jwt"
 	"github.com/seed-604ea8f1/windtunnel/broker/security/sasl"
 )
 
@@ -97,6 +98,10 @@ func (n *Node) secure(nonces *security.Nonces) {
 	}
 	n.caller.SetLogins(brokers, controllers)
 }
+
+// SetTokenKeys replaces the keys of the issuer of a SASL listener's tokens. It is
+// called between two steps; what a node decides does not depend on it otherwise.
+func (n *Node) SetTokenKeys(l edge.Listener, keys *jwt.KeySet) { n.authn.SetKeys(l, keys) }
 
 // bootstrapUsers derives the credentials of a new cluster's users.
 func (cfg *Config) bootstrapUsers(nonces *security.Nonces) (users []meta.ScramUser) {

@@ -89,6 +89,12 @@ func New(conns Connections, listeners map[edge.Listener]*Listener, nonces *secur
 	}
 }
 
+// SetKeys replaces the keys by which tokens of a listener are judged from now
+// on. Sessions that are open go on until their tokens end.
+func (a *Authenticator) SetKeys(l edge.Listener, keys *jwt.KeySet) {
+	a.listeners[l].Sasl.Keys.KeySet = keys
+}
+
 // Opened takes a new connection. One to a SASL listener is not admitted yet.
 func (a *Authenticator) Opened(ev *edge.Event) {
 	l := a.listeners[ev.Listener]

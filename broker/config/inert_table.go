@@ -151,9 +151,6 @@ func inertBrokerRows() []Row[Broker] {
 			sasl.oauthbearer.assertion.template.file
 			sasl.oauthbearer.client.credentials.client.id
 			sasl.oauthbearer.client.credentials.client.secret
-			sasl.oauthbearer.jwks.endpoint.refresh.ms
-			sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms
-			sasl.oauthbearer.jwks.endpoint.retry.backoff.ms
 			sasl.oauthbearer.jwt.retriever.class
 			sasl.oauthbearer.jwt.validator.class
 			sasl.oauthbearer.scope
@@ -321,13 +318,12 @@ func inertBrokerRows() []Row[Broker] {
 			max.connections.per.ip.overrides`},
 		{"decompression is bounded by max.message.bytes", `
 			max.decompressed.message.bytes`},
-		{"TLS is that of Go, and keys are in PEM files without a password", `
+		{"TLS is that of Go, and keys are in PEM files", `
 			ssl.allow.dn.changes
 			ssl.allow.san.changes
 			ssl.cipher.suites
 			ssl.enabled.protocols
 			ssl.engine.factory.class
-			ssl.key.password
 			ssl.keymanager.algorithm
 			ssl.keystore.certificate.chain
 			ssl.keystore.key

@@ -50,12 +50,24 @@ func (c *ClientAuth) Set(text string) bool { return setByName(c, clientAuthNames
 type TLS struct {
 	KeystoreLocation       string // PEM: certificate chain and private key
 	KeystoreType           string
+	KeyPassword            Password
 	TruststoreLocation     string // PEM: certificates of authorities
 	TruststoreType         string
 	ClientAuth             ClientAuth
 	PrincipalMappingRules  string
 	EndpointIdentification string // "https" or empty
 }
+
+// Password is a text that is never shown.
+type Password string
+
+// Parse implements Parser.
+func (p *Password) Parse(text string) error {
+	*p = Password(text)
+	return nil
+}
+
+func (p *Password) String() string { return hidden }
 
 var nodeTable = NewTable("node property", []Row[Node]{
 	{Property{Name: "node.id", Type: TypeInt, Default: "-1", Min: 0, Max: maxInt, Null: true, Effect: true,
@@ -99,10 +111,12 @@ var nodeTable = NewTable("node property", []Row[Node]{
 
 var tlsTable = NewTable("ssl property", []Row[TLS]{
 	{Property{Name: "ssl.keystore.location", Type: TypeString, Null: true, Effect: true,
-		Doc: "A PEM file with the node's certificate, those between it and the authority, and its unencrypted private key."},
+		Doc: "A PEM file with the node's certificate, those between it and the authority, and its private key."},
 		func(t *TLS) any { return &t.KeystoreLocation }},
 	{Property{Name: "ssl.keystore.type", Type: TypeString, Default: "PEM", Valid: []string{"PEM"}, Effect: true,
 		Doc: "The form of the keystore."}, func(t *TLS) any { return &t.KeystoreType }},
+	{Property{Name: "ssl.key.password", Type: TypePassword, Null: true, Effect: true,
+		Doc: "The password of a private key that is encrypted (-----BEGIN ENCRYPTED PRIVATE KEY-----)."}, func(t *TLS) any { return &t.KeyPassword }},
 	{Property{Name: "ssl.truststore.location", Type: TypeString, Null: true, Effect: true,
 		Doc: "A PEM file with the authorities that peers' certificates must come from; those of the system without it."},
 		func(t *TLS) any { return &t.TruststoreLocation }},

@@ -33,6 +33,11 @@ type Sasl struct {
 	ScopeClaim       string
 	Keys             Jwks
 
+	// Of keys that are fetched over the network.
+	KeysRefreshMillis    int64
+	KeysBackoffMillis    int64
+	KeysBackoffMaxMillis int64
+
 	// Bootstrap are the SCRAM users of a new cluster.
 	Bootstrap BootstrapUsers
 }
@@ -76,18 +81,33 @@ func (j *Jaas) Parse(text string) error {
 
 func (j *Jaas) String() string { return hidden }
 
-// Jwks is a set of public keys, brought as a data: URL.
+// Jwks is a set of public keys and where it comes from. Those that a data: URL
+// holds are there at once; others the host fetches, since the core cannot.
 type Jwks struct {
-	*jwt.KeySet
-	url string
+	*jwt.KeySet // nil: not fetched, or no URL
+	URL         string
 }
 
 // Parse implements Parser.
 func (j *Jwks) Parse(text string) error {
-	rest, ok := strings.CutPrefix(text, "data:")
-	kind, data, ok2 := strings.Cut(rest, ",")
-	if !ok || !ok2 {
-		return errors.New("must be file:///path/to/jwks.json; keys are not fetched over the network")
+	*j = Jwks{URL: text}
+	scheme, rest, _ := strings.Cut(text, ":")
+	switch scheme {
+	case "data":
+		return j.inline(rest)
+	case "file", "http", "https":
+		if u, err := url.Parse(text); err != nil || u.Path == "" || (scheme == "file") != (u.Host == "") {
+			return errors.New("is no URL of a file: file:///path/jwks.json, https://host/path or data:")
+		}
+		return nil
+	}
+	return errors.New("must be file:///path/jwks.json, https://host/path or data:")
+}
+
+func (j *Jwks) inline(text string) error {
+	kind, data, ok := strings.Cut(text, ",")
+	if !ok {
+		return errors.New("has no comma before its data")
 	}
 	var body []byte
 	var err error
@@ -104,11 +124,10 @@ func (j *Jwks) Parse(text string) error {
 	if j.KeySet, err = jwt.ParseKeySet(body); err != nil {
 		return fmt.Errorf("has no keys: %w", err)
 	}
-	j.url = text
 	return nil
 }
 
-func (j *Jwks) String() string { return j.url }
+func (j *Jwks) String() string { return j.URL }
 
 // BootstrapUser is a SCRAM user of a new cluster.
 type BootstrapUser struct {
@@ -213,8 +232,14 @@ var saslTable = NewTable("sasl property", []Row[Sasl]{
 	{Property{Name: "sasl.oauthbearer.expected.issuer", Type: TypeString, Null: true, Effect: true,
 		Doc: "What a token's claim iss must be."}, func(s *Sasl) any { return &s.ExpectedIssuer }},
 	{Property{Name: "sasl.oauthbearer.jwks.endpoint.url", Type: TypeString, Null: true, Effect: true,
-		Doc: "The public keys of the tokens' issuer: file:///path/to/jwks.json, or a data: URL. They are not fetched over the network."},
+		Doc: "The public keys of the tokens' issuer: file:///path/to/jwks.json, https://host/path, or a data: URL."},
 		func(s *Sasl) any { return &s.Keys }},
+	{Property{Name: "sasl.oauthbearer.jwks.endpoint.refresh.ms", Type: TypeLong, Default: "3600000", Min: 1, Max: maxLong, Effect: true,
+		Doc: "How often keys are fetched again that are fetched over the network."}, func(s *Sasl) any { return &s.KeysRefreshMillis }},
+	{Property{Name: "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", Type: TypeLong, Default: "100", Min: 1, Max: maxLong, Effect: true,
+		Doc: "How long to wait after a first fetch that failed; each further one doubles it."}, func(s *Sasl) any { return &s.KeysBackoffMillis }},
+	{Property{Name: "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", Type: TypeLong, Default: "10000", Min: 1, Max: maxLong, Effect: true,
+		Doc: "The longest such wait."}, func(s *Sasl) any { return &s.KeysBackoffMaxMillis }},
 	{Property{Name: "sasl.oauthbearer.scope.claim.name", Type: TypeString, Default: "scope", Effect: true,
 		Doc: "The claim with a token's scope."}, func(s *Sasl) any { return &s.ScopeClaim }},
 	{Property{Name: "sasl.oauthbearer.sub.claim.name", Type: TypeString, Default: "sub", Effect: true,

@@ -139,8 +139,9 @@ func (h *Host) Shutdown() {
 }
 
 // View runs look on the goroutine that drives the machine, between two steps,
-// and waits for it. It must not change the machine. After the end of Run, look
-// is not called and the error says so.
+// and waits for it. It must not change the machine, but for settings that the
+// machine lets be replaced between two steps. After the end of Run, look is not
+// called and the error says so.
 func (h *Host) View(ctx context.Context, look func()) error {
 	done := make(chan struct{})
 	if !h.inbox.view(func() { look(); close(done) }) {

@@ -11,8 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,30 +33,31 @@ import (
 // A node with TLS, every mechanism and ACLs, whose own connections to itself log
 // in too, served to franz-go.
 
-// securedNode starts a node on which everything is on.
-func securedNode(t *testing.T, ca *trial.Authority, i *trial.Issuer, data string) *process {
+// securedNode starts a node on which everything is on. Its tokens' keys are at a
+// URL.
+func securedNode(t *testing.T, ca *trial.Authority, keys, data string, more ...string) *process {
 	node := ca.Issue("node.pem", "node")
 	login := `org.apache.kafka.common.security.scram.ScramLoginModule required username="node" password="node-secret";`
 	args := []string{"--dev", "--data", data}
-	for _, property := range []string{
+	for _, property := range append(more,
 		"listeners=CLIENTS://localhost:0,CONTROLLER://localhost:0",
 		"listener.security.protocol.map=CLIENTS:SASL_SSL,CONTROLLER:SASL_SSL",
-		"ssl.keystore.location=" + node,
-		"ssl.truststore.location=" + ca.Trusted(),
+		"ssl.keystore.location="+node,
+		"ssl.truststore.location="+ca.Trusted(),
 		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
 		"sasl.mechanism.inter.broker.protocol=SCRAM-SHA-256",
 		"sasl.mechanism.controller.protocol=SCRAM-SHA-256",
-		"listener.name.clients.scram-sha-256.sasl.jaas.config=" + login,
-		"listener.name.controller.scram-sha-256.sasl.jaas.config=" + login,
-		"listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required " +
+		"listener.name.clients.scram-sha-256.sasl.jaas.config="+login,
+		"listener.name.controller.scram-sha-256.sasl.jaas.config="+login,
+		"listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required "+
 			`user_admin="admin-secret" user_eve="eve-secret";`,
 		"listener.name.controller.sasl.enabled.mechanisms=SCRAM-SHA-256",
-		"sasl.oauthbearer.jwks.endpoint.url=file://" + i.Keys(),
+		"sasl.oauthbearer.jwks.endpoint.url="+keys,
 		"sasl.oauthbearer.expected.audience=kafka",
 		"windtunnel.bootstrap.scram=SCRAM-SHA-256=[name=node,password=node-secret]",
 		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 		"super.users=User:node;User:admin",
-	} {
+	) {
 		args = append(args, "--override", property)
 	}
 	return run(t, args...)
@@ -175,7 +179,7 @@ func (f franz) read(n int) error {
 func TestEveryMechanism(t *testing.T) {
 	const records = 100
 	ca, tokens, data := trial.NewAuthority(t, "authority"), trial.NewIssuer(t), t.TempDir()
-	p := securedNode(t, ca, tokens, data)
+	p := securedNode(t, ca, "file://"+tokens.Keys(), data)
 	asAdmin := plain.Auth{User: "admin", Pass: "admin-secret"}.AsMechanism()
 	alice256 := scram.Auth{User: "alice", Pass: "alice=secret,"}.AsSha256Mechanism()
 	alice512 := scram.Auth{User: "alice", Pass: "alice=secret,"}.AsSha512Mechanism()
@@ -229,10 +233,94 @@ func TestEveryMechanism(t *testing.T) {
 
 	// What was decided is in the metadata log.
 	p.end(syscall.SIGKILL)
-	p = securedNode(t, ca, tokens, data)
+	p = securedNode(t, ca, "file://"+tokens.Keys(), data)
 	again := connect(t, p, ca, alice256, kgo.ConsumeTopics("orders"), fromStart)
 	if err := again.read(records); err != nil {
 		t.Errorf("alice reads after a restart: %v", err)
+	}
+}
+
+// login tells whether a token lets its bearer in.
+func login(t *testing.T, p *process, ca *trial.Authority, token string) error {
+	t.Helper()
+	client := connect(t, p, ca, oauth.Auth{Token: token}.AsMechanism())
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	return client.Ping(ctx)
+}
+
+// An issuer takes another key: SIGHUP brings it, and a file that is no key set
+// leaves what was there.
+func TestKeysInAFileAreRotated(t *testing.T) {
+	ca, tokens := trial.NewAuthority(t, "authority"), trial.NewIssuer(t)
+	p := securedNode(t, ca, "file://"+tokens.Keys(), t.TempDir())
+	older := tokens.Token("carol", "kafka", time.Hour)
+	if err := login(t, p, ca, older); err != nil {
+		t.Fatal(err)
+	}
+	tokens.Rotate()
+	newer := tokens.Token("carol", "kafka", time.Hour)
+	if err := login(t, p, ca, newer); !errors.Is(err, kerr.SaslAuthenticationFailed) {
+		t.Errorf("before the node has the key: %v", err)
+	}
+	path := tokens.Keys()
+	p.signal(syscall.SIGHUP)
+	p.awaitLog("certificates and keys have been read again")
+	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGHUP)
+	p.awaitLog("certificates and keys were not all read again")
+	if err := login(t, p, ca, newer); err != nil {
+		t.Errorf("a token of the new key: %v", err)
+	}
+	if err := login(t, p, ca, older); !errors.Is(err, kerr.SaslAuthenticationFailed) {
+		t.Errorf("a token of the old key: %v", err)
+	}
+}
+
+// The same from a web server, which nobody has to tell the node of.
+func TestKeysOfAWebServerAreRotated(t *testing.T) {
+	ca, tokens := trial.NewAuthority(t, "authority"), trial.NewIssuer(t)
+	var keys atomic.Pointer[[]byte]
+	publish := func() {
+		text := tokens.KeySet()
+		keys.Store(&text)
+	}
+	publish()
+	pair := ca.Issue("web.pem", "web")
+	certificate, err := tls.LoadX509KeyPair(pair, pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(*keys.Load()) }))
+	web.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	web.StartTLS()
+	defer web.Close()
+	_, port, _ := strings.Cut(web.Listener.Addr().String(), ":")
+	t.Setenv("SSL_CERT_FILE", ca.Trusted())
+	p := securedNode(t, ca, "https://localhost:"+port+"/jwks", t.TempDir(), "sasl.oauthbearer.jwks.endpoint.refresh.ms=20")
+	if err := login(t, p, ca, tokens.Token("carol", "kafka", time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	tokens.Rotate()
+	newer := tokens.Token("carol", "kafka", time.Hour)
+	if err := login(t, p, ca, newer); !errors.Is(err, kerr.SaslAuthenticationFailed) {
+		t.Errorf("before it is published: %v", err)
+	}
+	publish()
+	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for login(t, p, ca, newer) != nil {
+		if limit.Err() != nil {
+			t.Fatal("the new key is not taken")
+		}
+	}
+	web.Close()
+	p.awaitLog("keys of tokens were not fetched again")
+	if err := login(t, p, ca, newer); err != nil {
+		t.Errorf("without the web server: %v", err)
 	}
 }
 
@@ -256,8 +344,11 @@ func TestBadSecuritySettings(t *testing.T) {
 		{secure("sasl.enabled.mechanisms=PLAIN", plainUsers), "sasl.mechanism.inter.broker.protocol must say how this node"},
 		{secure("sasl.enabled.mechanisms=PLAIN", plainUsers, "sasl.mechanism.inter.broker.protocol=PLAIN"), "must have a username and a password"},
 		{secure("sasl.enabled.mechanisms=OAUTHBEARER"), "must name the keys of the issuer"},
-		{secure("sasl.oauthbearer.jwks.endpoint.url=https://example.com/jwks"), "are not fetched over the network"},
-		{secure("sasl.oauthbearer.jwks.endpoint.url=file:///does/not/exist"), "--override: property sasl.oauthbearer.jwks.endpoint.url: read the keys"},
+		{secure("sasl.oauthbearer.jwks.endpoint.url=ftp://example.com/jwks"), "must be file:///path/jwks.json, https://host/path or data:"},
+		{secure("sasl.oauthbearer.jwks.endpoint.url=file://does/not/exist"), "is no URL of a file"},
+		{secure("sasl.oauthbearer.jwks.endpoint.url=file:///does/not/exist"), "--override: sasl property sasl.oauthbearer.jwks.endpoint.url=\"file:///does/not/exist\" cannot be used: read the keys"},
+		{secure("sasl.enabled.mechanisms=OAUTHBEARER", "sasl.mechanism.inter.broker.protocol=OAUTHBEARER"), "is known to Kafka but without effect here"},
+		{secure("sasl.enabled.mechanisms=OAUTHBEARER", "sasl.mechanism.controller.protocol=OAUTHBEARER"), "is known to Kafka but without effect here"},
 		{secure("plain.sasl.jaas.config=x"), "must be set for a listener, as listener.name.NAME.plain.sasl.jaas.config"},
 		{secure("listener.name.clients.plain.sasl.jaas.config=PlainLoginModule required user_a=\"hush\";"), `is no JAAS entry: login module "PlainLoginModule" is unknown`},
 		{secure("listener.name.clients.sasl.mechanism.inter.broker.protocol=PLAIN"), "cannot be set for one listener"},

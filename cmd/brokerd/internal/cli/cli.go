@@ -76,7 +76,7 @@ property; the later of file, environment and flags counts. brokerd config lists
 what there is.
 
 SIGTERM and Ctrl-C ask for a controlled shutdown, a second one ends it at once.
-SIGHUP reads certificates again. Exit status: 0 after a controlled shutdown, 1
+SIGHUP reads certificates and keys of tokens again. Exit status: 0 after a controlled shutdown, 1
 if the node could not go on, 2 for settings that cannot be used.`
 
 func (a *App) root() *cobra.Command {
@@ -167,10 +167,10 @@ func attend(signals <-chan os.Signal, ended <-chan struct{}, node *server.Server
 				continue
 			}
 			if err := node.Reload(); err != nil {
-				log.Error("certificates were not read again; the old ones stay", "cause", err)
+				log.Error("certificates and keys were not all read again; where not, the old ones stay", "cause", err)
 				continue
 			}
-			log.Info("certificates have been read again")
+			log.Info("certificates and keys have been read again")
 		}
 	}
 }

@@ -44,6 +44,7 @@ type Server struct {
 	host      *host.Host
 	listeners *listener.Set
 	files     []*tlsfiles.Files
+	keys      []tokenKeys
 	admin     *admin.Server // nil if there is none
 }
 
@@ -122,27 +123,12 @@ func (s *Server) core(dir string, isBroker, isController bool) (*broker.Config, 
 	return cfg, nil
 }
 
-// sasl collects how the peers of SASL listeners prove who they are.
-func (s *Server) sasl() (out broker.Security, err error) {
-	for i := range s.listeners.All {
-		of, err := s.options.Settings.SASL(s.listeners.All[i].Name)
-		if err != nil {
-			return out, err
-		}
-		out.Sasl = append(out.Sasl, of)
-		out.Bootstrap = of.Bootstrap
-	}
-	if _, err := rand.Read(out.Secret[:]); err != nil {
-		return out, fmt.Errorf("draw a secret: %w", err)
-	}
-	return out, nil
-}
-
 // Run serves until ctx ends and the node has shut down. ready is called once,
 // when the node does what it is for.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	announced := make(chan struct{})
 	watching, ended := context.WithCancel(ctx)
+	s.followKeys(watching)
 	go func() {
 		defer close(announced)
 		if s.awaitReady(watching) {
@@ -178,14 +164,14 @@ func (s *Server) Addresses() (list []string) {
 	return list
 }
 
-// Reload reads the certificates again. Those of a file that cannot be read stay
-// in force.
+// Reload reads certificates and the keys of tokens again. Those of a file that
+// cannot be read stay in force.
 func (s *Server) Reload() error {
 	var errs []error
 	for _, f := range s.files {
 		errs = append(errs, f.Reload())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.reloadKeys())...)
 }
 
 // readyPoll is how often a starting node is asked whether it is ready.

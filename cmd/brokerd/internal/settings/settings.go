@@ -4,7 +4,6 @@
 package settings
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -91,9 +90,6 @@ func Parse(sources ...[]Given) (*config.Settings, error) {
 				all = drop(all, g.Name)
 			}
 			where[g.Name] = g.Where
-			if err := inlineKeys(&g); err != nil {
-				return nil, err
-			}
 			all = append(all, g.KV)
 		}
 	}
@@ -122,28 +118,6 @@ func Where(sources ...[]Given) map[string]string {
 		}
 	}
 	return where
-}
-
-// keysProperty names a file of public keys; the core, which reads no files,
-// wants the keys themselves.
-const keysProperty = "sasl.oauthbearer.jwks.endpoint.url"
-
-// inlineKeys replaces the file's name by what it holds.
-func inlineKeys(g *Given) error {
-	path, ok := strings.CutPrefix(g.Value, "file:")
-	if !ok || !strings.HasSuffix(g.Name, keysProperty) {
-		return nil
-	}
-	path = strings.TrimPrefix(path, "//")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("%s: property %s: read the keys: %w", g.Where, g.Name, err)
-	}
-	if len(data) > fileBytesMax {
-		return fmt.Errorf("%s: property %s: %s has %d bytes, at most %d are read", g.Where, g.Name, path, len(data), fileBytesMax)
-	}
-	g.Value = "data:application/json;base64," + base64.StdEncoding.EncodeToString(data)
-	return nil
 }
 
 func drop(list []config.KV, name string) []config.KV {

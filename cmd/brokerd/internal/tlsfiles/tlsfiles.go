@@ -47,7 +47,7 @@ func (f *Files) Reload() error {
 		if err != nil {
 			return fmt.Errorf("ssl.keystore.location: %w", err)
 		}
-		c, err := keystore(data)
+		c, err := keystore(data, string(f.settings.KeyPassword))
 		if err != nil {
 			return fmt.Errorf("ssl.keystore.location %s: %w", path, err)
 		}
@@ -68,7 +68,7 @@ func (f *Files) Reload() error {
 }
 
 // keystore finds a chain and its key in one PEM file, in any order.
-func keystore(data []byte) (*tls.Certificate, error) {
+func keystore(data []byte, password string) (*tls.Certificate, error) {
 	var chain, key []byte
 	for rest := data; ; {
 		var block *pem.Block
@@ -79,8 +79,15 @@ func keystore(data []byte) (*tls.Certificate, error) {
 		case "CERTIFICATE":
 			chain = append(chain, pem.EncodeToMemory(block)...)
 		case "ENCRYPTED PRIVATE KEY":
-			return nil, errors.New("the private key is encrypted; write it without a password and protect the file: openssl pkey -in old -out new")
+			clear, err := unseal(block.Bytes, password)
+			if err != nil {
+				return nil, fmt.Errorf("the private key is encrypted: %w", err)
+			}
+			key = append(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: clear})...)
 		default:
+			if block.Headers["DEK-Info"] != "" { // as openssl wrote it before PKCS#8
+				return nil, fmt.Errorf("the private key is encrypted: %w", errOtherScheme)
+			}
 			key = append(key, pem.EncodeToMemory(block)...)
 		}
 	}
