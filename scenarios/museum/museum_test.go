@@ -54,6 +54,9 @@ func find(t *testing.T, name string) (seed uint64) {
 	first := uint64(s.Seed)
 	for seed = first; seed < first+uint64(s.Runs); seed++ {
 		if res := run(t, s, seed); res.Verdict == reports.Fail && len(res.Anomalies) > 0 {
+			if len(res.Reasons) == 0 {
+				t.Errorf("seed %d fails without a word", seed)
+			}
 			return seed
 		}
 	}

@@ -272,6 +272,10 @@ func (r *run) verdict(res *reports.Result, report *lin.Report) {
 			res.Reasons = append(res.Reasons, fmt.Sprintf("%s (%s) was %s", t.Name, t.Phase, t.Measured))
 		}
 	}
+	if len(res.Reasons) == 0 && len(res.Anomalies) > 0 {
+		// Nothing that a client could see, yet.
+		res.Reasons = append(res.Reasons, "what must hold under every configuration did not: "+strings.TrimPrefix(res.Anomalies[0].Kind, "invariant: "))
+	}
 	res.Reasons = append(res.Reasons, r.failures...)
 	res.Reasons = append(res.Reasons, r.faults.missed...)
 	if !r.partial {
