@@ -15,6 +15,8 @@ type Node struct {
 	LogDirs      string
 	QuorumVoters string // id@host:port,...
 
+	LogDirsBytesMax int64 // 0: no bound
+
 	Listeners                   string // NAME://host:port,...
 	AdvertisedListeners         string
 	ListenerSecurityProtocolMap string // NAME:PROTOCOL,...
@@ -80,6 +82,10 @@ var nodeTable = NewTable("node property", []Row[Node]{
 		Doc: "The data directory. A node has one."}, func(n *Node) any { return &n.LogDirs }},
 	{Property{Name: "log.dir", Type: TypeString, Default: "data", Effect: true,
 		Doc: "The data directory, if log.dirs is not set."}, func(n *Node) any { return &n.LogDirs }},
+	{Property{Name: "windtunnel.log.dirs.max.bytes", Type: TypeLong, Default: "0", Max: maxLong, Effect: true,
+		Doc: "What the data directory may hold; when it is reached, writes fail as on a full disk. 0 is no bound. SIGHUP reads it again. " +
+			"Not one of Kafka's."},
+		func(n *Node) any { return &n.LogDirsBytesMax }},
 	{Property{Name: "controller.quorum.voters", Type: TypeList, Null: true, Effect: true,
 		Doc: "The controllers, as id@host:port,id@host:port; the same on every node."}, func(n *Node) any { return &n.QuorumVoters }},
 	{Property{Name: "listeners", Type: TypeList, Default: "PLAINTEXT://:9092", Effect: true,

@@ -14,12 +14,15 @@ import (
 
 // files is the data directory and what is open of it.
 type files struct {
-	dir  string
-	mu   sync.RWMutex
-	open map[edge.FileID]*os.File
+	dir   string
+	quota quota
+	mu    sync.RWMutex
+	open  map[edge.FileID]*os.File
 }
 
-func newFiles(dir string) *files { return &files{dir: dir, open: make(map[edge.FileID]*os.File)} }
+func newFiles(dir string) *files {
+	return &files{dir: dir, quota: quota{dir: dir}, open: make(map[edge.FileID]*os.File)}
+}
 
 func (f *files) path(p string) string { return filepath.Join(f.dir, filepath.FromSlash(p)) }
 
@@ -71,13 +74,16 @@ func diskError(err error) edge.DiskError {
 	switch {
 	case err == nil:
 		return edge.DiskOK
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+	case isGone(err):
 		return edge.ErrNotFound
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return edge.ErrNoSpace
 	}
 	return edge.ErrIO
 }
+
+// isGone says of an error that there is nothing at a path.
+func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) }
 
 func (f *files) list(path string) ([]edge.DirEntry, error) {
 	entries, err := os.ReadDir(f.path(path)) // in name order
@@ -87,8 +93,8 @@ func (f *files) list(path string) ([]edge.DirEntry, error) {
 	out := make([]edge.DirEntry, 0, len(entries))
 	for _, e := range entries {
 		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // gone since
+		if isGone(err) {
+			continue // since it was listed
 		}
 		if err != nil {
 			return nil, err
@@ -169,6 +175,9 @@ func (f *files) write(op *edge.DiskOp) (int64, error) {
 	if file == nil {
 		return 0, errNotOpen
 	}
+	if err := f.quota.take(op.Data); err != nil {
+		return 0, err
+	}
 	return writeAt(file, op.Data, op.Offset)
 }
 
@@ -200,6 +209,9 @@ func syncPath(path string) error {
 
 // replace writes a file beside the old one and puts it in its place.
 func (f *files) replace(op *edge.DiskOp) error {
+	if err := f.quota.take(op.Data); err != nil {
+		return err
+	}
 	path := f.path(op.Path)
 	temporary := path + ".tmp"
 	file, err := os.Create(temporary)

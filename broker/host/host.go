@@ -155,6 +155,10 @@ func (h *Host) View(ctx context.Context, look func()) error {
 	}
 }
 
+// SetDiskBytes bounds what the data directory may hold from now on: further
+// writes fail as on a full disk. 0 is no bound.
+func (h *Host) SetDiskBytes(bytesMax int64) { h.disk.files.quota.set(bytesMax) }
+
 // Load is what a host carries at the moment.
 type Load struct {
 	Connections   int   // accepted and open

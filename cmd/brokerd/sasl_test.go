@@ -266,12 +266,12 @@ func TestKeysInAFileAreRotated(t *testing.T) {
 	}
 	path := tokens.Keys()
 	p.signal(syscall.SIGHUP)
-	p.awaitLog("certificates and keys have been read again")
+	p.awaitLog("settings have been read again")
 	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP)
-	p.awaitLog("certificates and keys were not all read again")
+	p.awaitLog("settings were not all read again")
 	if err := login(t, p, ca, newer); err != nil {
 		t.Errorf("a token of the new key: %v", err)
 	}

@@ -50,14 +50,14 @@ func TestMutualTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP)
-	p.awaitLog("certificates and keys have been read again")
+	p.awaitLog("settings have been read again")
 	kcat(t, "", append(secured(client, stranger.Trusted()), "-L", "-m", "5")...)
 	refused("a client that trusts the old certificate only", good...)
 	if err := os.WriteFile(node, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP)
-	p.awaitLog("certificates and keys were not all read again")
+	p.awaitLog("settings were not all read again")
 	kcat(t, "", append(secured(client, stranger.Trusted()), "-L", "-m", "5")...)
 }
 

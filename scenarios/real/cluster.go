@@ -8,26 +8,30 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/runner"
 )
 
 // node is one brokerd process of the cluster.
 type node struct {
 	scenarios.Node
-	address string // of its proxy, which everybody uses
-	backend string // its own
-	config  string // its configuration file
+	address string   // of its proxy, which everybody uses
+	backend string   // its own
+	config  string   // its configuration file
+	lines   []string // what that says
 	log     *os.File
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd
 	exited chan struct{}
 	boots  int
+	ending bool // it was told to end, or the run is over: nobody starts it again
 }
 
 // cluster is every process of a scenario.
@@ -88,7 +92,7 @@ func (c *cluster) configure(s *scenarios.Scenario, one *node) error {
 	if one.Controller {
 		role, name = "controller", "CONTROLLER"
 	}
-	lines := []string{
+	one.lines = []string{
 		fmt.Sprintf("node.id=%d", one.ID), "process.roles=" + role,
 		"controller.quorum.voters=" + strings.Join(voters, ","), "controller.listener.names=CONTROLLER",
 		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -96,16 +100,22 @@ func (c *cluster) configure(s *scenarios.Scenario, one *node) error {
 		"log.dirs=" + filepath.Join(c.dir, one.Name),
 	}
 	if !one.Controller {
-		lines = append(lines, "advertised.listeners="+name+"://"+one.address, "broker.rack="+one.Zone)
+		one.lines = append(one.lines, "advertised.listeners="+name+"://"+one.address, "broker.rack="+one.Zone)
 	}
 	for _, kv := range s.Cluster.Brokers.Config {
-		lines = append(lines, kv.Name+"="+kv.Value)
+		one.lines = append(one.lines, kv.Name+"="+kv.Value)
 	}
 	var err error
 	if one.log, err = os.Create(filepath.Join(c.dir, one.Name+".log")); err != nil {
 		return fmt.Errorf("create the log of %s: %w", one.Name, err)
 	}
-	if err := os.WriteFile(one.config, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+	return one.write()
+}
+
+// write writes the node's configuration file, with more properties perhaps.
+func (one *node) write(more ...string) error {
+	text := strings.Join(append(slices.Clip(one.lines), more...), "\n") + "\n"
+	if err := os.WriteFile(one.config, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("write the configuration of %s: %w", one.Name, err)
 	}
 	return nil
@@ -115,6 +125,22 @@ func (c *cluster) configure(s *scenarios.Scenario, one *node) error {
 func (c *cluster) start(one *node) error {
 	one.mu.Lock()
 	defer one.mu.Unlock()
+	one.ending = false
+	return c.boot(one)
+}
+
+// restart boots a node that has ended by itself, as a supervisor does and the
+// simulator too.
+func (c *cluster) restart(one *node) {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if !one.ending {
+		_ = c.boot(one) // if that fails, its log and the verdict show it
+	}
+}
+
+// boot begins a process if there is none. The caller holds the node's lock.
+func (c *cluster) boot(one *node) error {
 	if one.cmd != nil {
 		return nil
 	}
@@ -132,10 +158,22 @@ func (c *cluster) start(one *node) error {
 		if one.cmd == cmd {
 			one.cmd = nil
 		}
+		halted := !one.ending
 		one.mu.Unlock()
 		close(exited)
+		if halted {
+			time.AfterFunc(runner.RestartAfterExit, func() { c.restart(one) })
+		}
 	}()
 	return nil
+}
+
+// end tells a process to end: nobody starts it again by itself.
+func (one *node) end(s syscall.Signal) {
+	one.mu.Lock()
+	one.ending = true
+	one.mu.Unlock()
+	one.signal(s)
 }
 
 func (one *node) signal(s syscall.Signal) (running bool) {
@@ -167,7 +205,7 @@ func (one *node) running() bool {
 	return one.cmd != nil
 }
 
-func (one *node) kill() { one.signal(syscall.SIGKILL) }
+func (one *node) kill() { one.end(syscall.SIGKILL) }
 
 // brokers are the nodes that hold data.
 func (c *cluster) brokers() (out []*node) {

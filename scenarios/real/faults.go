@@ -104,6 +104,12 @@ func (f *faults) plan(e *scenarios.Event) (action, error) {
 		return f.partition(e)
 	case "link":
 		return f.slowLink(e)
+	case "disk":
+		if !e.Full || e.Latency > 0 || e.Error > 0 {
+			return nil, errors.New("a disk can be full here, but neither slow nor broken")
+		}
+		f.note("A full disk is a quota of one byte, windtunnel.log.dirs.max.bytes.")
+		return f.onNodes(e, f.fill), nil
 	case "reset_connections":
 		return f.onNodes(e, func(_ context.Context, nodes []*node) (func() error, error) {
 			for _, n := range nodes {
@@ -178,6 +184,19 @@ func (f *faults) pause(_ context.Context, nodes []*node) (func() error, error) {
 	}, nil
 }
 
+// fill lets every write of the nodes fail for want of space. A node that halts
+// for it finds the same when it starts again.
+func (f *faults) fill(_ context.Context, nodes []*node) (func() error, error) {
+	bound := func(more ...string) (err error) {
+		for _, n := range nodes {
+			err = errors.Join(err, n.write(more...))
+			n.signal(syscall.SIGHUP)
+		}
+		return err
+	}
+	return func() error { return bound() }, bound("windtunnel.log.dirs.max.bytes=1")
+}
+
 // stopLimit bounds a controlled shutdown, and syncLimit what follows it.
 const (
 	stopLimit = time.Minute
@@ -188,7 +207,7 @@ const (
 // replicas are in sync again.
 func (f *faults) rollingRestart(ctx context.Context, nodes []*node) (func() error, error) {
 	for _, n := range nodes {
-		n.signal(syscall.SIGTERM)
+		n.end(syscall.SIGTERM)
 		stop, cancel := context.WithTimeout(ctx, stopLimit)
 		err := n.wait(stop)
 		cancel()

@@ -159,7 +159,8 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// TestBothWorlds runs a small scenario with a killed leader on processes.
+// TestBothWorlds runs a small scenario with a killed leader and a full disk on
+// processes.
 func TestBothWorlds(t *testing.T) {
 	brokerd := filepath.Join(t.TempDir(), "brokerd")
 	if out, err := exec.Command("go", "build", "-o", brokerd, "../../cmd/brokerd").CombinedOutput(); err != nil {
@@ -167,7 +168,7 @@ func TestBothWorlds(t *testing.T) {
 	}
 	s, err := scenarios.Load([]byte(`
 name: both-worlds
-duration: 15s
+duration: 20s
 cluster:
   zones: [a, b, c]
   controllers: { count: 1 }
@@ -181,6 +182,7 @@ workload:
     - { name: billing, group: billing, topic: orders, config: { auto.offset.reset: earliest, enable.auto.commit: false } }
 timeline:
   - { at: 4s, for: 4s, fault: kill, target: { leader_of: orders/0 } }
+  - { at: 12s, for: 3s, fault: disk, target: { leader_of: orders/1 }, full: true }
 `), "both-worlds.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -189,8 +191,15 @@ timeline:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Verdict != reports.Pass || res.Records.Acked != 3000 || res.FaultsInjected != 1 {
+	if res.Verdict != reports.Pass || res.Records.Acked != 4000 || res.FaultsInjected != 2 {
 		t.Errorf("%s: %d acked, %d faults, %v %v %v", res.Verdict, res.Records.Acked, res.FaultsInjected, res.Reasons, res.Anomalies, res.ClientErrors)
+	}
+	boots := 0
+	for _, n := range res.Nodes {
+		boots += n.Boots
+	}
+	if boots < len(res.Nodes)+2 {
+		t.Errorf("%d boots of %d nodes: one was killed, and one ought to have halted for its full disk", boots, len(res.Nodes))
 	}
 	if during := res.Latency.Produce.During; during.Count == 0 || during.Max < 500 {
 		t.Errorf("latency during the fault %+v; a killed leader shows", during)

@@ -25,9 +25,9 @@ const (
 	clusterID      = "windtunnel"
 	// startOfTime is the wall clock at virtual time zero: 2025-01-01T00:00:00Z.
 	startOfTime = clock.Wall(1735689600000)
-	// restartAfterExit is systemd's RestartSec of a Kafka unit: a process that
+	// RestartAfterExit is systemd's RestartSec of a Kafka unit: a process that
 	// halts or stops by itself comes back, a killed one only as the scenario says.
-	restartAfterExit = 5 * time.Second
+	RestartAfterExit = 5 * time.Second
 )
 
 // role says what runs on a host.
@@ -172,6 +172,6 @@ func (l *layout) nodeHost(s *scenarios.Scenario, h *hostInfo) sim.HostConfig {
 			boot.Seed = info.Seed
 			return broker.New(boot)
 		},
-		Disk: diskConfig(&s.Cluster.Disks), Cost: sim.BrokerCost(), RestartAfterExit: restartAfterExit,
+		Disk: diskConfig(&s.Cluster.Disks), Cost: sim.BrokerCost(), RestartAfterExit: RestartAfterExit,
 	}
 }

@@ -76,7 +76,7 @@ property; the later of file, environment and flags counts. brokerd config lists
 what there is.
 
 SIGTERM and Ctrl-C ask for a controlled shutdown, a second one ends it at once.
-SIGHUP reads certificates and keys of tokens again. Exit status: 0 after a controlled shutdown, 1
+SIGHUP reads certificates, keys of tokens and windtunnel.log.dirs.max.bytes again. Exit status: 0 after a controlled shutdown, 1
 if the node could not go on, 2 for settings that cannot be used.`
 
 func (a *App) root() *cobra.Command {
@@ -146,7 +146,7 @@ func (a *App) run(f *runFlags) error {
 	defer signal.Stop(signals)
 	ended := make(chan struct{})
 	defer close(ended)
-	go attend(signals, ended, node, log)
+	go a.attend(signals, ended, node, f, log)
 	return node.Run(context.Background(), func() {
 		log.Info("serving", "addresses", node.Addresses())
 		// Whoever reads this learns nothing if it cannot be written.
@@ -155,7 +155,7 @@ func (a *App) run(f *runFlags) error {
 }
 
 // attend does what signals ask for until the node has ended.
-func attend(signals <-chan os.Signal, ended <-chan struct{}, node *server.Server, log *slog.Logger) {
+func (a *App) attend(signals <-chan os.Signal, ended <-chan struct{}, node *server.Server, f *runFlags, log *slog.Logger) {
 	for {
 		select {
 		case <-ended:
@@ -166,13 +166,26 @@ func attend(signals <-chan os.Signal, ended <-chan struct{}, node *server.Server
 				node.Shutdown()
 				continue
 			}
-			if err := node.Reload(); err != nil {
-				log.Error("certificates and keys were not all read again; where not, the old ones stay", "cause", err)
+			if err := a.reload(node, f); err != nil {
+				log.Error("settings were not all read again; where not, the old ones stay", "cause", err)
 				continue
 			}
-			log.Info("certificates and keys have been read again")
+			log.Info("settings have been read again")
 		}
 	}
+}
+
+// reload reads the settings again, and has the node take what it can.
+func (a *App) reload(node *server.Server, f *runFlags) error {
+	sources, err := a.sources(f)
+	if err != nil {
+		return err
+	}
+	s, err := settings.Parse(sources...)
+	if err != nil {
+		return err
+	}
+	return node.Reload(s)
 }
 
 // sources are where the settings come from, the strongest last.

@@ -77,6 +77,7 @@ func Open(o Options) (s *Server, err error) {
 	if err != nil {
 		return nil, errors.Join(err, closeAll(sockets))
 	}
+	s.host.SetDiskBytes(n.LogDirsBytesMax)
 	cfg, err := s.core(dir, isBroker, isController)
 	if err != nil {
 		return nil, errors.Join(err, s.host.Close())
@@ -164,9 +165,11 @@ func (s *Server) Addresses() (list []string) {
 	return list
 }
 
-// Reload reads certificates and the keys of tokens again. Those of a file that
-// cannot be read stay in force.
-func (s *Server) Reload() error {
+// Reload reads certificates and the keys of tokens again; those of a file that
+// cannot be read stay in force. Of settings that were read again it takes what
+// can change while the node runs.
+func (s *Server) Reload(again *config.Settings) error {
+	s.host.SetDiskBytes(again.Node.LogDirsBytesMax)
 	var errs []error
 	for _, f := range s.files {
 		errs = append(errs, f.Reload())

@@ -1,0 +1,75 @@
+package host
+
+import (
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+)
+
+// quota bounds what the data directory may hold. Between two measurements it
+// takes every byte that is written for one more, so that the sum is never too
+// small; where the limit seems to be reached, the directory is measured, and
+// what has been removed or written over meanwhile counts no longer.
+type quota struct {
+	dir string
+
+	bytesMax atomic.Int64 // 0: no limit
+
+	mu       sync.Mutex
+	used     int64 // of the last measurement and what was written since
+	measured bool
+}
+
+// set replaces the limit.
+func (q *quota) set(bytesMax int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bytesMax.Store(bytesMax)
+	q.measured = false
+}
+
+// take answers as a full disk does if there is no room for what is to be
+// written.
+func (q *quota) take(data []edge.Slice) error {
+	bytesMax := q.bytesMax.Load()
+	if bytesMax == 0 {
+		return nil
+	}
+	n := int64(0)
+	for i := range data {
+		n += int64(data[i].Len())
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.measured || q.used+n > bytesMax {
+		if err := q.measure(); err != nil {
+			return err
+		}
+	}
+	if q.used+n > bytesMax {
+		return syscall.ENOSPC
+	}
+	q.used += n
+	return nil
+}
+
+// measure adds up the lengths of all files.
+func (q *quota) measure() error {
+	q.used, q.measured = 0, true
+	return filepath.WalkDir(q.dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			var info fs.FileInfo
+			if info, err = entry.Info(); err == nil {
+				q.used += info.Size()
+			}
+		}
+		if isGone(err) {
+			return nil // removed since it was listed
+		}
+		return err
+	})
+}
