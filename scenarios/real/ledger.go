@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 )
 
 // ledger is what the clients have seen. The checkers want one order of events,
@@ -22,8 +22,8 @@ type ledger struct {
 	origin     time.Time
 	topics     []topicLedger
 	faults     []faultWindow
-	produce    [phases]*hdrhistogram.Histogram
-	endToEnd   [phases]*hdrhistogram.Histogram
+	produce    phase.Latency
+	endToEnd   phase.Latency
 	frontier   map[groupPartition]int64
 	offered    int64
 	acked      int64
@@ -59,36 +59,13 @@ type gap struct {
 // faultWindow is when a fault was in force; to is -1 while it is.
 type faultWindow struct{ from, to time.Duration }
 
-type phase int
-
-const (
-	before phase = iota
-	during
-	after
-	phases
-)
-
 func newLedger(s *scenarios.Scenario, asserted lin.Asserted) *ledger {
 	l := &ledger{checker: lin.NewChecker(lin.Config{Asserted: asserted}), errors: map[string]int64{},
 		frontier: map[groupPartition]int64{}}
-	for i := range phases {
-		l.produce[i] = newHistogram()
-		l.endToEnd[i] = newHistogram()
-	}
 	for i := range s.Topics {
 		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, partitions: make([]gap, s.Topics[i].Partitions)})
 	}
 	return l
-}
-
-// histograms hold nanoseconds from one microsecond to ten minutes.
-func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(int64(time.Microsecond), int64(10*time.Minute), 3)
-}
-
-func record(h *hdrhistogram.Histogram, d time.Duration) {
-	// Within bounds it cannot fail.
-	_ = h.RecordValue(min(max(int64(d), int64(time.Microsecond)), int64(10*time.Minute)))
 }
 
 // now is the time since the load began.
@@ -97,16 +74,16 @@ func (l *ledger) now() time.Duration { return time.Since(l.origin) }
 // tick is the next event.
 func (l *ledger) tick() uint64 { l.event++; return l.event }
 
-func (l *ledger) phaseOf(intended time.Duration) phase {
+func (l *ledger) phaseOf(intended time.Duration) phase.Phase {
 	for _, f := range l.faults {
 		if intended >= f.from && (f.to < 0 || intended < f.to) {
-			return during
+			return phase.During
 		}
 	}
 	if len(l.faults) > 0 && intended >= l.faults[0].from {
-		return after
+		return phase.After
 	}
-	return before
+	return phase.Before
 }
 
 func (l *ledger) point() *reports.SeriesPoint {
@@ -147,7 +124,7 @@ func (l *ledger) answered(p lin.Partition, id lin.BatchID, intended time.Duratio
 	l.point().Acked++
 	l.checker.Acked(p, id, offset, event)
 	now := l.now()
-	record(l.produce[l.phaseOf(intended)], now-intended)
+	l.produce.Record(l.phaseOf(intended), now-intended, 1)
 	g := &l.topics[p.Topic].partitions[p.Index]
 	g.ackedEnd = max(g.ackedEnd, offset+1)
 	if since := max(g.last, intended); now-since > g.longest {
@@ -176,7 +153,7 @@ func (l *ledger) delivered(reader int32, group string, p lin.Partition, offset i
 		return
 	}
 	l.frontier[key] = offset + 1
-	record(l.endToEnd[l.phaseOf(intended)], l.now()-intended)
+	l.endToEnd.Record(l.phaseOf(intended), l.now()-intended, 1)
 }
 
 // broken says that a record is not as it was sent: always a violation.
@@ -238,7 +215,7 @@ func (l *ledger) result(s *scenarios.Scenario, claims lin.Claims) *reports.Resul
 			Redelivered: l.again, Reordered: report.Reordered, Unverified: report.Unverified + report.UnverifiedWatermarks,
 			Unknown: l.unknown, Failed: l.failed,
 		},
-		Latency: reports.Latency{Produce: quantiles(l.produce), E2E: quantiles(l.endToEnd)},
+		Latency: reports.Latency{Produce: l.produce.Report(), E2E: l.endToEnd.Report()},
 	}
 	for _, f := range report.Findings.List {
 		res.Anomalies = append(res.Anomalies, reports.Anomaly{Kind: f.Kind.String(), Claim: f.Kind.Claim(), Partition: l.name(f.Partition),
@@ -279,16 +256,4 @@ func (l *ledger) judge(res *reports.Result, claims lin.Claims, report *lin.Repor
 	if res.AnomaliesTotal > 0 {
 		res.Verdict = reports.Fail
 	}
-}
-
-func quantiles(h [phases]*hdrhistogram.Histogram) reports.Phases {
-	whole := newHistogram()
-	for _, part := range h {
-		whole.Merge(part)
-	}
-	of := func(h *hdrhistogram.Histogram) reports.Quantiles {
-		ms := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e6 }
-		return reports.Quantiles{Count: h.TotalCount(), P50: ms(50), P95: ms(95), P99: ms(99), P999: ms(99.9), Max: float64(h.Max()) / 1e6}
-	}
-	return reports.Phases{Before: of(h[before]), During: of(h[during]), After: of(h[after]), Whole: of(whole)}
 }

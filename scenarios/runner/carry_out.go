@@ -12,6 +12,7 @@ import (
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 	"github.com/seed-604ea8f1/windtunnel/sim"
 	"github.com/seed-604ea8f1/windtunnel/sim/client"
 	"github.com/seed-604ea8f1/windtunnel/sim/invariant"
@@ -327,16 +328,16 @@ func (r *run) lastHeal() clock.Instant {
 }
 
 // phaseOf places an intended send.
-func (r *run) phaseOf(t clock.Instant) phase {
+func (r *run) phaseOf(t clock.Instant) phase.Phase {
 	if t < r.firstFault() {
-		return before
+		return phase.Before
 	}
 	for i := range r.faults.done {
 		if s := &r.faults.done[i]; t >= s.from && t <= s.to {
-			return during
+			return phase.During
 		}
 	}
-	return after
+	return phase.After
 }
 
 // faulty implements faultTimes.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/netsim"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 	"github.com/seed-604ea8f1/windtunnel/sim"
 )
 
@@ -51,7 +52,7 @@ func TestEveryVerbIsCarriedOut(t *testing.T) {
 	}
 	slow := func(least time.Duration) func(glimpse) bool {
 		return func(g glimpse) bool {
-			return time.Duration(g.ledger.produce.byPhase[during].Max()) >= least
+			return time.Duration(g.ledger.produce.Sum(phase.During).Max()) >= least
 		}
 	}
 	ops := func(g glimpse) bool { return g.world.Disk(g.host("broker-1")).Stats().Errors > 0 }

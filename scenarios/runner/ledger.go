@@ -7,6 +7,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 	"github.com/seed-604ea8f1/windtunnel/sim"
 	"github.com/seed-604ea8f1/windtunnel/sim/client"
 	"github.com/seed-604ea8f1/windtunnel/sim/invariant"
@@ -33,7 +34,7 @@ type ledger struct {
 	// auditedEnd is how far the auditor has read, by topic and partition.
 	auditedEnd [][]int64
 
-	phaseOf func(at clock.Instant) phase
+	phaseOf func(at clock.Instant) phase.Phase
 	faults  faultTimes
 	quiet   func() bool // no fault has been in force for a while
 	ackedAt func(b *client.Batch, base int64) (held bool)
@@ -83,7 +84,7 @@ type partitionLedger struct {
 	asked   int  // ends that the auditor has asked for and not been told
 	strict  bool // the one that is asked for must cover what was acked before
 	// Latencies of this partition, when a threshold asks for them.
-	produceLatency, e2eLatency *phaseLatency
+	produceLatency, e2eLatency *phase.Latency
 }
 
 // groupLedger is what is known of one consumer group.
@@ -226,7 +227,7 @@ func (l *ledger) Acked(b *client.Batch, base int64) {
 		d := b.Now.Sub(due.At)
 		l.produce.record(l.phaseOf(due.At), d, due.Count)
 		if p.produceLatency != nil {
-			p.produceLatency.record(l.phaseOf(due.At), d, due.Count)
+			p.produceLatency.Record(l.phaseOf(due.At), d, due.Count)
 		}
 		oldest = min(oldest, due.At)
 	}
@@ -304,7 +305,7 @@ func (l *ledger) Delivered(d *client.Delivery) {
 		if again -= skip; skip < int64(due.Count) {
 			l.e2e.record(l.phaseOf(due.At), d.Now.Sub(due.At), due.Count-int32(skip))
 			if p.e2eLatency != nil {
-				p.e2eLatency.record(l.phaseOf(due.At), d.Now.Sub(due.At), due.Count-int32(skip))
+				p.e2eLatency.Record(l.phaseOf(due.At), d.Now.Sub(due.At), due.Count-int32(skip))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 )
 
 // never is a length of time that has no end.
@@ -27,10 +28,10 @@ func (r *run) measureParts() {
 		for p := range r.ledger.topics[t].partitions {
 			part := &r.ledger.topics[t].partitions[p]
 			if produce {
-				part.produceLatency = newPhaseLatency()
+				part.produceLatency = &phase.Latency{}
 			}
 			if e2e {
-				part.e2eLatency = newPhaseLatency()
+				part.e2eLatency = &phase.Latency{}
 			}
 		}
 	}
@@ -42,9 +43,9 @@ func (r *run) measureParts() {
 func (r *run) measured(a *scenarios.Assertion, part string, res *reports.Result) (value int64, where string, ok bool) {
 	switch a.Metric {
 	case "produce_latency":
-		return r.latencyOf(a, part, r.ledger.produce, func(p *partitionLedger) *phaseLatency { return p.produceLatency })
+		return r.latencyOf(a, part, r.ledger.produce, func(p *partitionLedger) *phase.Latency { return p.produceLatency })
 	case "e2e_latency":
-		return r.latencyOf(a, part, r.ledger.e2e, func(p *partitionLedger) *phaseLatency { return p.e2eLatency })
+		return r.latencyOf(a, part, r.ledger.e2e, func(p *partitionLedger) *phase.Latency { return p.e2eLatency })
 	case "produce_unavailability", "fetch_unavailability", "group_unavailability", "admin_unavailability",
 		"under_replicated_time", "under_min_isr_time":
 		return r.stallsOf(a, part)
@@ -108,9 +109,9 @@ func (r *run) countOf(metric, part string, res *reports.Result) int64 {
 
 // latencyOf is a statistic of a latency, or of the partition whose own violates the
 // assertion most.
-func (r *run) latencyOf(a *scenarios.Assertion, part string, all *latency, of func(*partitionLedger) *phaseLatency) (int64, string, bool) {
+func (r *run) latencyOf(a *scenarios.Assertion, part string, all *latency, of func(*partitionLedger) *phase.Latency) (int64, string, bool) {
 	if a.Series == "" {
-		h := all.in(part)
+		h := latencyIn(part, &all.Latency)
 		if h.TotalCount() == 0 {
 			return 0, "", false
 		}
@@ -120,7 +121,7 @@ func (r *run) latencyOf(a *scenarios.Assertion, part string, all *latency, of fu
 	for t := range r.ledger.topics {
 		topic := &r.ledger.topics[t]
 		for p := range topic.partitions {
-			if h := of(&topic.partitions[p]).in(part); h.TotalCount() > 0 {
+			if h := latencyIn(part, of(&topic.partitions[p])); h.TotalCount() > 0 {
 				list = append(list, named{partitionName(topic.name, int32(p)), statistic(h.Histogram, a.Stat)})
 			}
 		}
@@ -282,11 +283,11 @@ func (r *run) partitionLatencies(res *reports.Result) {
 		for p := range topic.partitions {
 			for _, kind := range []struct {
 				name string
-				of   *phaseLatency
+				of   *phase.Latency
 			}{{"produce", topic.partitions[p].produceLatency}, {"end to end", topic.partitions[p].e2eLatency}} {
 				if kind.of != nil {
 					res.PartitionLatency = append(res.PartitionLatency, reports.PartitionLatency{
-						Partition: partitionName(topic.name, int32(p)), Kind: kind.name, Phases: kind.of.report(),
+						Partition: partitionName(topic.name, int32(p)), Kind: kind.name, Phases: kind.of.Report(),
 					})
 				}
 			}

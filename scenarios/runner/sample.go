@@ -8,6 +8,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 	"github.com/seed-604ea8f1/windtunnel/sim"
 )
 
@@ -26,8 +27,8 @@ type sampler struct {
 
 // amounts is the distribution of a number over the seconds of a run.
 type amounts struct {
-	byPhase [phases]*hdrhistogram.Histogram
-	peak    [phases]int64 // exactly
+	byPhase [phase.Count]*hdrhistogram.Histogram
+	peak    [phase.Count]int64 // exactly
 }
 
 // amountMax is the largest amount that is told from larger ones.
@@ -35,12 +36,12 @@ const amountMax = 1_000_000_000_000
 
 func newAmounts() (a amounts) {
 	for i := range a.byPhase {
-		a.byPhase[i] = hdrhistogram.New(1, amountMax, latencyDigits)
+		a.byPhase[i] = hdrhistogram.New(1, amountMax, phase.Digits)
 	}
 	return a
 }
 
-func (a *amounts) record(p phase, n int64) {
+func (a *amounts) record(p phase.Phase, n int64) {
 	_ = a.byPhase[p].RecordValue(min(n, amountMax)) // in range by construction
 	a.peak[p] = max(a.peak[p], n)
 }
@@ -48,12 +49,12 @@ func (a *amounts) record(p phase, n int64) {
 // in is the distribution during faults, or outside of them, and its maximum.
 func (a *amounts) in(part string) (*hdrhistogram.Histogram, int64) {
 	if part == partDuring {
-		return a.byPhase[during], a.peak[during]
+		return a.byPhase[phase.During], a.peak[phase.During]
 	}
-	h := hdrhistogram.New(1, amountMax, latencyDigits)
-	h.Merge(a.byPhase[before])
-	h.Merge(a.byPhase[after])
-	return h, max(a.peak[before], a.peak[after])
+	h := hdrhistogram.New(1, amountMax, phase.Digits)
+	h.Merge(a.byPhase[phase.Before])
+	h.Merge(a.byPhase[phase.After])
+	return h, max(a.peak[phase.Before], a.peak[phase.After])
 }
 
 // recovery is one state that must be reached again.
@@ -166,7 +167,7 @@ func (s *sampler) holds(want *scenarios.Recovery, h *replicaHealth, p *reports.S
 		if r := s.run; p.Second > int64(r.scenario.Duration/time.Second) && r.decided() {
 			return true // nothing is sent any more: as it was
 		}
-		return p.Acked > 0 && p.ProduceP99 <= 2*s.run.ledger.produce.sum(before).quantiles().P99
+		return p.Acked > 0 && p.ProduceP99 <= 2*s.run.ledger.produce.Sum(phase.Before).Quantiles().P99
 	case "stable_groups":
 		return s.run.groupsStable()
 	}

@@ -9,10 +9,11 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 )
 
-// The buckets of a second are HdrHistogram's for latencyMin, latencyMax and
-// latencyDigits, so that an interval of the log loses nothing: values share a
+// The buckets of a second are HdrHistogram's for phase.LatencyMin, LatencyMax
+// and Digits, so that an interval of the log loses nothing: values share a
 // bucket if they agree in their eleven leading bits, and below 2^20 ns in all but
 // the nine trailing ones.
 const (
@@ -61,7 +62,7 @@ type pastSecond struct {
 }
 
 func newSeconds() everySecond {
-	return everySecond{counts: make([]int64, bucketOf(latencyMax)+1), width: 1}
+	return everySecond{counts: make([]int64, bucketOf(phase.LatencyMax)+1), width: 1}
 }
 
 func (s *everySecond) record(ns, records int64) {
@@ -80,8 +81,8 @@ func (s *everySecond) end(second int64) (p50, p99, most float64) {
 		return 0, 0, 0
 	}
 	slices.Sort(s.used)
-	p50, p99 = millis(s.quantile(50)), millis(s.quantile(99))
-	most = millis(bucketHigh(s.used[len(s.used)-1]))
+	p50, p99 = phase.Millis(s.quantile(50)), phase.Millis(s.quantile(99))
+	most = phase.Millis(bucketHigh(s.used[len(s.used)-1]))
 	data, last := make([]byte, 0, 4*len(s.used)), uint32(0)
 	for _, b := range s.used {
 		data = binary.AppendUvarint(data, uint64(b-last))
@@ -164,11 +165,11 @@ func bucketsOf(data []byte) iter.Seq2[uint32, int64] {
 // histogram is valid until the next.
 func (s *everySecond) intervals() reports.Intervals {
 	return func(yield func(*hdrhistogram.Histogram) bool) {
-		h := newHistogram()
+		h := phase.NewHistogram()
 		for _, p := range s.past {
 			h.Reset()
 			for bucket, count := range bucketsOf(p.data) {
-				_ = h.RecordValues(max(bucketLow(bucket), latencyMin), count) // in range by construction
+				_ = h.RecordValues(max(bucketLow(bucket), phase.LatencyMin), count) // in range by construction
 			}
 			h.SetStartTimeMs(p.from * int64(time.Second/time.Millisecond))
 			h.SetEndTimeMs((p.from + s.width) * int64(time.Second/time.Millisecond))

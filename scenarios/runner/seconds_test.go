@@ -7,6 +7,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 )
 
 // Goal: what is kept of the seconds is what HdrHistogram would have kept, and its
@@ -14,13 +15,13 @@ import (
 // read with hdrhistogram-go.
 func TestSecondsAreHdrHistograms(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	s, whole := newSeconds(), newHistogram()
+	s, whole := newSeconds(), phase.NewHistogram()
 	var want []*hdrhistogram.Histogram
 	for second := range int64(200) {
-		h := newHistogram()
+		h := phase.NewHistogram()
 		if second%7 != 3 { // some seconds are empty
 			for range 1 + random.IntN(500) {
-				v := min(max(int64(1)<<random.IntN(42)+random.Int64N(1<<20), latencyMin), latencyMax)
+				v := min(max(int64(1)<<random.IntN(42)+random.Int64N(1<<20), phase.LatencyMin), phase.LatencyMax)
 				s.record(v, 1)
 				if err := h.RecordValue(v); err != nil {
 					t.Fatal(err)
@@ -35,9 +36,9 @@ func TestSecondsAreHdrHistograms(t *testing.T) {
 			}
 			continue
 		}
-		if p50 != millis(h.ValueAtQuantile(50)) || p99 != millis(h.ValueAtQuantile(99)) || most != millis(h.Max()) {
+		if p50 != phase.Millis(h.ValueAtQuantile(50)) || p99 != phase.Millis(h.ValueAtQuantile(99)) || most != phase.Millis(h.Max()) {
 			t.Fatalf("second %d: %v %v %v, want %v %v %v", second, p50, p99, most,
-				millis(h.ValueAtQuantile(50)), millis(h.ValueAtQuantile(99)), millis(h.Max()))
+				phase.Millis(h.ValueAtQuantile(50)), phase.Millis(h.ValueAtQuantile(99)), phase.Millis(h.Max()))
 		}
 		whole.Merge(h.Histogram)
 	}
@@ -67,7 +68,7 @@ func TestSecondsAreBounded(t *testing.T) {
 	const runSeconds, values = 12_000, 400
 	for second := range int64(runSeconds) {
 		for range values {
-			s.record(latencyMin+random.Int64N(latencyMax/1000), 1)
+			s.record(phase.LatencyMin+random.Int64N(phase.LatencyMax/1000), 1)
 		}
 		s.end(second)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 )
 
 // faultTimes knows when faults were in force.
@@ -131,9 +132,9 @@ func (p presence) since(now clock.Instant) (from clock.Instant, running bool) {
 }
 
 // tally counts something by the phase in which it happened.
-type tally [phases]int64
+type tally [phase.Count]int64
 
-func (t *tally) add(p phase, n int64) { t[p] += n }
+func (t *tally) add(p phase.Phase, n int64) { t[p] += n }
 
 // total is the count over the whole run.
 func (t *tally) total() (n int64) {
@@ -146,7 +147,7 @@ func (t *tally) total() (n int64) {
 // in is the count during faults, or outside of them.
 func (t *tally) in(part string) int64 {
 	if part == partDuring {
-		return t[during]
+		return t[phase.During]
 	}
-	return t[before] + t[after]
+	return t[phase.Before] + t[phase.After]
 }

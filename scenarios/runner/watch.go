@@ -8,6 +8,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
+	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 	"github.com/seed-604ea8f1/windtunnel/sim"
 )
 
@@ -99,7 +100,7 @@ func (w *watch) short(s *stall, now clock.Instant, missing bool) {
 
 func (w *watch) minISROf(topic string) int { return w.minISR[topic] }
 
-func (w *watch) compare(old, t *meta.Topic, now phase) {
+func (w *watch) compare(old, t *meta.Topic, now phase.Phase) {
 	for i, p := range t.Partitions {
 		if i >= len(old.Partitions) || old.Partitions[i] == p {
 			continue
