@@ -26,12 +26,14 @@ type refusedConfig struct {
 	message string
 }
 
-// otherBroker says why a resource is not for this broker, if so.
-func (s *Server) otherBroker(kind kmsg.ConfigResourceType, name string) (refusedConfig, bool) {
+// refusesConfig tells whether a resource is another broker's, and notes why it is
+// refused then.
+func (s *Server) refusesConfig(kind kmsg.ConfigResourceType, name string, refused *[]refusedConfig) bool {
 	if kind != kmsg.ConfigResourceTypeBroker || name == "" || name == strconv.Itoa(int(s.self.NodeID)) {
-		return refusedConfig{}, false
+		return false
 	}
-	return refusedConfig{kind, name, fmt.Sprintf("Unexpected broker id, expected %d, but received %s", s.self.NodeID, name)}, true
+	*refused = append(*refused, refusedConfig{kind, name, fmt.Sprintf("Unexpected broker id, expected %d, but received %s", s.self.NodeID, name)})
+	return true
 }
 
 func (s *Server) alterConfigs(c *step.Context, r *conn.Request) {
@@ -41,11 +43,7 @@ func (s *Server) alterConfigs(c *step.Context, r *conn.Request) {
 	}
 	var refused []refusedConfig
 	req.Resources = slices.DeleteFunc(req.Resources, func(x kmsg.AlterConfigsRequestResource) bool {
-		f, other := s.otherBroker(x.ResourceType, x.ResourceName)
-		if other {
-			refused = append(refused, f)
-		}
-		return other
+		return s.refusesConfig(x.ResourceType, x.ResourceName, &refused)
 	})
 	s.forwardRest(c, r, &req, len(req.Resources), refused)
 }
@@ -57,11 +55,7 @@ func (s *Server) incrementalAlterConfigs(c *step.Context, r *conn.Request) {
 	}
 	var refused []refusedConfig
 	req.Resources = slices.DeleteFunc(req.Resources, func(x kmsg.IncrementalAlterConfigsRequestResource) bool {
-		f, other := s.otherBroker(x.ResourceType, x.ResourceName)
-		if other {
-			refused = append(refused, f)
-		}
-		return other
+		return s.refusesConfig(x.ResourceType, x.ResourceName, &refused)
 	})
 	s.forwardRest(c, r, &req, len(req.Resources), refused)
 }

@@ -38,9 +38,17 @@ func (t *change) authorize(s *security.Session, req kmsg.Request) (denied kmsg.R
 	case *kmsg.DeleteTopicsRequest:
 		return t.authorizeDeletions(s, req), false
 	case *kmsg.IncrementalAlterConfigsRequest:
-		return t.authorizeIncremental(s, req), false
+		out := *req
+		req.Resources, out.Resources = split(req.Resources, func(r *kmsg.IncrementalAlterConfigsRequestResource) bool {
+			return t.mayAlterConfigs(s, r.ResourceType, r.ResourceName)
+		})
+		return refuse(&out, kerr.ClusterAuthorizationFailed), false
 	case *kmsg.AlterConfigsRequest:
-		return t.authorizeAlter(s, req), false
+		out := *req
+		req.Resources, out.Resources = split(req.Resources, func(r *kmsg.AlterConfigsRequestResource) bool {
+			return t.mayAlterConfigs(s, r.ResourceType, r.ResourceName)
+		})
+		return refuse(&out, kerr.ClusterAuthorizationFailed), false
 	}
 	if !k.gate.MayCluster(s, clusterOperation(kmsg.Key(req.Key()))) {
 		return refuse(req, kerr.ClusterAuthorizationFailed), true
@@ -98,43 +106,6 @@ func (t *change) mayAlterConfigs(s *security.Session, kind kmsg.ConfigResourceTy
 		return t.k.gate.May(s, acl.AlterConfigs, acl.Group, name)
 	}
 	return t.k.gate.MayCluster(s, acl.AlterConfigs)
-}
-
-// configDenied is the error for a resource whose configuration may not be altered.
-func configDenied(kind kmsg.ConfigResourceType) *kerr.Error {
-	switch kind {
-	case kmsg.ConfigResourceTypeTopic:
-		return kerr.TopicAuthorizationFailed
-	case kmsg.ConfigResourceTypeGroupConfig:
-		return kerr.GroupAuthorizationFailed
-	}
-	return kerr.ClusterAuthorizationFailed
-}
-
-func (t *change) authorizeIncremental(s *security.Session, req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
-	out := *req
-	req.Resources, out.Resources = split(req.Resources, func(r *kmsg.IncrementalAlterConfigsRequestResource) bool {
-		return t.mayAlterConfigs(s, r.ResourceType, r.ResourceName)
-	})
-	resp := refuse(&out, kerr.ClusterAuthorizationFailed).(*kmsg.IncrementalAlterConfigsResponse)
-	for i := range resp.Resources {
-		e := configDenied(resp.Resources[i].ResourceType)
-		resp.Resources[i].ErrorCode, resp.Resources[i].ErrorMessage = e.Code, &e.Description
-	}
-	return resp
-}
-
-func (t *change) authorizeAlter(s *security.Session, req *kmsg.AlterConfigsRequest) kmsg.Response {
-	out := *req
-	req.Resources, out.Resources = split(req.Resources, func(r *kmsg.AlterConfigsRequestResource) bool {
-		return t.mayAlterConfigs(s, r.ResourceType, r.ResourceName)
-	})
-	resp := refuse(&out, kerr.ClusterAuthorizationFailed).(*kmsg.AlterConfigsResponse)
-	for i := range resp.Resources {
-		e := configDenied(resp.Resources[i].ResourceType)
-		resp.Resources[i].ErrorCode, resp.Resources[i].ErrorMessage = e.Code, &e.Description
-	}
-	return resp
 }
 
 // join adds to a response what was denied, and takes from it what the sender may

@@ -63,6 +63,19 @@ type target struct {
 	name string
 }
 
+// alterOnce alters a resource that has not been seen yet, and says how that went.
+func (t *change) alterOnce(at target, seen map[target]bool, alter func() *failure) (code int16, message *string) {
+	f := t.checkTarget(at, seen[at])
+	seen[at] = true
+	if f == nil {
+		f = alter()
+	}
+	if f == nil {
+		return 0, nil
+	}
+	return f.Code, &f.message
+}
+
 // checkTarget is what both kinds of alteration check before they differ.
 func (t *change) checkTarget(r target, duplicate bool) *failure {
 	switch {
@@ -125,16 +138,9 @@ func (t *change) incrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsReques
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		at := target{r.ResourceType, r.ResourceName}
-		f := t.checkTarget(at, seen[at])
-		seen[at] = true
-		if f == nil {
-			f = t.alterIncrementally(at, r.Configs, req.ValidateOnly)
-		}
 		out := kmsg.NewIncrementalAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = r.ResourceType, r.ResourceName
-		if f != nil {
-			out.ErrorCode, out.ErrorMessage = f.Code, &f.message
-		}
+		out.ErrorCode, out.ErrorMessage = t.alterOnce(at, seen, func() *failure { return t.alterIncrementally(at, r.Configs, req.ValidateOnly) })
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
@@ -218,16 +224,9 @@ func (t *change) alterConfigs(req *kmsg.AlterConfigsRequest) kmsg.Response {
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		at := target{r.ResourceType, r.ResourceName}
-		f := t.checkTarget(at, seen[at])
-		seen[at] = true
-		if f == nil {
-			f = t.replaceConfig(at, r.Configs, req.ValidateOnly)
-		}
 		out := kmsg.NewAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = r.ResourceType, r.ResourceName
-		if f != nil {
-			out.ErrorCode, out.ErrorMessage = f.Code, &f.message
-		}
+		out.ErrorCode, out.ErrorMessage = t.alterOnce(at, seen, func() *failure { return t.replaceConfig(at, r.Configs, req.ValidateOnly) })
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp

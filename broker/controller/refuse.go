@@ -61,18 +61,32 @@ func refuse(req kmsg.Request, e *kerr.Error) kmsg.Response {
 		}
 	case *kmsg.IncrementalAlterConfigsResponse:
 		for _, r := range req.(*kmsg.IncrementalAlterConfigsRequest).Resources {
-			rr := kmsg.NewIncrementalAlterConfigsResponseResource()
-			rr.ResourceType, rr.ResourceName, rr.ErrorCode, rr.ErrorMessage = r.ResourceType, r.ResourceName, code, message
+			rr, e := kmsg.NewIncrementalAlterConfigsResponseResource(), ofConfig(r.ResourceType, e)
+			rr.ResourceType, rr.ResourceName, rr.ErrorCode, rr.ErrorMessage = r.ResourceType, r.ResourceName, e.Code, &e.Description
 			resp.Resources = append(resp.Resources, rr)
 		}
 	case *kmsg.AlterConfigsResponse:
 		for _, r := range req.(*kmsg.AlterConfigsRequest).Resources {
-			rr := kmsg.NewAlterConfigsResponseResource()
-			rr.ResourceType, rr.ResourceName, rr.ErrorCode, rr.ErrorMessage = r.ResourceType, r.ResourceName, code, message
+			rr, e := kmsg.NewAlterConfigsResponseResource(), ofConfig(r.ResourceType, e)
+			rr.ResourceType, rr.ResourceName, rr.ErrorCode, rr.ErrorMessage = r.ResourceType, r.ResourceName, e.Code, &e.Description
 			resp.Resources = append(resp.Resources, rr)
 		}
 	}
 	return resp
+}
+
+// ofConfig is the error for a resource's configuration: who may not alter it is
+// told so of the resource.
+func ofConfig(kind kmsg.ConfigResourceType, e *kerr.Error) *kerr.Error {
+	switch {
+	case e != kerr.ClusterAuthorizationFailed:
+		return e
+	case kind == kmsg.ConfigResourceTypeTopic:
+		return kerr.TopicAuthorizationFailed
+	case kind == kmsg.ConfigResourceTypeGroupConfig:
+		return kerr.GroupAuthorizationFailed
+	}
+	return e
 }
 
 // refuseElection fills both places: version 0 has no error at the top.

@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"slices"
+
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
@@ -165,15 +167,7 @@ func (m *Manager) retryDeletes(c *step.Context) {
 		return
 	}
 	m.deletes.woken = false
-	n := 0
-	for _, d := range m.deletes.waiting {
-		if !m.tryDelete(c, d) {
-			m.deletes.waiting[n] = d
-			n++
-		}
-	}
-	clear(m.deletes.waiting[n:])
-	m.deletes.waiting = m.deletes.waiting[:n]
+	m.deletes.waiting = slices.DeleteFunc(m.deletes.waiting, func(d *DeleteRecords) bool { return m.tryDelete(c, d) })
 }
 
 func (m *Manager) deleteTimeout(c *step.Context, serial uint32) {

@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"slices"
+
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
@@ -115,15 +117,7 @@ func (m *Manager) retryLists(c *step.Context) {
 		return
 	}
 	m.lists.woken = false
-	n := 0
-	for _, l := range m.lists.waiting {
-		if !m.tryList(c, l) {
-			m.lists.waiting[n] = l
-			n++
-		}
-	}
-	clear(m.lists.waiting[n:])
-	m.lists.waiting = m.lists.waiting[:n]
+	m.lists.waiting = slices.DeleteFunc(m.lists.waiting, func(l *ListOffsets) bool { return m.tryList(c, l) })
 }
 
 // listPart answers one partition; true if it must wait for the disk.
