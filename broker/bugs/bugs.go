@@ -23,6 +23,8 @@ const (
 	ReassignWithoutISR
 	QuorumWithoutFlush
 	AdvanceBelowMinISR
+	ExpireActiveGroups
+	QuorumWithoutPreVote
 
 	count
 )
@@ -68,6 +70,12 @@ var exhibits = [count]Exhibit{
 	AdvanceBelowMinISR: {"hw-advance-below-min-isr",
 		"Consumers see nothing new while fewer than min.insync.replicas are in sync.",
 		"KAFKA-15583"},
+	ExpireActiveGroups: {"group-expire-active",
+		"The committed offsets of a group with members do not expire.",
+		"KIP-211, KAFKA-4682"},
+	QuorumWithoutPreVote: {"raft-no-prevote",
+		"A voter that was cut off asks whether it could win before it starts an election.",
+		"KIP-996"},
 }
 
 // Exhibits lists all switches in the table's order.

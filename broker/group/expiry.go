@@ -3,6 +3,7 @@ package group
 import (
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
@@ -29,7 +30,8 @@ func (m *Manager) expire(c *step.Context, index int32) {
 		// A group with members keeps its offsets however old they are, and so
 		// does one in a rebalance (KAFKA-13636). A commit in flight would be
 		// buried under a tombstone that was meant for its predecessor.
-		if g.state != Empty || len(g.pending) > 0 || g.writes > 0 {
+		active := g.state != Empty && !(g.state == Stable && m.cfg.Bugs.Has(bugs.ExpireActiveGroups))
+		if active || len(g.pending) > 0 || g.writes > 0 {
 			continue
 		}
 		m.expireGroup(c, s, g)
@@ -71,7 +73,7 @@ func (m *Manager) expired(g *group, entry *committed, now int64) bool {
 		return now >= entry.expires
 	}
 	since := entry.timestamp
-	if g.protocolType != "" && g.since != unknownSince {
+	if g.protocolType != "" && g.since != unknownSince && !m.cfg.Bugs.Has(bugs.ExpireActiveGroups) {
 		since = int64(g.since)
 	}
 	return now-since >= m.cfg.OffsetsRetentionMinutes*time.Minute.Milliseconds()
