@@ -97,11 +97,11 @@ func (j *Jwks) Parse(text string) error {
 		return j.inline(rest)
 	case "file", "http", "https":
 		if u, err := url.Parse(text); err != nil || u.Path == "" || (scheme == "file") != (u.Host == "") {
-			return errors.New("is no URL of a file: file:///path/jwks.json, https://host/path or data:")
+			return errors.New("is no URL of a file, such as file:///path/jwks.json or https://host/path")
 		}
 		return nil
 	}
-	return errors.New("must be file:///path/jwks.json, https://host/path or data:")
+	return errors.New("must be file:///path/jwks.json, https://host/path or a data URL")
 }
 
 func (j *Jwks) inline(text string) error {

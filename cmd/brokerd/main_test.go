@@ -156,6 +156,19 @@ func (p *process) end(signal syscall.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// needs skips a test for which a Debian package is missing; CI has them all.
+func needs(t *testing.T, tool string) {
+	t.Helper()
+	if _, err := exec.LookPath(tool); err == nil {
+		return
+	}
+	text := tool + " is missing: apt-get install " + tool
+	if os.Getenv("CI") != "" {
+		t.Fatal(text)
+	}
+	t.Skip(text)
+}
+
 // kcat runs librdkafka's tool, which is a Debian package.
 func kcat(t *testing.T, input string, args ...string) string {
 	t.Helper()
@@ -168,14 +181,8 @@ func kcat(t *testing.T, input string, args ...string) string {
 
 func tryKcat(t *testing.T, input string, args ...string) (string, error) {
 	t.Helper()
-	path, err := exec.LookPath("kcat")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("kcat is missing: apt-get install kcat")
-		}
-		t.Skip("kcat is missing: apt-get install kcat")
-	}
-	cmd := exec.CommandContext(t.Context(), path, args...)
+	needs(t, "kcat")
+	cmd := exec.CommandContext(t.Context(), "kcat", args...)
 	cmd.Stdin = strings.NewReader(input)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints

@@ -22,6 +22,7 @@ const readmeMax = 5 * time.Minute
 // run as it stands, in a shell, in a directory that is like a clone, but for
 // the port, which may be taken here.
 func TestReadmeWithTLS(t *testing.T) {
+	needs(t, "openssl")
 	block := readmeBlock(t, "go build -o bin/ ./cmd/brokerd ./cmd/brokerctl")
 	address := freeAddress(t)
 	ctx, cancel := context.WithTimeout(t.Context(), readmeMax)

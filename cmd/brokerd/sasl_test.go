@@ -344,7 +344,7 @@ func TestBadSecuritySettings(t *testing.T) {
 		{secure("sasl.enabled.mechanisms=PLAIN", plainUsers), "sasl.mechanism.inter.broker.protocol must say how this node"},
 		{secure("sasl.enabled.mechanisms=PLAIN", plainUsers, "sasl.mechanism.inter.broker.protocol=PLAIN"), "must have a username and a password"},
 		{secure("sasl.enabled.mechanisms=OAUTHBEARER"), "must name the keys of the issuer"},
-		{secure("sasl.oauthbearer.jwks.endpoint.url=ftp://example.com/jwks"), "must be file:///path/jwks.json, https://host/path or data:"},
+		{secure("sasl.oauthbearer.jwks.endpoint.url=ftp://example.com/jwks"), "must be file:///path/jwks.json, https://host/path or a data URL"},
 		{secure("sasl.oauthbearer.jwks.endpoint.url=file://does/not/exist"), "is no URL of a file"},
 		{secure("sasl.oauthbearer.jwks.endpoint.url=file:///does/not/exist"), "--override: sasl property sasl.oauthbearer.jwks.endpoint.url=\"file:///does/not/exist\" cannot be used: read the keys"},
 		{secure("sasl.enabled.mechanisms=OAUTHBEARER", "sasl.mechanism.inter.broker.protocol=OAUTHBEARER"), "is known to Kafka but without effect here"},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/host"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/server"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/settings"
@@ -125,17 +126,13 @@ func (a *App) run(f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	sources, err := a.sources(f)
-	if err != nil {
-		return err
-	}
-	s, err := settings.Parse(sources...)
+	s, where, err := a.settings(f)
 	if err != nil {
 		return err
 	}
 	node, err := server.Open(server.Options{Settings: s, ClusterID: f.clusterID, Logger: log})
 	if err != nil {
-		return settings.Locate(err, settings.Where(sources...))
+		return settings.Locate(err, where)
 	}
 	if address := node.AdminAddress(); address != "" {
 		log.Info("metrics and health", "address", address)
@@ -177,15 +174,21 @@ func (a *App) attend(signals <-chan os.Signal, ended <-chan struct{}, node *serv
 
 // reload reads the settings again, and has the node take what it can.
 func (a *App) reload(node *server.Server, f *runFlags) error {
-	sources, err := a.sources(f)
-	if err != nil {
-		return err
-	}
-	s, err := settings.Parse(sources...)
+	s, _, err := a.settings(f)
 	if err != nil {
 		return err
 	}
 	return node.Reload(s)
+}
+
+// settings reads and checks all that was given, and says where.
+func (a *App) settings(f *runFlags) (s *config.Settings, where map[string]string, err error) {
+	sources, err := a.sources(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err = settings.Parse(sources...)
+	return s, settings.Where(sources...), err
 }
 
 // sources are where the settings come from, the strongest last.
