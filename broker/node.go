@@ -78,7 +78,7 @@ type Node struct {
 	changes  []log.Change
 }
 
-var _ edge.Machine = (*Node)(nil)
+var _ edge.Inspected = (*Node)(nil)
 
 // New returns a node that waits for EventBoot.
 func New(cfg Config) *Node {
@@ -133,10 +133,13 @@ func (n *Node) newBroker() {
 		api.NewData(n.partitions, n.conns, n.cfg.Listeners.All), n.groups)
 }
 
+// NewInspector implements edge.Inspected.
+func (n *Node) NewInspector() edge.Inspector { return api.NewInspector() }
+
 // Step implements edge.Machine.
 func (n *Node) Step(ev *edge.Event, out *edge.Effects) {
 	c := &n.ctx
-	*c = step.Context{Now: ev.Now, Wall: ev.Wall, Out: out, Timers: &n.timers, Random: n.random, Buffers: &n.buffers}
+	*c = step.Context{Now: ev.Now, Wall: ev.Wall, Out: out, Timers: &n.timers, Random: n.random, Buffers: &n.buffers, Verdict: ev.Verdict}
 	n.event(c, ev)
 	for {
 		id, due := n.timers.Pop(ev.Now)

@@ -243,6 +243,9 @@ func (n *Network) freeIfDone(d int32) {
 
 const connIndexBits = 24
 
+// dialed tells whether the end that sends direction e has opened the connection.
+func dialed(e int32) bool { return e&1 == 0 }
+
 // connID names the end that sends direction e. The generation makes it unique
 // for ever, and the two ends differ.
 func (n *Network) connID(e int32) edge.ConnID {

@@ -202,7 +202,7 @@ func (n *Network) arrive(d int32, at clock.Instant, v *Delivery) bool {
 	n.schedule(d)
 	n.stats.FramesDelivered++
 	v.To = r.to
-	v.Event = edge.Event{Kind: edge.EventFrame, Conn: n.connID(d ^ 1), Frame: buffer}
+	v.Event = edge.Event{Kind: edge.EventFrame, Conn: n.connID(d ^ 1), Frame: buffer, Inbound: !dialed(d ^ 1)}
 	return true
 }
 

@@ -180,9 +180,13 @@ type host struct {
 	cfg     HostConfig
 	state   State
 	machine edge.Machine
-	boots   int
-	disk    *disk.Disk
-	clock   *clock.NodeClock
+	// inspector is nil of a machine that wants none; verdict is the last one,
+	// whose memory is used again.
+	inspector edge.Inspector
+	verdict   edge.Verdict
+	boots     int
+	disk      *disk.Disk
+	clock     *clock.NodeClock
 
 	inbox     inbox
 	busyUntil clock.Instant

@@ -144,6 +144,9 @@ func (w *World) boot(now clock.Instant, x *host) {
 	x.boots++
 	x.machine = x.cfg.Boot(BootInfo{Host: x.id, Name: x.name, Number: x.boots,
 		Seed: w.streams.Seed(x.name, x.boots)})
+	if m, ok := x.machine.(edge.Inspected); ok {
+		x.inspector, x.verdict = m.NewInspector(), nil
+	}
 	x.busyUntil = now
 	w.net.SetListening(x.id, true)
 	w.change(now, x, Running, "started")
@@ -171,7 +174,7 @@ func (w *World) exit(now clock.Instant, x *host, why string, restart time.Durati
 
 func (w *World) forgetProcess(x *host) {
 	x.inbox.clear()
-	x.machine = nil
+	x.machine, x.inspector = nil, nil
 	x.wish, x.wake, x.startAt = clock.Never, clock.Never, clock.Never
 	w.queue.Set(sourceMachine(x.id), clock.Never)
 }

@@ -65,7 +65,11 @@ type Event struct {
 	// ssl.principal.mapping.rules. Empty is a peer that has shown none.
 	Principal string
 	Frame     *Buffer // EventFrame: owned by the machine from now on (see Buffer)
-	Disk      DiskResult
+	// Inbound is set of an EventFrame whose connection the peer has opened. Verdict
+	// is then what the machine's inspector has found in the frame; see Inspected.
+	Inbound bool
+	Verdict Verdict
+	Disk    DiskResult
 }
 
 // Listener is the number of one of a node's listeners, in the order of its

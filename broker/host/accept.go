@@ -97,6 +97,7 @@ func (h *Host) welcome(l *Listener, raw net.Conn, ip string) {
 		return
 	}
 	c := h.newConnection(conn, ip)
+	c.inbound = true
 	if !h.track(c) {
 		return
 	}

@@ -36,11 +36,13 @@ var errPeerClosed = errors.New("closed by the peer")
 
 // connection is one TCP or TLS connection, of either direction.
 type connection struct {
-	id    edge.ConnID
-	peer  string
-	raw   net.Conn
-	out   outbox
-	moved atomic.Int64 // unix nanoseconds at which something was last written
+	id   edge.ConnID
+	peer string
+	raw  net.Conn
+	// inbound is set of connections that the peer has opened.
+	inbound bool
+	out     outbox
+	moved   atomic.Int64 // unix nanoseconds at which something was last written
 
 	record *bufio.Writer // of the writer, with TLS: a record being filled
 	proven int           // of the reader: the longest frame that has come whole
@@ -93,10 +95,24 @@ func (h *Host) read(c *connection) error {
 		if err != nil {
 			return err
 		}
-		h.inbox.push(arrival{
-			event: edge.Event{Kind: edge.EventFrame, Conn: c.id, Frame: edge.NewBuffer(frame)}, conn: c, charge: charge,
-		})
+		ev := edge.Event{Kind: edge.EventFrame, Conn: c.id, Frame: edge.NewBuffer(frame), Inbound: c.inbound}
+		if c.inbound {
+			ev.Verdict = h.inspect(ev.Frame)
+		}
+		h.inbox.push(arrival{event: ev, conn: c, charge: charge})
 	}
+}
+
+// inspect does the work per byte of a frame that the core need not do. There are
+// as many inspectors as processors: more would not be faster, and each may hold
+// what a batch of a hundred bytes decompresses to.
+func (h *Host) inspect(frame *edge.Buffer) edge.Verdict {
+	if h.inspectors == nil {
+		return nil
+	}
+	i := <-h.inspectors
+	defer func() { h.inspectors <- i }()
+	return i.Inspect(frame, nil)
 }
 
 // prefix waits for the length of the next frame. A connection on which nothing

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -54,6 +55,8 @@ type Host struct {
 	doors   *doors
 	tracked tracker
 	machine edge.Machine
+	// inspectors are those that no reader uses; nil if the machine has none.
+	inspectors chan edge.Inspector
 
 	// Of the core's goroutine alone.
 	effects  edge.Effects
@@ -113,6 +116,12 @@ func (h *Host) Close() error {
 // When ctx ends, the machine is asked for a controlled shutdown (see Shutdown).
 func (h *Host) Run(ctx context.Context, m edge.Machine) error {
 	h.machine = m
+	if inspected, ok := m.(edge.Inspected); ok {
+		h.inspectors = make(chan edge.Inspector, runtime.GOMAXPROCS(0))
+		for range cap(h.inspectors) {
+			h.inspectors <- inspected.NewInspector()
+		}
+	}
 	for i := range h.cfg.Listeners {
 		l := h.cfg.Listeners[i]
 		h.tasks.Go(func() { h.accept(&l) })

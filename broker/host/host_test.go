@@ -77,7 +77,19 @@ func (m *echo) Step(ev *edge.Event, out *edge.Effects) {
 	out.Wake = clock.Never
 }
 
+// NewInspector implements edge.Inspected.
+func (m *echo) NewInspector() edge.Inspector { return inspector{} }
+
+// inspector finds out how long a frame is.
+type inspector struct{}
+
+func (inspector) Inspect(frame *edge.Buffer, _ edge.Verdict) edge.Verdict { return frame.Len() }
+
 func (m *echo) frame(ev *edge.Event, out *edge.Effects) {
+	if !ev.Inbound || ev.Verdict != ev.Frame.Len() {
+		out.Halt = fmt.Sprintf("a frame of %d bytes with the verdict %v", ev.Frame.Len(), ev.Verdict)
+		return
+	}
 	r := reply{ev.Conn, ev.Frame}
 	if string(ev.Frame.Bytes()) == "halt" {
 		out.Halt = "it was asked to"

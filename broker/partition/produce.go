@@ -199,9 +199,8 @@ func (m *Manager) prepare(c *step.Context, p *Partition, req *Produce, part *Pro
 	if batch.Attributes().Transactional() {
 		return nil, 0, 0, errTransactional
 	}
-	limits := p.limits(int64(c.Wall))
-	var sum record.Summary
-	if err := batch.Inspect(&m.scratch, &limits, &sum); err != nil {
+	sum, err := m.inspect(c, p, req, part, batch)
+	if err != nil {
 		return nil, 0, 0, err
 	}
 	if err := p.stamp(batch, &sum, int64(c.Wall)); err != nil {

@@ -13,6 +13,7 @@ const plainWindow = 12
 // wrong, it leaves to Next, which takes several times as long and says what it is.
 func (r *Reader) skipPlain(limits *Limits, timestamps bool, sum *Summary) {
 	b, base, index, left := r.rest, r.batch.BaseTimestamp(), r.index, r.left
+	keys, earliest := int32(0), sum.MinTimestamp // a negative length makes keys negative
 	for left > 0 && len(b) >= plainWindow {
 		index++
 		// Each number in turn is at the low end of the word: a length, the attributes,
@@ -50,10 +51,12 @@ func (r *Reader) skipPlain(limits *Limits, timestamps bool, sum *Summary) {
 		if t > sum.MaxTimestamp {
 			sum.MaxTimestamp, sum.MaxTimestampOffsetDelta = t, offsetDelta
 		}
+		keys, earliest = keys|keyLength, min(earliest, t)
 		r.index, left = index, left-1
 		b = b[end:]
 	}
 	r.rest, r.left = b, left
+	sum.Keyless, sum.MinTimestamp = sum.Keyless || keys < 0, earliest
 }
 
 // wordVarint reads the varint of at most two bytes at the low end of a word, and

@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,6 +48,12 @@ func TestInspectIsTheSameRecordByRecord(t *testing.T) {
 		if cmp.Diff(text(wantErr), text(err)) != "" || err == nil && cmp.Diff(want, got) != "" {
 			t.Fatalf("%v %+v, record by record %v %+v", err, got, wantErr, want)
 		}
+		var alone Summary
+		good := batch.Inspect(&scratch, Unlimited(), &alone) == nil && limits.Accepts(batch, &alone)
+		// Records without a timestamp are in no bounds, and are looked at again.
+		if good && cmp.Diff(got, alone) != "" || good != (err == nil) && (good || got.MinTimestamp != NoTimestamp) {
+			t.Fatalf("%v %+v, but accepted (%v) by what was found without limits: %+v", err, got, good, alone)
+		}
 	})
 }
 
@@ -62,7 +69,7 @@ func text(err error) string {
 }
 
 func inspectEach(t *rapid.T, b Batch, limits *Limits) (Summary, error) {
-	sum := Summary{MaxTimestamp: NoTimestamp, PlainBytes: len(b) - HeaderBytes}
+	sum := Summary{MaxTimestamp: NoTimestamp, MinTimestamp: math.MaxInt64, PlainBytes: len(b) - HeaderBytes}
 	var scratch Scratch
 	var r Reader
 	if err := r.Reset(b, &scratch); err != nil {
@@ -76,8 +83,10 @@ func inspectEach(t *rapid.T, b Batch, limits *Limits) (Summary, error) {
 		if err := checkRecord(&r, rec, limits, limits.TimestampMax != 0); err != nil {
 			return sum, err
 		}
-		if ms := b.BaseTimestamp() + rec.TimestampDelta; ms > sum.MaxTimestamp {
+		ms := b.BaseTimestamp() + rec.TimestampDelta
+		if ms > sum.MaxTimestamp {
 			sum.MaxTimestamp, sum.MaxTimestampOffsetDelta = ms, rec.OffsetDelta
 		}
+		sum.MinTimestamp, sum.Keyless = min(sum.MinTimestamp, ms), sum.Keyless || rec.Key == nil
 	}
 }

@@ -25,7 +25,28 @@ type Limits struct {
 type Summary struct {
 	MaxTimestamp            int64 // largest record timestamp, milliseconds
 	MaxTimestampOffsetDelta int32 // of the first record that has it
+	MinTimestamp            int64 // smallest record timestamp, milliseconds; NoTimestamp counts as one
 	PlainBytes              int   // records section, decompressed
+	Keyless                 bool  // at least one record has no key
+}
+
+// Unlimited are the limits under which Inspect looks at what is wrong with a
+// batch by itself, whichever topic it is for.
+func Unlimited() *Limits { return &Limits{AllowControl: true} }
+
+// Accepts tells whether a batch in which Inspect found nothing wrong under
+// Unlimited is good under these limits too. False means that Inspect has to look
+// at it under these limits, and to say what is wrong.
+func (l *Limits) Accepts(b Batch, sum *Summary) bool {
+	if b.CheckHeader(l) != nil || l.RequireKeys && sum.Keyless {
+		return false
+	}
+	return !l.boundTimestamps(b) ||
+		sum.MinTimestamp >= l.TimestampMin && (l.TimestampMax == 0 || sum.MaxTimestamp <= l.TimestampMax)
+}
+
+func (l *Limits) boundTimestamps(b Batch) bool {
+	return !b.Attributes().LogAppendTime() && (l.TimestampMin != 0 || l.TimestampMax != 0)
 }
 
 // InvalidRecordError names the record of a batch that a broker refuses; Produce
@@ -56,7 +77,7 @@ func (b Batch) Validate(scratch *Scratch, limits *Limits) error {
 // Summary.MaxTimestamp differs from the header's, the leader corrects the header
 // (Batch.SetMaxTimestamp), as Kafka does.
 func (b Batch) Inspect(scratch *Scratch, limits *Limits, summary *Summary) error {
-	*summary = Summary{MaxTimestamp: NoTimestamp}
+	*summary = Summary{MaxTimestamp: NoTimestamp, MinTimestamp: math.MaxInt64}
 	if err := b.CheckHeader(limits); err != nil {
 		return err
 	}
@@ -69,7 +90,7 @@ func (b Batch) Inspect(scratch *Scratch, limits *Limits, summary *Summary) error
 	}
 	summary.PlainBytes = len(r.rest)
 	logAppendTime := b.Attributes().LogAppendTime()
-	timestamps := !logAppendTime && (limits.TimestampMin != 0 || limits.TimestampMax != 0)
+	timestamps := limits.boundTimestamps(b)
 	for {
 		r.skipPlain(limits, timestamps, summary)
 		rec, ok, err := r.Next()
@@ -82,9 +103,12 @@ func (b Batch) Inspect(scratch *Scratch, limits *Limits, summary *Summary) error
 		if err := checkRecord(r, rec, limits, timestamps); err != nil {
 			return err
 		}
-		if t := b.BaseTimestamp() + rec.TimestampDelta; t > summary.MaxTimestamp {
+		t := b.BaseTimestamp() + rec.TimestampDelta
+		if t > summary.MaxTimestamp {
 			summary.MaxTimestamp, summary.MaxTimestampOffsetDelta = t, rec.OffsetDelta
 		}
+		summary.MinTimestamp = min(summary.MinTimestamp, t)
+		summary.Keyless = summary.Keyless || rec.Key == nil
 	}
 	if logAppendTime {
 		summary.MaxTimestamp, summary.MaxTimestampOffsetDelta = b.MaxTimestamp(), b.LastOffsetDelta()

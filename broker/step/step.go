@@ -37,6 +37,7 @@ type Context struct {
 	Timers  *timer.Queue
 	Random  *rand.Rand
 	Buffers *edge.Pool
+	Verdict edge.Verdict // of the event's frame
 }
 
 // Logf adds a line to the node's log.

@@ -1,0 +1,44 @@
+package api
+
+import (
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
+)
+
+// inspector looks at the batches of Produce requests: their CRC, and each of
+// their records, decompressed if need be. What cannot be read it leaves to the
+// step that consumes the frame.
+type inspector struct {
+	header  wire.RequestHeader
+	produce wire.ProduceRequest
+	scratch record.Scratch
+}
+
+// NewInspector returns what inspects the requests of clients.
+func NewInspector() edge.Inspector { return &inspector{} }
+
+// Inspect implements edge.Inspector.
+func (i *inspector) Inspect(frame *edge.Buffer, used edge.Verdict) edge.Verdict {
+	body, err := i.header.Parse(frame.Bytes())
+	if err != nil || i.header.Key != wire.KeyProduce ||
+		i.header.Version < wire.ProduceVersionMin || i.header.Version > wire.ProduceVersionMax {
+		return nil
+	}
+	i.produce.Version = i.header.Version
+	if i.produce.ReadFrom(body) != nil {
+		return nil
+	}
+	verdict, _ := used.(*partition.Verdict)
+	if verdict == nil {
+		verdict = new(partition.Verdict)
+	}
+	verdict.Reset(frame)
+	for t := range i.produce.Topics {
+		for p := range i.produce.Topics[t].Partitions {
+			verdict.Inspect(i.produce.Topics[t].Partitions[p].Records, &i.scratch)
+		}
+	}
+	return verdict
+}
