@@ -184,6 +184,9 @@ func claimNoDuplicates(c *Configuration) Claim {
 
 func claimNoReorder(c *Configuration) Claim {
 	for _, p := range c.Producers {
+		if p.Acks == 0 {
+			return Claim{ClaimNoReorder, false, "A producer uses acks=0, so it does not wait for what a broken connection may still deliver before it sends on over the next one."}
+		}
 		if !p.Idempotent && !p.Transactional && p.MaxInFlight != 1 {
 			return Claim{ClaimNoReorder, false, fmt.Sprintf("A producer without idempotence has %d requests in flight, so a retry may land behind its successor.", p.MaxInFlight)}
 		}

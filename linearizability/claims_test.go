@@ -45,6 +45,9 @@ func TestClaims(t *testing.T) {
 		{"all lose disks, synced", func(c *Configuration) { c.Faults.DisksLost = 3; c.Flush = FlushBeforeAck }, without(ClaimNoLostAcks)},
 		{"not idempotent", func(c *Configuration) { c.Producers[0].Idempotent = false }, without(ClaimNoBrokerDuplicates, ClaimNoReorder)},
 		{"one in flight", func(c *Configuration) { c.Producers[0].Idempotent = false; c.Producers[0].MaxInFlight = 1 }, without(ClaimNoBrokerDuplicates)},
+		{"one in flight, acks=0", func(c *Configuration) {
+			c.Producers[0] = ProducerTraits{Acks: 0, MaxInFlight: 1}
+		}, without(ClaimNoLostAcks, ClaimNoBrokerDuplicates, ClaimNoReorder)},
 		{"new session", func(c *Configuration) { c.Producers[0].Restarts = true }, without(ClaimNoBrokerDuplicates)},
 		{"new session, transactional", func(c *Configuration) { c.Producers[0].Restarts, c.Producers[0].Transactional = true, true }, all},
 		{"state expires", func(c *Configuration) { c.Faults.ProducerStateExpires = true }, without(ClaimNoBrokerDuplicates)},

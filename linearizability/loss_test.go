@@ -310,3 +310,30 @@ func TestWhatComesBackIsNotLost(t *testing.T) {
 		}
 	}
 }
+
+// Goal: an attempt that survives at the offset at which another one was
+// acknowledged does not bring the acknowledged one back, and the same one does.
+func TestAnotherAttemptIsNotTheAcknowledgedOne(t *testing.T) {
+	permitted := AssertAll()
+	permitted.NoLostAcks = false
+	for _, another := range []bool{false, true} {
+		c, p, id := NewChecker(Config{Asserted: permitted}), testPartition, NewBatchID(1, 1)
+		c.Invoke(p, id, 3, true, 1)
+		c.Acked(p, id, 0, 2)
+		c.Truncated(p, 0, testCause, 3)
+		if another {
+			c.AnotherAttempt(p, id)
+		}
+		c.InvokeRead(9, p, 4)
+		c.HighWatermark(9, p, 3, 2, true, 5)
+		c.ReadBatch(9, p, 0, 3, id, 0, 5)
+		c.Drained(9, p, 3, 6)
+		want := int64(0)
+		if another {
+			want = 3
+		}
+		if report := c.Finish(); report.Lost != want || report.LossByCause[testCause] != want || report.Verdict != Ok {
+			t.Errorf("another attempt %v: %d lost, want %d: %s", another, report.Lost, want, report.Summary())
+		}
+	}
+}

@@ -271,6 +271,17 @@ func (c *Checker) remember(p *partitionState, id BatchID, b cutBatch) {
 	c.cut[id] = b
 }
 
+// AnotherAttempt says that what is read next of a batch, at the place where it was
+// acknowledged, is not what was acknowledged there: it was appended under another
+// leader epoch. Two attempts may take one offset in two logs, and by its content
+// nobody can tell them apart. The acknowledged one stays lost.
+func (c *Checker) AnotherAttempt(name Partition, id BatchID) {
+	if b, known := c.cut[id]; known && b.partition == c.partition(name).index {
+		b.base = -1
+		c.cut[id] = b
+	}
+}
+
 // survives places a batch that was cut off and is seen, once.
 func (c *Checker) survives(p *partitionState, seen *run) bool {
 	b, known := c.cut[seen.id]

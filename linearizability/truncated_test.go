@@ -38,3 +38,28 @@ func TestSampleForgetsWhatWasTruncated(t *testing.T) {
 		t.Errorf("porcupine: %s, %v, %v, %d permitted", got.Verdict, got.Findings, got.Notes, got.Permitted)
 	}
 }
+
+// Goal: an attempt that survives below a truncation takes its place there, though
+// readers had seen another one above it.
+func TestTruncationLeavesAnEarlierAttempt(t *testing.T) {
+	permitted := AssertAll()
+	permitted.NoLostAcks, permitted.NoDuplicates, permitted.NoReorder = false, false, false
+	r := NewRecorder(testPartition, WindowConfig{Asserted: permitted})
+	twice, other := NewBatchID(1, 1), NewBatchID(2, 1)
+	r.Invoke(other, 2, false, 1)
+	r.Invoke(twice, 2, false, 2)
+	read := func(base int64, id BatchID, event uint64) {
+		r.ReadBatch(9, base, 2, id, 0, event)
+	}
+	read(0, other, 3)
+	r.ReaderReset(9, 6, 4)
+	read(6, twice, 5) // what the first leader answered
+	r.Truncated(4, 6) // and what its successor has instead
+	r.ReaderReset(9, 0, 8)
+	read(0, other, 9)
+	read(2, twice, 10)
+	r.Drained(9, 4, 11)
+	if got := r.Check(); got.Verdict != Ok || got.Permitted != 0 || got.Operations == 0 {
+		t.Errorf("%s %v %v, %d permitted", got.Verdict, got.Findings, got.Notes, got.Permitted)
+	}
+}

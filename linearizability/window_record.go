@@ -170,8 +170,14 @@ func (r *Recorder) Acked(id BatchID, base int64, event uint64) {
 // are excluded and an append of its own where they are not.
 func (r *Recorder) copy(i int32, base int64, event uint64) {
 	original := r.operations[i]
-	if r.cut && (original.base >= r.limit || base >= r.limit) {
-		return // one place is lost: another attempt, earlier or later, has the other
+	switch {
+	case r.cut && base >= r.limit:
+		return // this place is lost: another attempt, earlier or later, has the other
+	case r.cut && original.base >= r.limit:
+		// That one is lost, with its acknowledgement: the batch stands here now.
+		o := &r.operations[i]
+		o.base, o.reply, o.acked, o.copied = base, forever, false, true
+		return
 	}
 	for _, o := range r.operations {
 		if o.copied && o.id == original.id && o.base == base {

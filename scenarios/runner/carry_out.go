@@ -89,7 +89,7 @@ func newRun(s *scenarios.Scenario, o Options) (*run, error) {
 	r.ledger.phaseOf, r.ledger.quiet, r.ledger.faults = r.phaseOf, r.quiet, r
 	r.inside = r.newInside()
 	r.ledger.inside, r.faults.inside = r.inside, r.inside
-	r.ledger.ackedAt, r.ledger.placeOf = r.watch.acked, r.placeOf
+	r.ledger.ackedAt, r.ledger.replaced, r.ledger.placeOf = r.watch.acked, r.watch.replaced, r.placeOf
 	r.readers()
 	r.measureParts()
 	r.sampleWindows()

@@ -38,7 +38,9 @@ type ledger struct {
 	faults  faultTimes
 	quiet   func() bool // no fault has been in force for a while
 	ackedAt func(b *client.Batch, base int64) (held bool)
-	placeOf func(b *client.Batch) int64 // where a committed batch stands; -1 if that is not known
+	// replaced tells whether a delivered batch stands where one was acknowledged and lost.
+	replaced func(d *client.Delivery) bool
+	placeOf  func(b *client.Batch) int64 // where a committed batch stands; -1 if that is not known
 
 	offered, failed, unknown, dropped int64
 	acked, delivered, redelivered     int64
@@ -283,6 +285,9 @@ func (l *ledger) Delivered(d *client.Delivery) {
 		l.delivered += int64(d.Count)
 		l.phantoms += int64(d.Count)
 		return
+	}
+	if l.replaced(d) {
+		l.checker.AnotherAttempt(partitionOf(d.Topic, d.Partition), lin.BatchID(d.BatchID))
 	}
 	l.checker.ReadBatch(d.Reader, partitionOf(d.Topic, d.Partition), d.BaseOffset, d.Count, lin.BatchID(d.BatchID), d.FirstIndex, l.event())
 	p := l.part(d.Topic, d.Partition)

@@ -25,6 +25,12 @@ func (w *watch) acked(b *client.Batch, base int64) (held bool) {
 	return base < 0 || w.predictor.ackedBy(b, base, w.predictor.epochOf(b))
 }
 
+// replaced tells whether a delivered batch stands, under another epoch, where one
+// was acknowledged that must be lost.
+func (w *watch) replaced(d *client.Delivery) bool {
+	return w.predictor.parts[d.Topic][d.Partition].replaced(d.BaseOffset-int64(d.FirstIndex), d.LeaderEpoch)
+}
+
 // outcome asks the checkers and states the verdict.
 func (r *run) outcome() *Outcome {
 	report := r.ledger.checker.Finish()

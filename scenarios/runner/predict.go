@@ -234,6 +234,14 @@ func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) (held bool
 	return held
 }
 
+// replaced tells whether a batch that was acknowledged at this base offset must be
+// lost, and what stands there now was appended under another epoch.
+func (p *predicted) replaced(base int64, epoch int32) bool {
+	return slices.ContainsFunc(p.missing, func(b ackedBatch) bool {
+		return b.base == base && b.wrote != noEpoch && b.wrote != epoch
+	})
+}
+
 // lost counts the records of a partition that must be lost.
 func (p *predicted) lost() (records int64) {
 	for i := range p.missing {
