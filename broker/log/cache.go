@@ -15,12 +15,16 @@ const (
 	tailBytesPerLogMax = 256 << 10
 	tailBytesMax       = 16 << 20
 	tailEntryBytes     = 48
-	// coldBytes is how much a cold read asks for, unless one batch is larger;
-	// coldChunksMax how many results are kept; coldLoadsMax how many reads one
-	// log has in flight.
-	coldBytes     = 256 << 10
-	coldChunksMax = 32
-	coldLoadsMax  = 16
+	// coldBytes is how much a cold read asks for, unless one batch is larger: as
+	// much as a consumer takes of a partition at a time (max.partition.fetch.bytes).
+	// While coldReadsLong reads are in flight, a quarter of it.
+	coldBytes     = 1 << 20
+	coldReadsLong = 16
+	// coldCacheBytes and coldChunksMax bound what is kept of their results;
+	// coldLoadsMax how many reads one log has in flight.
+	coldCacheBytes = 16 << 20
+	coldChunksMax  = 64
+	coldLoadsMax   = 16
 )
 
 // limits are those of the constants that tests lower.
@@ -158,6 +162,22 @@ type chunk struct {
 // them in the buffer.
 func (k *chunk) batches() []byte { return k.buffer.Bytes()[:k.end-k.position] }
 
+// memory is what a chunk holds, in bytes.
+func (k *chunk) memory() int {
+	if k.buffer == nil {
+		return 0
+	}
+	return k.buffer.Cap()
+}
+
+// coldLength is how much the next cold read asks for.
+func (m *Manager) coldLength() int64 {
+	if m.loading >= coldReadsLong {
+		return m.limits.coldBytes / 4
+	}
+	return m.limits.coldBytes
+}
+
 // load is a cold read in flight.
 type load struct {
 	file             edge.FileID
@@ -188,23 +208,23 @@ func (m *Manager) chunkFor(s *segment, offset int64) (*chunk, int64) {
 }
 
 func (m *Manager) keep(k chunk) {
+	for len(m.chunks) == coldChunksMax || len(m.chunks) > 0 && m.chunkBytes+k.memory() > coldCacheBytes {
+		oldest := 0
+		for i := range m.chunks {
+			if m.chunks[i].used < m.chunks[oldest].used {
+				oldest = i
+			}
+		}
+		m.drop(oldest)
+	}
 	m.uses++
 	k.used = m.uses
-	if len(m.chunks) < coldChunksMax {
-		m.chunks = append(m.chunks, k)
-		return
-	}
-	oldest := 0
-	for i := range m.chunks {
-		if m.chunks[i].used < m.chunks[oldest].used {
-			oldest = i
-		}
-	}
-	m.drop(oldest)
+	m.chunkBytes += k.memory()
 	m.chunks = append(m.chunks, k)
 }
 
 func (m *Manager) drop(i int) {
+	m.chunkBytes -= m.chunks[i].memory()
 	if b := m.chunks[i].buffer; b != nil {
 		b.Release()
 	}

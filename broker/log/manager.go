@@ -49,6 +49,8 @@ type Manager struct {
 	newest, oldest *Log
 	tailBytes      int64
 	chunks         []chunk
+	chunkBytes     int // of chunks
+	loading        int // cold reads in flight
 	uses           uint64
 
 	clean cleaner
@@ -243,6 +245,9 @@ func (m *Manager) Disk(c *step.Context, r *edge.DiskResult) {
 		}
 		c.Halt("log directory failed: %s of %s: %s", r.Op, m.where(r), r.Err)
 		return
+	}
+	if r.Token.Kind == tokenLoad {
+		m.loading--
 	}
 	switch {
 	case r.Token.A != 0:

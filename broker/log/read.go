@@ -23,38 +23,65 @@ func (l *Log) Read(c *step.Context, from int64, maxBytes int, limit int64, minOn
 	if from >= limit {
 		return r
 	}
-	if i, ok := l.tail.find(from); ok {
-		l.m.touch(l)
-		for _, e := range l.tail.live()[i:] {
-			n := e.slice.Len()
-			if e.next > limit || r.Bytes+n > maxBytes && (r.Bytes > 0 || !minOneBatch) {
-				break
-			}
-			r.add(e.slice, e.next)
+	t := take{maxBytes: maxBytes, limit: limit, minOneBatch: minOneBatch}
+	for !t.full && r.Next < limit {
+		if i, ok := l.tail.find(r.Next); ok {
+			l.m.touch(l)
+			t.tail(&r, l.tail.live()[i:])
+			return r
 		}
-		return r
+		// What follows is read ahead: a reader that has come to the end of a chunk
+		// will want the next one when its client has taken this one.
+		k, err := l.cold(c, r.Next)
+		if k == nil {
+			if r.Bytes == 0 {
+				r.Loading, r.Err = err == nil, err
+			}
+			return r
+		}
+		t.chunk(&r, k, l.partition)
 	}
-	k, err := l.cold(c, from)
-	if k == nil {
-		r.Loading, r.Err = err == nil, err
-		return r
+	return r
+}
+
+// take is how much one Read may take.
+type take struct {
+	maxBytes    int
+	limit       int64 // exclusive, of offsets
+	minOneBatch bool
+	full        bool // the next batch is too large or above the limit
+}
+
+func (t *take) fits(r *ReadResult, bytes int, next int64) bool {
+	t.full = next > t.limit || r.Bytes+bytes > t.maxBytes && (r.Bytes > 0 || !t.minOneBatch)
+	return !t.full
+}
+
+func (t *take) tail(r *ReadResult, entries []tailEntry) {
+	for _, e := range entries {
+		if !t.fits(r, e.slice.Len(), e.next) {
+			return
+		}
+		r.add(e.slice, e.next)
 	}
+}
+
+func (t *take) chunk(r *ReadResult, k *chunk, partition Partition) {
 	at := int32(0)
 	for rest := k.batches(); len(rest) > 0; {
 		b, after, err := record.Next(rest)
 		if err != nil {
-			panic(fmt.Sprintf("log %s: chunk at %d holds no batch: %v", l.partition, k.position, err))
+			panic(fmt.Sprintf("log %s: chunk at %d holds no batch: %v", partition, k.position, err))
 		}
 		rest = after
-		if b.LastOffset() >= from {
-			if b.NextOffset() > limit || r.Bytes+len(b) > maxBytes && (r.Bytes > 0 || !minOneBatch) {
-				break
+		if b.LastOffset() >= r.Next {
+			if !t.fits(r, len(b), b.NextOffset()) {
+				return
 			}
 			r.add(edge.Slice{Buffer: k.buffer, From: at, To: at + int32(len(b))}, b.NextOffset())
 		}
 		at += int32(len(b))
 	}
-	return r
 }
 
 // add appends a batch, joining it to the slice before where memory is contiguous.
@@ -91,7 +118,7 @@ func (l *Log) cold(c *step.Context, offset int64) (*chunk, error) {
 			ErrCorrupt, l.partition, offset, s.base, k.position)
 	}
 	if k == nil {
-		l.startLoad(c, s, load{file: s.file, position: position, length: l.m.limits.coldBytes, wanted: offset})
+		l.startLoad(c, s, load{file: s.file, position: position, length: l.m.coldLength(), wanted: offset})
 	}
 	return k, nil
 }
@@ -110,11 +137,13 @@ func (l *Log) startLoad(c *step.Context, s *segment, d load) {
 		return
 	}
 	for i := range l.loads {
-		if o := &l.loads[i]; o.file == d.file && o.position == d.position && o.generation == d.generation && o.length >= d.length {
+		// Its length may be less, if many reads were in flight when it began.
+		if o := &l.loads[i]; o.file == d.file && o.position == d.position && o.generation == d.generation {
 			return
 		}
 	}
 	l.loads = append(l.loads, d)
+	l.m.loading++
 	s.ops++
 	l.besideOp(c, queueReads, edge.DiskOp{
 		Kind: edge.OpRead, File: d.file, Offset: d.position, Length: d.length, Token: edge.Token{B: uint64(d.file)},
@@ -155,7 +184,7 @@ func (l *Log) loaded(c *step.Context, r *edge.DiskResult) {
 		file: s.file, position: d.position, end: d.position + int64(n), first: first, next: next, buffer: r.Data,
 	})
 	if next <= d.wanted && next < s.end {
-		l.startLoad(c, s, load{file: d.file, position: d.position + int64(n), length: l.m.limits.coldBytes, wanted: d.wanted})
+		l.startLoad(c, s, load{file: d.file, position: d.position + int64(n), length: l.m.coldLength(), wanted: d.wanted})
 		return
 	}
 	l.m.changed(l, Loaded)
