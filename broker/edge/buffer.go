@@ -14,7 +14,8 @@ import (
 // rule: release only what you retained or own, and when in doubt do not release.
 //
 // Buffers belong to one thread of execution (a simulation, or one node's core
-// with its host's hand-over).
+// with its host's hand-over); only the memory of a shared pool may come from
+// another one, which fills it before it hands it over.
 type Buffer struct {
 	data   []byte
 	refs   int32
@@ -41,6 +42,10 @@ func (b *Buffer) Len() int {
 	}
 	return len(b.data)
 }
+
+// Shorten keeps the first n bytes of a buffer that has not been handed over yet:
+// the rest was not filled.
+func (b *Buffer) Shorten(n int) { b.data = b.data[:n] }
 
 // Cap returns how many bytes of memory the buffer holds.
 func (b *Buffer) Cap() int { return cap(b.data) }
@@ -85,10 +90,22 @@ const (
 
 // Pool reuses buffers in size classes, last in, first out.
 type Pool struct {
+	guard     Guard // nil in one thread of execution
 	free      [classes][]*Buffer
 	bytes     int // of all lists
 	scattered []*Buffer
 }
+
+// Guard lets one thread of a real host at a time touch a pool: a mutex of the
+// host's, since the core has none.
+type Guard interface {
+	Lock()
+	Unlock()
+}
+
+// NewSharedPool returns a pool from which several threads of a real host get
+// buffers, while the core releases them.
+func NewSharedPool(g Guard) *Pool { return &Pool{guard: g} }
 
 // sizeClass returns the class for n bytes, and how many bytes its buffers have.
 func sizeClass(n int) (class, size int) {
@@ -106,6 +123,10 @@ func (p *Pool) Get(n int) *Buffer {
 		return NewBuffer(make([]byte, n))
 	}
 	class, size := sizeClass(n)
+	if p.guard != nil {
+		p.guard.Lock()
+		defer p.guard.Unlock()
+	}
 	if list := p.free[class]; len(list) > 0 {
 		b := list[len(list)-1]
 		p.free[class] = list[:len(list)-1]
@@ -118,6 +139,10 @@ func (p *Pool) Get(n int) *Buffer {
 }
 
 func (p *Pool) put(b *Buffer) {
+	if p.guard != nil {
+		p.guard.Lock()
+		defer p.guard.Unlock()
+	}
 	size := cap(b.data)
 	if len(p.free[b.class])*size >= freePerClassBytes || p.bytes+size > freeBytesMax {
 		return

@@ -53,7 +53,7 @@ func (d *doors) leave(ip string) {
 }
 
 func (h *Host) newConnection(raw net.Conn, peer string) *connection {
-	c := &connection{id: edge.ConnID(h.doors.nextID.Add(1)), peer: peer, raw: raw}
+	c := &connection{id: edge.ConnID(h.doors.nextID.Add(1)), peer: peer, raw: raw, direct: newDirect(raw)}
 	c.out.init()
 	c.moved.Store(time.Now().UnixNano())
 	return c

@@ -29,6 +29,8 @@ const (
 	// frameChargeMin is what a frame takes of the memory budget at least: its
 	// place in the inbox counts too.
 	frameChargeMin = 256
+	// pooledBytesMin is the shortest frame whose memory is reused.
+	pooledBytesMin = 4 << 10
 	prefixBytes    = 4
 )
 
@@ -43,13 +45,17 @@ type connection struct {
 	inbound bool
 	out     outbox
 	moved   atomic.Int64 // unix nanoseconds at which something was last written
+	spoken  atomic.Bool  // something was sent
 
 	record *bufio.Writer // of the writer, with TLS: a record being filled
-	proven int           // of the reader: the longest frame that has come whole
+	// Of the reader.
+	proven   int       // the longest frame that has come whole
+	deadline time.Time // of its reads
 
 	// Of the core's goroutine.
-	dirty bool
-	fresh []edge.Send
+	direct *direct // nil with TLS
+	dirty  bool
+	fresh  []edge.Send
 }
 
 // abort ends the connection at once. Reader and writer notice by themselves.
@@ -95,7 +101,7 @@ func (h *Host) read(c *connection) error {
 		if err != nil {
 			return err
 		}
-		ev := edge.Event{Kind: edge.EventFrame, Conn: c.id, Frame: edge.NewBuffer(frame), Inbound: c.inbound}
+		ev := edge.Event{Kind: edge.EventFrame, Conn: c.id, Frame: frame, Inbound: c.inbound}
 		if c.inbound {
 			ev.Verdict = h.inspect(ev.Frame)
 		}
@@ -121,8 +127,10 @@ func (h *Host) prefix(c *connection, in *bufio.Reader) (int, error) {
 	if err := h.awaitFrame(c, in); err != nil {
 		return 0, err
 	}
-	if err := c.readWithin(h.limits.frameTime(0)); err != nil {
-		return 0, err
+	if in.Buffered() < prefixBytes {
+		if err := c.readWithin(time.Now(), h.limits.frameTime(0)); err != nil {
+			return 0, err
+		}
 	}
 	b, err := in.Peek(prefixBytes)
 	if err != nil {
@@ -139,15 +147,19 @@ func (h *Host) prefix(c *connection, in *bufio.Reader) (int, error) {
 }
 
 func (h *Host) awaitFrame(c *connection, in *bufio.Reader) error {
-	for in.Buffered() == 0 {
-		if err := c.readWithin(h.limits.IdleTime); err != nil {
+	now := time.Now()
+	for since := now; in.Buffered() == 0; now = time.Now() {
+		if err := c.readWithin(now, h.limits.IdleTime); err != nil {
 			return err
 		}
 		_, err := in.Peek(1)
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if time.Since(time.Unix(0, c.moved.Load())) >= h.limits.IdleTime {
+			if moved := time.Unix(0, c.moved.Load()); moved.After(since) {
+				since = moved
+			}
+			if time.Since(since) >= h.limits.IdleTime {
 				return fmt.Errorf("idle for %v (connections.max.idle.ms)", h.limits.IdleTime)
 			}
 		case errors.Is(err, io.EOF):
@@ -159,35 +171,47 @@ func (h *Host) awaitFrame(c *connection, in *bufio.Reader) error {
 	return nil
 }
 
-func (c *connection) readWithin(d time.Duration) error {
-	if err := c.raw.SetReadDeadline(time.Now().Add(d)); err != nil {
+// deadlineSlack is the part of a time-out by which it may come early: deadlines
+// cost a timer, and one that is nearly right is left as it is.
+const deadlineSlack = 8
+
+// readWithin has the next reads fail d from now, or at most an eighth of that
+// earlier.
+func (c *connection) readWithin(now time.Time, d time.Duration) error {
+	want := now.Add(d)
+	if early := want.Sub(c.deadline); early >= 0 && early <= d/deadlineSlack {
+		return nil
+	}
+	if err := c.raw.SetReadDeadline(want); err != nil {
 		return fmt.Errorf("set the read deadline: %w", err)
 	}
+	c.deadline = want
 	return nil
 }
 
-// frame reads n bytes. Its memory is taken from the budget piece by piece, as
+// frame reads n bytes. Their memory is taken from the budget piece by piece, as
 // the bytes come; charge is what the core gives back.
-func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b []byte, charge int, err error) {
+func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b *edge.Buffer, charge int, err error) {
 	size := min(n, max(firstPieceBytes, c.proven))
 	if err := h.memory.take(max(size, frameChargeMin), -1); err != nil {
 		return nil, 0, err
 	}
 	charge = max(size, frameChargeMin)
+	b = h.buffer(size)
 	defer func() {
 		if err != nil {
+			b.Release()
 			h.memory.giveBack(charge)
 		}
 	}()
-	b = make([]byte, size)
 	for read := 0; ; {
 		if in.Buffered() < size-read {
-			if err := c.readWithin(h.limits.frameTime(size - read)); err != nil {
-				return nil, charge, err
+			if err := c.readWithin(time.Now(), h.limits.frameTime(size-read)); err != nil {
+				return b, charge, err
 			}
 		}
-		if _, err := io.ReadFull(in, b[read:]); err != nil {
-			return nil, charge, fmt.Errorf("read a frame of %d bytes: %w", n, err)
+		if _, err := io.ReadFull(in, b.Bytes()[read:]); err != nil {
+			return b, charge, fmt.Errorf("read a frame of %d bytes: %w", n, err)
 		}
 		if read = size; read == n {
 			c.proven = max(c.proven, n)
@@ -195,11 +219,21 @@ func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b []byte, charge i
 		}
 		size = min(n, growthFactor*read)
 		if err := h.memory.take(size-read, h.limits.FrameTime); err != nil {
-			return nil, charge, err
+			return b, charge, err
 		}
 		charge += size - read
-		longer := make([]byte, size)
-		copy(longer, b)
+		longer := h.buffer(size)
+		copy(longer.Bytes(), b.Bytes())
+		b.Release()
 		b = longer
 	}
+}
+
+// buffer returns memory for a frame. What is short is left to the garbage
+// collector, which needs no lock for it.
+func (h *Host) buffer(n int) *edge.Buffer {
+	if n < pooledBytesMin {
+		return edge.NewBuffer(make([]byte, n))
+	}
+	return h.buffers.Get(n)
 }

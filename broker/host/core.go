@@ -18,6 +18,7 @@ const stepsPerRoundMax = 128
 func (h *Host) drive() error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	h.armed = clock.Never
 	var r round
 	h.event = edge.Event{Kind: edge.EventBoot}
 	err := h.step()
@@ -34,24 +35,26 @@ func (h *Host) drive() error {
 	return err
 }
 
-// sleep waits for the inbox or for the machine's next wake-up.
+// sleep waits for the inbox or for the machine's next wake-up. A timer that is
+// set for an earlier moment is left alone: most wishes are later ones, and to wake
+// up once for nothing costs less than to set it each time.
 func (h *Host) sleep(timer *time.Timer) {
-	if h.wake == clock.Never {
-		<-h.inbox.wakeup
-		return
-	}
-	wait := h.wake.Sub(h.clock.Now())
-	if wait <= 0 {
-		select {
-		case <-h.inbox.wakeup:
-		default:
+	if h.wake < h.armed {
+		wait := h.wake.Sub(h.clock.Now())
+		if wait <= 0 {
+			select {
+			case <-h.inbox.wakeup:
+			default:
+			}
+			return
 		}
-		return
+		timer.Reset(wait)
+		h.armed = h.wake
 	}
-	timer.Reset(wait)
 	select {
 	case <-h.inbox.wakeup:
 	case <-timer.C:
+		h.armed = clock.Never
 	}
 }
 
@@ -99,14 +102,18 @@ func (h *Host) consume(r *round) error {
 // belong to this goroutine.
 func (h *Host) release(r *round) {
 	for i := range r.returns {
-		for j := range r.returns[i].Body {
-			r.returns[i].Body[j].Buffer.Release()
-		}
-		h.effects.GiveBackSend(&r.returns[i])
+		h.releaseSend(&r.returns[i])
 	}
 	for i := range r.wrote {
 		r.wrote[i].Buffer.Release()
 	}
+}
+
+func (h *Host) releaseSend(s *edge.Send) {
+	for j := range s.Body {
+		s.Body[j].Buffer.Release()
+	}
+	h.effects.GiveBackSend(s)
 }
 
 // arrived keeps the table of connections; it tells whether the machine is to
@@ -156,10 +163,7 @@ func (h *Host) perform() {
 			h.queue(c, s)
 			continue
 		}
-		for j := range s.Body {
-			s.Body[j].Buffer.Release()
-		}
-		e.GiveBackSend(s)
+		h.releaseSend(s)
 	}
 	for _, d := range e.Dials {
 		h.tasks.Go(func() { h.dial(d) })
@@ -167,7 +171,7 @@ func (h *Host) perform() {
 	for _, id := range e.Close {
 		if c := h.conns[id]; c != nil {
 			delete(h.conns, id)
-			h.hand(c) // what was sent with the close or before it leaves first
+			h.hand(c, false) // what was sent with the close or before it leaves first
 			c.out.finish()
 		}
 	}
@@ -189,8 +193,8 @@ func level(s edge.Severity) slog.Level {
 	return slog.LevelError
 }
 
-// queue gives a frame to its connection's writer, which is woken at the end of
-// the round: frames that follow each other leave in one system call.
+// queue collects frames of a connection until the end of the round: those that
+// follow each other leave in one system call.
 func (h *Host) queue(c *connection, s *edge.Send) {
 	if !c.dirty {
 		c.dirty = true
@@ -200,20 +204,27 @@ func (h *Host) queue(c *connection, s *edge.Send) {
 	*s = edge.Send{}
 }
 
-// flush hands to the writers and to the disk what the round has collected.
+// flush hands to the disk what the round has collected, and then writes what it
+// has collected for connections, or hands it to their writers.
 func (h *Host) flush() {
+	h.disk.kick()
+	few := len(h.dirty) <= directConnsMax
 	for i, c := range h.dirty {
 		c.dirty = false
-		h.hand(c)
+		h.hand(c, few)
 		h.dirty[i] = nil
 	}
 	h.dirty = h.dirty[:0]
-	h.disk.kick()
 }
 
-// hand gives a connection's writer what the round has collected for it.
-func (h *Host) hand(c *connection) {
-	if !c.out.put(c.fresh, h.limits.SlowClientBytes) && h.conns[c.id] == c {
+// hand writes what the round has collected for a connection, or gives it to its
+// writer.
+func (h *Host) hand(c *connection, directly bool) {
+	begun, done := 0, false
+	if directly {
+		begun, done = h.writeDirectly(c)
+	}
+	if !done && !c.out.put(c.fresh, begun, h.limits.SlowClientBytes) && h.conns[c.id] == c {
 		h.log.Warn("closing the connection of a client that does not read", "peer", c.peer,
 			"bytes", h.limits.SlowClientBytes)
 		c.abort() // its reader tells the machine

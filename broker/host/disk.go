@@ -37,8 +37,8 @@ type diskQueue struct {
 	active bool
 }
 
-func newDisk(dir string, in *inbox) *disk {
-	d := &disk{files: newFiles(dir), inbox: in, queues: make(map[edge.QueueID]*diskQueue)}
+func newDisk(f *files, in *inbox) *disk {
+	d := &disk{files: f, inbox: in, queues: make(map[edge.QueueID]*diskQueue)}
 	d.ready.L = &d.mu
 	for range diskWorkers {
 		d.workers.Go(d.work)

@@ -14,14 +14,15 @@ import (
 
 // files is the data directory and what is open of it.
 type files struct {
-	dir   string
-	quota quota
-	mu    sync.RWMutex
-	open  map[edge.FileID]*os.File
+	dir     string
+	buffers *edge.Pool // of reads
+	quota   quota
+	mu      sync.RWMutex
+	open    map[edge.FileID]*os.File
 }
 
-func newFiles(dir string) *files {
-	return &files{dir: dir, quota: quota{dir: dir}, open: make(map[edge.FileID]*os.File)}
+func newFiles(dir string, buffers *edge.Pool) *files {
+	return &files{dir: dir, buffers: buffers, quota: quota{dir: dir}, open: make(map[edge.FileID]*os.File)}
 }
 
 func (f *files) path(p string) string { return filepath.Join(f.dir, filepath.FromSlash(p)) }
@@ -148,12 +149,14 @@ func (f *files) read(op *edge.DiskOp) (*edge.Buffer, error) {
 	if file == nil {
 		return nil, errNotOpen
 	}
-	b := make([]byte, op.Length)
-	n, err := file.ReadAt(b, op.Offset)
+	b := f.buffers.Get(int(op.Length))
+	n, err := file.ReadAt(b.Bytes(), op.Offset)
 	if err != nil && !errors.Is(err, io.EOF) {
+		b.Release()
 		return nil, err
 	}
-	return edge.NewBuffer(b[:n]), nil
+	b.Shorten(n)
+	return b, nil
 }
 
 func (f *files) readFile(op *edge.DiskOp) (*edge.Buffer, error) {

@@ -52,15 +52,3 @@ func writeAt(f *os.File, data []edge.Slice, offset int64) (written int64, err er
 	}
 	return written, nil
 }
-
-// behind drops the first n bytes of parts.
-func behind(parts [][]byte, n int) [][]byte {
-	for len(parts) > 0 && n >= len(parts[0]) {
-		n -= len(parts[0])
-		parts = parts[1:]
-	}
-	if len(parts) > 0 {
-		parts[0] = parts[0][n:]
-	}
-	return parts
-}

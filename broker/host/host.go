@@ -44,13 +44,17 @@ type Listener struct {
 // Host is one process's side of a machine. It is made by Open, runs once, and
 // is then spent.
 type Host struct {
-	cfg     Config
-	limits  Limits
-	log     *slog.Logger
-	clock   clock.Clock
-	unlock  func() error
-	inbox   inbox
-	disk    *disk
+	cfg    Config
+	limits Limits
+	log    *slog.Logger
+	clock  clock.Clock
+	unlock func() error
+	inbox  inbox
+	disk   *disk
+	// buffers is what frames and disk reads are read into. Fresh memory would be
+	// cleared by the collector and mapped by the kernel before it is overwritten,
+	// which costs more than reading does.
+	buffers *edge.Pool
 	memory  *budget
 	doors   *doors
 	tracked tracker
@@ -64,6 +68,7 @@ type Host struct {
 	conns    map[edge.ConnID]*connection
 	dirty    []*connection // have something to write since the last round
 	wake     clock.Instant
+	armed    clock.Instant // what the timer is set for
 	last     clock.Instant
 	stopping bool
 
@@ -100,7 +105,8 @@ func Open(cfg Config) (*Host, error) {
 	h.tracked = tracker{open: make(map[*connection]struct{}), empty: make(chan struct{})}
 	h.memory = newBudget(h.limits.InFlightBytes)
 	h.doors = newDoors(h.limits)
-	h.disk = newDisk(cfg.Dir, &h.inbox)
+	h.buffers = edge.NewSharedPool(new(sync.Mutex))
+	h.disk = newDisk(newFiles(cfg.Dir, h.buffers), &h.inbox)
 	h.dialing, h.giveUp = context.WithCancel(context.Background())
 	return h, nil
 }

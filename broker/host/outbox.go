@@ -18,17 +18,28 @@ type outbox struct {
 	mu       sync.Mutex
 	ready    sync.Cond
 	sends    []edge.Send
-	bytes    int // of sends
+	begun    int  // bytes of the first of sends that are with the kernel already
+	bytes    int  // of sends
+	writing  bool // the writer has taken sends and is not back
 	finished bool
 	dead     bool
 }
 
 func (o *outbox) init() { o.ready.L = &o.mu }
 
-// put adds sends. It is false, and nothing more will be written, if more than
-// max bytes wait besides the first of what is added. The frames of a dead
+// idle tells whether nothing waits or is being written, so that who puts sends
+// here may as well write them.
+func (o *outbox) idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.sends) == 0 && !o.writing && !o.finished && !o.dead
+}
+
+// put adds sends, of the first of which begun bytes have been written; only an
+// idle outbox takes such. It is false, and nothing more will be written, if more
+// than max bytes wait besides the first of what is added. The frames of a dead
 // outbox are left to the garbage collector.
-func (o *outbox) put(sends []edge.Send, max int) bool {
+func (o *outbox) put(sends []edge.Send, begun, max int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.dead || o.finished {
@@ -38,6 +49,8 @@ func (o *outbox) put(sends []edge.Send, max int) bool {
 	for i := range sends {
 		o.bytes += sendBytes(&sends[i])
 	}
+	o.bytes -= begun
+	o.begun += begun
 	if waiting > max {
 		o.dead, o.sends = true, nil
 		o.ready.Signal()
@@ -65,19 +78,22 @@ func (o *outbox) abandon() {
 }
 
 // take waits for sends and moves them to the writer, which gives its memory in
-// exchange; none means that the writer is to end.
-func (o *outbox) take(memory []edge.Send) []edge.Send {
+// exchange; begun bytes of them are written. None means that the writer is to
+// end.
+func (o *outbox) take(memory []edge.Send) (sends []edge.Send, begun int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.writing = false
 	for len(o.sends) == 0 && !o.finished && !o.dead {
 		o.ready.Wait()
 	}
 	if o.dead {
-		return nil
+		return nil, 0
 	}
-	sends := o.sends
-	o.sends = memory[:0]
-	return sends
+	sends, begun = o.sends, o.begun
+	o.sends, o.begun = memory[:0], 0
+	o.writing = true
+	return sends, begun
 }
 
 // wrote says that n bytes are with the kernel.
@@ -98,18 +114,20 @@ func sendBytes(s *edge.Send) int {
 // write is a connection's writer.
 func (h *Host) write(c *connection) {
 	var sends []edge.Send
+	var begun int
 	var parts net.Buffers
-	for silent := true; ; silent = false {
-		sends = c.out.take(sends)
+	for {
+		sends, begun = c.out.take(sends)
 		if len(sends) == 0 {
-			if silent {
+			if !c.spoken.Load() {
 				c.refuse()
 			} else {
 				c.abort()
 			}
 			return
 		}
-		err := h.writeAll(c, sends, &parts)
+		c.spoken.Store(true)
+		err := h.writeAll(c, sends, begun, &parts)
 		h.inbox.giveBack(sends)
 		clear(sends)
 		if err != nil {
@@ -121,9 +139,9 @@ func (h *Host) write(c *connection) {
 	}
 }
 
-// writeAll writes frames with as few system calls as possible. A client that
-// takes nothing for the idle time is given up.
-func (h *Host) writeAll(c *connection, sends []edge.Send, memory *net.Buffers) error {
+// writeAll writes frames behind their first begun bytes with as few system calls
+// as possible. A client that takes nothing for the idle time is given up.
+func (h *Host) writeAll(c *connection, sends []edge.Send, begun int, memory *net.Buffers) error {
 	for i := 0; i < len(sends); {
 		parts, n := (*memory)[:0], 0
 		for ; i < len(sends); i++ {
@@ -134,6 +152,7 @@ func (h *Host) writeAll(c *connection, sends []edge.Send, memory *net.Buffers) e
 			n += sendBytes(&sends[i])
 		}
 		*memory = parts[:0]
+		parts, n, begun = behind(parts, begun), n-begun, 0
 		if err := c.raw.SetWriteDeadline(time.Now().Add(h.limits.IdleTime)); err != nil {
 			return fmt.Errorf("set the write deadline: %w", err)
 		}
@@ -191,4 +210,16 @@ func appendPart(parts net.Buffers, b []byte) net.Buffers {
 		return parts
 	}
 	return append(parts, b)
+}
+
+// behind drops the first n bytes of parts.
+func behind(parts [][]byte, n int) [][]byte {
+	for len(parts) > 0 && n >= len(parts[0]) {
+		n -= len(parts[0])
+		parts = parts[1:]
+	}
+	if len(parts) > 0 {
+		parts[0] = parts[0][n:]
+	}
+	return parts
 }

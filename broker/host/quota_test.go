@@ -10,7 +10,7 @@ import (
 // A directory with a quota is as full as its files are long: a write that does
 // not fit leaves nothing, what is removed makes room, and so does another quota.
 func TestAQuotaIsAFullDisk(t *testing.T) {
-	f := newFiles(t.TempDir())
+	f := newFiles(t.TempDir(), new(edge.Pool))
 	defer f.closeAll()
 	do := func(want edge.DiskError, op edge.DiskOp) {
 		t.Helper()
