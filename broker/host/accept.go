@@ -54,7 +54,8 @@ func (d *doors) leave(ip string) {
 
 func (h *Host) newConnection(raw net.Conn, peer string) *connection {
 	c := &connection{id: edge.ConnID(h.doors.nextID.Add(1)), peer: peer, raw: raw, direct: newDirect(raw)}
-	c.out.init()
+	c.begun.abort = c.abort
+	c.out.init(&h.unread)
 	c.moved.Store(time.Now().UnixNano())
 	return c
 }

@@ -51,6 +51,7 @@ type connection struct {
 	// Of the reader.
 	proven   int       // the longest frame that has come whole
 	deadline time.Time // of its reads
+	begun    holder    // the frame that is coming in
 
 	// Of the core's goroutine.
 	direct *direct // nil with TLS
@@ -193,12 +194,18 @@ func (c *connection) readWithin(now time.Time, d time.Duration) error {
 // the bytes come; charge is what the core gives back.
 func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b *edge.Buffer, charge int, err error) {
 	size := min(n, max(firstPieceBytes, c.proven))
-	if err := h.memory.take(max(size, frameChargeMin), -1); err != nil {
+	if size > readBufferBytes && h.memory.tight() {
+		size = readBufferBytes
+	}
+	if err := h.memory.take(max(size, frameChargeMin), nil, -1); err != nil {
 		return nil, 0, err
 	}
 	charge = max(size, frameChargeMin)
 	b = h.buffer(size)
 	defer func() {
+		if c.begun.linked {
+			h.memory.hasRead(&c.begun)
+		}
 		if err != nil {
 			b.Release()
 			h.memory.giveBack(charge)
@@ -206,7 +213,12 @@ func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b *edge.Buffer, ch
 	}()
 	for read := 0; ; {
 		if in.Buffered() < size-read {
-			if err := c.readWithin(time.Now(), h.limits.frameTime(size-read)); err != nil {
+			now := time.Now()
+			if !c.begun.linked {
+				c.begun.since = now
+			}
+			h.memory.reading(&c.begun, charge)
+			if err := c.readWithin(now, h.limits.frameTime(size-read)); err != nil {
 				return b, charge, err
 			}
 		}
@@ -218,7 +230,7 @@ func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b *edge.Buffer, ch
 			return b, charge, nil
 		}
 		size = min(n, growthFactor*read)
-		if err := h.memory.take(size-read, h.limits.FrameTime); err != nil {
+		if err := h.memory.take(size-read, &c.begun, h.limits.FrameTime); err != nil {
 			return b, charge, err
 		}
 		charge += size - read

@@ -231,4 +231,25 @@ func (h *Host) hand(c *connection, directly bool) {
 	}
 	clear(c.fresh)
 	c.fresh = c.fresh[:0]
+	for h.unread.Load() > h.limits.UnreadBytes && h.shedReader() {
+	}
+}
+
+// shedReader closes the connection of the client for which most waits.
+func (h *Host) shedReader() bool {
+	var slowest *connection
+	most := 0
+	for _, c := range h.conns {
+		if n := c.out.waiting(); n > most {
+			slowest, most = c, n
+		}
+	}
+	if slowest == nil {
+		return false
+	}
+	h.log.Warn("closing a connection: too much waits for all clients, and most for this one", "peer", slowest.peer,
+		"bytes", most, "max", h.limits.UnreadBytes)
+	slowest.out.abandon()
+	slowest.abort() // its reader tells the machine
+	return true
 }

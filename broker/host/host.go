@@ -15,6 +15,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -56,6 +57,7 @@ type Host struct {
 	// which costs more than reading does.
 	buffers *edge.Pool
 	memory  *budget
+	unread  atomic.Int64 // bytes that clients have not taken yet
 	doors   *doors
 	tracked tracker
 	machine edge.Machine
@@ -178,11 +180,12 @@ func (h *Host) SetDiskBytes(bytesMax int64) { h.disk.files.quota.set(bytesMax) }
 type Load struct {
 	Connections   int   // accepted and open
 	InFlightBytes int64 // of frames read and not yet consumed
+	UnreadBytes   int64 // written to clients and not yet taken by them
 }
 
 // Load returns what the host carries at the moment.
 func (h *Host) Load() Load {
-	return Load{Connections: h.doors.count(), InFlightBytes: h.memory.used()}
+	return Load{Connections: h.doors.count(), InFlightBytes: h.memory.used(), UnreadBytes: h.unread.Load()}
 }
 
 func (h *Host) closeSockets() {

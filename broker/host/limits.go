@@ -7,9 +7,10 @@ type Limits struct {
 	FrameBytes          int           // largest frame (socket.request.max.bytes); 100 MiB
 	Connections         int           // open at a time (max.connections); no limit in Kafka, 1<<20 here
 	ConnectionsPerIP    int           // of one peer's address (max.connections.per.ip); as Connections
-	InFlightBytes       int64         // of frames read and not yet consumed (queued.max.request.bytes); 256 MiB
+	InFlightBytes       int64         // of all frames read and not yet consumed (queued.max.request.bytes); 256 MiB
 	IdleTime            time.Duration // until a silent connection is closed (connections.max.idle.ms); 10 min
 	SlowClientBytes     int           // written and not yet taken by one client, beyond one frame; 64 MiB
+	UnreadBytes         int64         // the same of all clients together; 1 GiB
 	ShutdownTime        time.Duration // of a controlled shutdown; 5 min
 	HandshakeTime       time.Duration // of TLS, in either direction; 10 s
 	FrameTime           time.Duration // in which a frame that has begun must arrive; 30 s, more for long ones
@@ -25,6 +26,7 @@ func (l Limits) orDefaults() Limits {
 	def(&l.InFlightBytes, 256<<20)
 	def(&l.IdleTime, 10*time.Minute)
 	def(&l.SlowClientBytes, 64<<20)
+	def(&l.UnreadBytes, 1<<30)
 	def(&l.ShutdownTime, 5*time.Minute)
 	def(&l.HandshakeTime, 10*time.Second)
 	def(&l.FrameTime, 30*time.Second)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -18,14 +19,28 @@ type outbox struct {
 	mu       sync.Mutex
 	ready    sync.Cond
 	sends    []edge.Send
-	begun    int  // bytes of the first of sends that are with the kernel already
-	bytes    int  // of sends
-	writing  bool // the writer has taken sends and is not back
+	begun    int           // bytes of the first of sends that are with the kernel already
+	bytes    int           // of sends, and of what the writer has taken
+	unread   *atomic.Int64 // the bytes of all outboxes
+	writing  bool          // the writer has taken sends and is not back
 	finished bool
 	dead     bool
 }
 
-func (o *outbox) init() { o.ready.L = &o.mu }
+func (o *outbox) init(unread *atomic.Int64) { o.ready.L, o.unread = &o.mu, unread }
+
+// add counts bytes that wait, or no longer do.
+func (o *outbox) add(n int) {
+	o.bytes += n
+	o.unread.Add(int64(n))
+}
+
+// die drops what waits.
+func (o *outbox) die() {
+	o.dead, o.sends = true, nil
+	o.add(-o.bytes)
+	o.ready.Signal()
+}
 
 // idle tells whether nothing waits or is being written, so that who puts sends
 // here may as well write them.
@@ -45,17 +60,16 @@ func (o *outbox) put(sends []edge.Send, begun, max int) bool {
 	if o.dead || o.finished {
 		return true
 	}
-	waiting := o.bytes
-	for i := range sends {
-		o.bytes += sendBytes(&sends[i])
-	}
-	o.bytes -= begun
-	o.begun += begun
-	if waiting > max {
-		o.dead, o.sends = true, nil
-		o.ready.Signal()
+	if o.bytes > max {
+		o.die()
 		return false
 	}
+	bytes := -begun
+	for i := range sends {
+		bytes += sendBytes(&sends[i])
+	}
+	o.add(bytes)
+	o.begun += begun
 	o.sends = append(o.sends, sends...)
 	o.ready.Signal()
 	return true
@@ -72,9 +86,15 @@ func (o *outbox) finish() {
 // abandon ends the writer at once.
 func (o *outbox) abandon() {
 	o.mu.Lock()
-	o.dead, o.sends = true, nil
-	o.mu.Unlock()
-	o.ready.Signal()
+	defer o.mu.Unlock()
+	o.die()
+}
+
+// waiting returns how many bytes the client has not taken.
+func (o *outbox) waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
 }
 
 // take waits for sends and moves them to the writer, which gives its memory in
@@ -99,8 +119,10 @@ func (o *outbox) take(memory []edge.Send) (sends []edge.Send, begun int) {
 // wrote says that n bytes are with the kernel.
 func (o *outbox) wrote(n int) {
 	o.mu.Lock()
-	o.bytes -= n
-	o.mu.Unlock()
+	defer o.mu.Unlock()
+	if !o.dead {
+		o.add(-n)
+	}
 }
 
 func sendBytes(s *edge.Send) int {
