@@ -12,11 +12,13 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/host"
+	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/logs"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/server"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/settings"
 )
@@ -120,9 +122,16 @@ func (a *App) clusterIDCommand() *cobra.Command {
 	}
 }
 
+// logCloseTime is how long the end of the process waits for its last log lines to
+// be taken.
+const logCloseTime = 2 * time.Second
+
 // run is a node from its settings to its end.
 func (a *App) run(f *runFlags) error {
-	log, err := logger(a.Stderr, f.logFormat, f.logLevel)
+	var log *slog.Logger
+	lines := logs.NewWriter(a.Stderr, func(lost uint64) { log.Warn("log lines were dropped: nobody took them", "lines", lost) })
+	defer lines.Close(logCloseTime)
+	log, err := logger(lines, f.logFormat, f.logLevel)
 	if err != nil {
 		return err
 	}
