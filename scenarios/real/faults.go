@@ -342,8 +342,8 @@ func (f *faults) partition(e *scenarios.Event) (action, error) {
 }
 
 func (f *faults) slowLink(e *scenarios.Event) (action, error) {
-	if e.Loss > 0 || e.Duplicate > 0 || e.Reorder > 0 || e.Bandwidth != 0 || e.Latency == 0 {
-		return nil, errors.New("a proxy can delay and cut, but neither lose, double, reorder nor meter")
+	if e.Duplicate > 0 || e.Reorder > 0 {
+		return nil, errors.New("a proxy of connections sees no packets that it could double or reorder")
 	}
 	sets := e.Between
 	if len(e.Zones) == 2 {
@@ -352,9 +352,20 @@ func (f *faults) slowLink(e *scenarios.Event) (action, error) {
 	if len(sets) != 2 {
 		return nil, errors.New("link needs two sets")
 	}
-	directions := between(f.parties(sets[0]), f.parties(sets[1]), "both")
+	if e.Loss > 0 {
+		f.note("What a link loses arrives 200 ms later, as TCP sends it again.")
+	}
 	return func(context.Context) (string, func() error, error) {
-		f.cluster.net.addDelay(directions, e.Latency)
-		return fmt.Sprint(sets), func() error { f.cluster.net.addDelay(directions, -e.Latency); return nil }, nil
+		var heals []func()
+		for _, way := range []string{"to", "from"} { // each has the bandwidth for itself
+			w := &weather{latency: e.Latency, jitter: e.Jitter, loss: e.Loss, bandwidth: e.Bandwidth}
+			heals = append(heals, f.cluster.net.worsen(between(f.parties(sets[0]), f.parties(sets[1]), way), w))
+		}
+		return fmt.Sprint(sets), func() error {
+			for _, heal := range heals {
+				heal()
+			}
+			return nil
+		}, nil
 	}, nil
 }

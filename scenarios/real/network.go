@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -19,7 +20,8 @@ type network struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	cut     map[direction]int
-	delay   map[direction]time.Duration
+	weather map[direction][]*weather
+	random  *rand.Rand
 	links   map[*link]bool
 	proxies []net.Listener
 	closed  bool
@@ -44,8 +46,9 @@ const (
 	dialTimeout = 5 * time.Second
 )
 
-func newNetwork() *network {
-	n := &network{cut: map[direction]int{}, delay: map[direction]time.Duration{}, links: map[*link]bool{}}
+func newNetwork(seed uint64) *network {
+	n := &network{cut: map[direction]int{}, weather: map[direction][]*weather{}, links: map[*link]bool{},
+		random: rand.New(rand.NewPCG(seed, 1))}
 	n.changed = sync.NewCond(&n.mu)
 	return n
 }
@@ -75,11 +78,7 @@ func (n *network) pass(client net.Conn, node, backend string) {
 	defer func() { _ = client.Close() }() // it is being thrown away
 	back, err := net.DialTimeout("tcp", backend, dialTimeout)
 	if err != nil {
-		// Refused, as by a host whose process is gone: a reset, since an orderly
-		// end would be a broker that does not want to talk.
-		if c, ok := client.(*net.TCPConn); ok {
-			_ = c.SetLinger(0)
-		}
+		reset(client) // refused, as by a host whose process is gone
 		return
 	}
 	defer func() { _ = back.Close() }() // likewise
@@ -134,34 +133,28 @@ type chunk struct {
 // flow passes bytes on in one direction until either side ends.
 func (n *network) flow(d direction, from io.Reader, to net.Conn) {
 	chunks := make(chan chunk, chunksMax)
-	var reader sync.WaitGroup
-	reader.Go(func() {
+	var ended error // of the reader, who tells it by closing the channel
+	go func() {
 		defer close(chunks)
 		for {
 			b := make([]byte, chunkBytes)
 			count, err := from.Read(b)
 			if count > 0 {
-				n.mu.Lock()
-				delay := n.delay[d]
-				n.mu.Unlock()
-				chunks <- chunk{b[:count], time.Now().Add(delay)}
+				chunks <- chunk{b[:count], n.due(d, count)}
 			}
 			if err != nil {
+				ended = err
 				return
 			}
 		}
-	})
-	for c := range chunks {
-		time.Sleep(time.Until(c.due))
-		if !n.open(d) {
-			break
-		}
-		if _, err := to.Write(c.data); err != nil {
-			break
-		}
+	}()
+	// An end is passed on as it came: in order, or with a reset.
+	if n.forward(d, chunks, to) && errors.Is(ended, io.EOF) {
+		_ = to.Close()
+	} else {
+		reset(to)
 	}
 	// The other direction, and a reader that waits for room, end with this one.
-	_ = to.Close()
 	if c, ok := from.(net.Conn); ok {
 		_ = c.Close()
 	}
@@ -169,6 +162,30 @@ func (n *network) flow(d direction, from io.Reader, to net.Conn) {
 		for range chunks { //nolint:revive // what is left goes nowhere
 		}
 	}()
+}
+
+// forward writes chunks when they are due; it is true if it has written all of
+// them.
+func (n *network) forward(d direction, chunks <-chan chunk, to net.Conn) bool {
+	for c := range chunks {
+		time.Sleep(time.Until(c.due))
+		if !n.open(d) {
+			return false
+		}
+		if _, err := to.Write(c.data); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// reset ends a connection as one whose peer is gone: an orderly end would be a
+// broker that does not want to talk.
+func reset(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it is being thrown away
+	}
+	_ = c.Close()
 }
 
 // open waits until the direction is not cut; it is false once everything ends.
@@ -191,23 +208,14 @@ func (n *network) setCut(directions []direction, by int) {
 	n.changed.Broadcast()
 }
 
-// addDelay adds to the delay of every direction.
-func (n *network) addDelay(directions []direction, by time.Duration) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, d := range directions {
-		n.delay[d] += by
-	}
-}
-
 // reset ends every connection of a party.
 func (n *network) reset(party string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for k := range n.links {
 		if k.caller == party || k.node == party {
-			_ = k.client.Close()
-			_ = k.back.Close()
+			reset(k.client)
+			reset(k.back)
 		}
 	}
 }

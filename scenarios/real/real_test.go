@@ -1,11 +1,15 @@
 package real
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -75,7 +79,8 @@ func hello(client string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
 }
 
-// echo serves a node that sends back what it gets.
+// echo serves a node that sends back what it gets, until it is told to end the
+// connection.
 func echo(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -88,14 +93,31 @@ func echo(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			go func() { _, _ = io.Copy(c, c); _ = c.Close() }()
+			go answer(c)
 		}
 	}()
 	return l.Addr().String()
 }
 
+func answer(c net.Conn) {
+	b := make([]byte, 1024)
+	for {
+		n, err := c.Read(b)
+		switch word := b[:n]; {
+		case err != nil, bytes.HasSuffix(word, []byte("close")):
+			_ = c.Close()
+			return
+		case bytes.HasSuffix(word, []byte("reset")):
+			reset(c)
+			return
+		default:
+			_, _ = c.Write(word) // the client will notice
+		}
+	}
+}
+
 func TestNetwork(t *testing.T) {
-	n := newNetwork()
+	n := newNetwork(1)
 	t.Cleanup(n.close)
 	address, err := n.serve("broker-1", echo(t))
 	if err != nil {
@@ -145,7 +167,8 @@ func TestNetwork(t *testing.T) {
 		t.Errorf("what was held did not arrive after the heal: %v", err)
 	}
 	// Delay holds each direction back.
-	n.addDelay(between([]string{"producer-1"}, []string{"broker-1"}, "both"), 200*time.Millisecond)
+	both := between([]string{"producer-1"}, []string{"broker-1"}, "both")
+	heal := n.worsen(both, &weather{latency: 200 * time.Millisecond})
 	begin := time.Now()
 	if _, err := cut.Write([]byte("ping")); err != nil {
 		t.Fatal(err)
@@ -153,9 +176,59 @@ func TestNetwork(t *testing.T) {
 	if err := read(cut, 4, long); err != nil || time.Since(begin) < 400*time.Millisecond {
 		t.Errorf("an answer after %v (%v); two directions of 200 ms each take 400", time.Since(begin), err)
 	}
+	heal()
+	if w := n.weather[both[0]]; len(w) != 0 {
+		t.Errorf("%d faults are left after the heal", len(w))
+	}
 	n.reset("producer-1")
-	if err := read(cut, 1, long); err == nil {
-		t.Error("the connection was not reset")
+	if err := read(cut, 1, long); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%v instead of a reset", err)
+	}
+	// How a node ends a connection is how the client sees it end.
+	if _, err := free.Write([]byte("reset")); err != nil {
+		t.Fatal(err)
+	}
+	if err := read(free, 1, long); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%v instead of the node's reset", err)
+	}
+	orderly := dial("producer-3")
+	if err := read(orderly, len(hello("producer-3")), long); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := orderly.Write([]byte("close")); err != nil {
+		t.Fatal(err)
+	}
+	if err := read(orderly, 1, long); !errors.Is(err, io.EOF) {
+		t.Errorf("%v instead of the node's end", err)
+	}
+}
+
+// Bandwidth is shared by what a fault covers; jitter and retransmissions add up,
+// and a retransmission may be lost as well.
+func TestWeather(t *testing.T) {
+	n := newNetwork(1)
+	defer n.close()
+	now := time.Unix(0, 0)
+	narrow := &weather{latency: time.Second, bandwidth: 8000}
+	for i, want := range []time.Duration{2, 3, 4} {
+		if got := n.through(narrow, now, 1000).Sub(now); got != want*time.Second {
+			t.Errorf("the kilobyte %d arrives after %v, want %v s", i, got, int64(want))
+		}
+	}
+	if got := n.through(narrow, now.Add(time.Minute), 500).Sub(now.Add(time.Minute)); got != 1500*time.Millisecond {
+		t.Errorf("after a rest half a kilobyte arrives after %v", got)
+	}
+	counts := map[time.Duration]int{}
+	for range 10_000 {
+		counts[n.through(&weather{loss: 100_000}, now, 1).Sub(now)]++
+	}
+	if at, once, twice := counts[0], counts[200*time.Millisecond], counts[600*time.Millisecond]; at < 8_800 || at > 9_200 || once < 800 || once > 1_000 || twice < 50 || twice > 130 {
+		t.Errorf("of 10,000 with a loss of 10%%, %d, %d and %d were sent once, twice and thrice", at, once, twice)
+	}
+	for range 100 {
+		if got := n.through(&weather{latency: time.Second, jitter: time.Second}, now, 1).Sub(now); got < time.Second || got >= 2*time.Second {
+			t.Errorf("a jitter of a second beside a latency of one: %v", got)
+		}
 	}
 }
 
@@ -187,9 +260,13 @@ timeline:
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := Run(t.Context(), s, Options{Brokerd: brokerd, Dir: filepath.Join(t.TempDir(), "cluster"), Seed: 1, Progress: func(string) {}})
+	options := Options{Brokerd: brokerd, Dir: filepath.Join(t.TempDir(), "cluster"), Seed: 1, Progress: func(string) {}}
+	res, err := Run(t.Context(), s, options)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), s, options); err == nil || !strings.Contains(err.Error(), "earlier run") {
+		t.Errorf("a second run in the folder of the first: %v", err)
 	}
 	if res.Verdict != reports.Pass || res.Records.Acked != 4000 || res.FaultsInjected != 2 {
 		t.Errorf("%s: %d acked, %d faults, %v %v %v", res.Verdict, res.Records.Acked, res.FaultsInjected, res.Reasons, res.Anomalies, res.ClientErrors)

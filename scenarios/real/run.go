@@ -45,7 +45,7 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (*reports.Result
 		if dir, err = os.MkdirTemp("", "windtunnel-real-"); err != nil {
 			return nil, fmt.Errorf("make a folder for the cluster: %w", err)
 		}
-	} else if err := os.MkdirAll(dir, 0o755); err != nil {
+	} else if err := emptyFolder(dir); err != nil {
 		return nil, fmt.Errorf("make a folder for the cluster: %w", err)
 	}
 	dir, err := filepath.Abs(dir)
@@ -62,8 +62,21 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (*reports.Result
 	return res, nil
 }
 
+// emptyFolder makes a folder, or takes one that is empty: what an earlier run has
+// left would be taken for records of this one.
+func emptyFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
+		err = fmt.Errorf("%s holds the cluster of an earlier run: remove it, or name another folder", dir)
+	}
+	return err
+}
+
 func run(ctx context.Context, s *scenarios.Scenario, o Options, dir string) (*reports.Result, error) {
-	n := newNetwork()
+	n := newNetwork(o.Seed)
 	defer n.close()
 	c, err := newCluster(s, o.Brokerd, dir, n)
 	if err != nil {
