@@ -52,6 +52,7 @@ type run struct {
 	producer []*client.Producer
 	windows  []*lin.Recorder
 	failures []string // reasons why the run proves nothing
+	stuck    []string // what never came about, though nothing was in its way
 	partial  bool
 }
 
@@ -134,6 +135,7 @@ func (r *run) carryOut() (*Outcome, error) {
 		return r.outcome(), nil
 	}
 	r.drain()
+	r.awaitLiveness()
 	return r.outcome(), nil
 }
 

@@ -377,6 +377,19 @@ func (l *ledger) lag() (total, worst int64) {
 	return total, worst
 }
 
+// frontiers sums up how far all groups have come: it changes with every record that
+// a group is given for the first time.
+func (l *ledger) frontiers() (sum int64) {
+	for g := range l.groups {
+		for t := range l.groups[g].frontier {
+			for _, at := range l.groups[g].frontier[t] {
+				sum += at
+			}
+		}
+	}
+	return sum
+}
+
 // truncated says that records from offset on are gone: lag counts from there.
 func (l *ledger) truncated(topic, index int32, offset int64) {
 	p := l.part(topic, index)

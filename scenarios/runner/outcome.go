@@ -259,6 +259,7 @@ func (r *run) checkWindows(res *reports.Result) map[string][]byte {
 // verdict: a violation or a missed threshold fails; what could not be decided,
 // or proves nothing, is inconclusive.
 func (r *run) verdict(res *reports.Result, report *lin.Report) {
+	res.Reasons = append(res.Reasons, r.stuck...)
 	res.Verdict = reports.Pass
 	if len(r.failures) > 0 || len(report.Inconclusive) > 0 || len(r.faults.missed) > 0 || r.partial {
 		res.Verdict = reports.Inconclusive
