@@ -164,3 +164,19 @@ func TestRecoveryIsWaitedFor(t *testing.T) {
 		t.Errorf("verdict %s, want pass: %+v", res.Verdict, res.Thresholds)
 	}
 }
+
+// Goal: a group that is never given anything fails the run, though no record is
+// lost: here the coordinator waits for more members longer than the run lasts.
+func TestStuckGroupFails(t *testing.T) {
+	text := strings.Replace(small, "config: { min.insync.replicas: 2 } }\ntopics",
+		"config: { min.insync.replicas: 2, group.initial.rebalance.delay.ms: 3600000 } }\ntopics", 1)
+	text = strings.NewReplacer("%CONFIG%", safe, "%TIMELINE%", "[]", "%EXPECT%", "{}").Replace(text)
+	s, err := scenarios.Load([]byte(text), "small.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := runSeed(t, s, 1)
+	if res.Verdict != reports.Fail || len(res.Reasons) == 0 || !strings.Contains(res.Reasons[0], "group readers stands at offset 0") {
+		t.Errorf("verdict %s: %v", res.Verdict, res.Reasons)
+	}
+}
