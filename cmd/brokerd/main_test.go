@@ -146,6 +146,12 @@ func run(t *testing.T, args ...string) *process {
 	return nil
 }
 
+// awaitEnd waits for a process that ends by itself.
+func (p *process) awaitEnd() {
+	p.ended = true
+	_ = p.cmd.Wait() // the status is asked for by the caller
+}
+
 // end sends a signal and waits for the process; its exit status is the result.
 func (p *process) end(signal syscall.Signal) int {
 	if !p.ended {
