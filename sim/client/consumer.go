@@ -102,19 +102,20 @@ type Consumer struct {
 	net      network
 	meta     metadata
 
-	app        appState
-	until      clock.Instant // of processing
-	lastPoll   clock.Instant
-	partitions []readPartition // by topic, then number
-	first      []int           // of each topic in partitions
-	metaSeen   int64
-	nodes      []fetchNode
-	completed  []completedFetch
-	turn       int // rotates partitions in fetches
-	group      membership
-	commit     commitState
-	shutdown   bool
-	stopped    bool // fatal
+	app          appState
+	until        clock.Instant // of processing
+	lastPoll     clock.Instant
+	partitions   []readPartition // by topic, then number
+	first        []int           // of each topic in partitions
+	metaSeen     int64
+	nodes        []fetchNode
+	completed    []completedFetch
+	spareFetches [][]edge.Slice // memory of completed fetches
+	turn         int            // rotates partitions in fetches
+	group        membership
+	commit       commitState
+	shutdown     bool
+	stopped      bool // fatal
 
 	reader   record.Reader
 	scratch  record.Scratch

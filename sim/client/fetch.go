@@ -34,11 +34,56 @@ type heldPartition struct {
 
 // completedFetch holds records that the application has not been given.
 type completedFetch struct {
-	partition int // place in partitions
-	frame     *edge.Buffer
-	records   []byte
+	partition int          // place in partitions
+	records   []edge.Slice // as the frame brought them; from next on they are retained
+	next      int
 	offset    int64 // position that was asked for
 	at        clock.Instant
+}
+
+// rest is what has not been handed out of the first piece that has any.
+func (f *completedFetch) rest() []byte {
+	for f.next < len(f.records) {
+		if s := &f.records[f.next]; s.Len() > 0 {
+			return s.Bytes()
+		}
+		f.records[f.next].Buffer.Release()
+		f.next++
+	}
+	return nil
+}
+
+// handedOut leaves rest of the present piece.
+func (f *completedFetch) handedOut(rest []byte) {
+	s := &f.records[f.next]
+	s.From = s.To - int32(len(rest))
+}
+
+// spareFetchesMax bounds the lists of pieces that are kept for reuse.
+const spareFetchesMax = 256
+
+func (c *Consumer) complete(partition int, records []edge.Slice, asked int64) {
+	f := completedFetch{partition: partition, offset: asked, at: c.net.now}
+	if n := len(c.spareFetches); n > 0 {
+		f.records, c.spareFetches = c.spareFetches[n-1], c.spareFetches[:n-1]
+	}
+	for i := range records {
+		records[i].Buffer.Retain()
+	}
+	f.records = append(f.records, records...)
+	c.completed = append(c.completed, f)
+}
+
+// forget gives back what a completed fetch still holds.
+func (c *Consumer) forget(f *completedFetch) {
+	for ; f.next < len(f.records); f.next++ {
+		f.records[f.next].Buffer.Release()
+	}
+	if len(c.spareFetches) < spareFetchesMax {
+		clear(f.records)
+		c.spareFetches = append(c.spareFetches, f.records[:0])
+	}
+	f.records = nil
 }
 
 // sessionsForget begins all sessions anew, since partitions have moved in their
@@ -49,7 +94,7 @@ func (c *Consumer) sessionsForget() {
 		c.nodes[i].held = nil
 	}
 	for i := range c.completed {
-		c.completed[i].frame.Release()
+		c.forget(&c.completed[i])
 	}
 	c.completed = c.completed[:0]
 	for i := range c.partitions {
@@ -61,12 +106,12 @@ func (c *Consumer) sessionsForget() {
 func (c *Consumer) discard(p *readPartition) {
 	at := c.first[p.topic] + int(p.number)
 	kept := c.completed[:0]
-	for _, f := range c.completed {
-		if f.partition == at {
-			f.frame.Release()
-			continue
+	for i := range c.completed {
+		if f := &c.completed[i]; f.partition == at {
+			c.forget(f)
+		} else {
+			kept = append(kept, *f)
 		}
-		kept = append(kept, f)
 	}
 	c.completed = kept
 	p.buffered = false
@@ -223,13 +268,15 @@ func (c *Consumer) fetchLost(from *peer) {
 	n.inFlight, n.epoch = false, 0
 }
 
-// fetched takes the answer to a fetch.
+// fetched takes the answer to a fetch, whose frame may be in pieces: body is the
+// rest of its head.
 func (c *Consumer) fetched(from *peer, r *call, body []byte, frame *edge.Buffer) bool {
 	n := c.node(from.id)
 	n.inFlight = false
 	resp := &c.response
 	resp.Reset(r.version)
-	if err := resp.ReadFrom(body); err != nil {
+	head, _, _ := frame.Pieces()
+	if err := resp.ReadFrame(frame, len(head)-len(body)); err != nil {
 		n.epoch = 0
 		return false
 	}
@@ -260,7 +307,7 @@ func (c *Consumer) fetched(from *peer, r *call, body []byte, frame *edge.Buffer)
 		}
 		for k := range t.Partitions {
 			if p := c.partition(topic, t.Partitions[k].Partition); p != nil && p.assigned {
-				c.fetchedPartition(n, p, &t.Partitions[k], frame)
+				c.fetchedPartition(n, p, &t.Partitions[k])
 			}
 		}
 	}
@@ -280,7 +327,7 @@ func (c *Consumer) sessionAnswered(n *fetchNode, id int32) {
 	}
 }
 
-func (c *Consumer) fetchedPartition(n *fetchNode, p *readPartition, a *wire.FetchPartitionResponse, frame *edge.Buffer) {
+func (c *Consumer) fetchedPartition(n *fetchNode, p *readPartition, a *wire.FetchPartitionResponse) {
 	at := c.first[p.topic] + int(p.number)
 	if at >= len(n.held) {
 		return
@@ -298,11 +345,11 @@ func (c *Consumer) fetchedPartition(n *fetchNode, p *readPartition, a *wire.Fetc
 	if a.PreferredReadReplica >= 0 {
 		p.replica, p.replicaUntil = a.PreferredReadReplica, c.net.now.Add(millis(c.net.common.MetadataMaxAgeMillis))
 	}
-	if a.RecordsBytes() == 0 {
+	if len(a.Slices) == 0 {
 		return
 	}
 	p.buffered = true
-	c.completed = append(c.completed, completedFetch{partition: at, frame: frame.Retain(), records: a.Records[0], offset: asked, at: c.net.now})
+	c.complete(at, a.Slices, asked)
 }
 
 func (c *Consumer) fetchFailed(n *fetchNode, p *readPartition, a *wire.FetchPartitionResponse) {
@@ -352,7 +399,7 @@ func (c *Consumer) collect() (records int) {
 		if !exhausted {
 			break
 		}
-		f.frame.Release()
+		c.forget(f)
 		p.buffered = false
 		c.completed = c.completed[:copy(c.completed, c.completed[1:])]
 	}
@@ -364,8 +411,9 @@ func (c *Consumer) collect() (records int) {
 // Every batch is checked before: CRC, structure, payloads.
 func (c *Consumer) handOut(p *readPartition, f *completedFetch, limit int) (records int, exhausted bool) {
 	for records < limit {
-		b, rest, err := record.Next(f.records)
-		if err == record.ErrShort || len(f.records) == 0 {
+		batches := f.rest()
+		b, rest, err := record.Next(batches)
+		if err == record.ErrShort || len(batches) == 0 {
 			return records, true // a partial batch at the end is fetched again
 		}
 		if err != nil {
@@ -374,7 +422,7 @@ func (c *Consumer) handOut(p *readPartition, f *completedFetch, limit int) (reco
 			return records, true
 		}
 		if b.NextOffset() <= p.position {
-			f.records = rest
+			f.handedOut(rest)
 			continue
 		}
 		if err := b.CheckCRC(); err != nil {
@@ -383,12 +431,12 @@ func (c *Consumer) handOut(p *readPartition, f *completedFetch, limit int) (reco
 		n, done := c.handOutBatch(p, b, f.at, limit-records)
 		records += n
 		if done {
-			f.records = rest
+			f.handedOut(rest)
 			p.position, p.epoch = b.NextOffset(), b.LeaderEpoch()
 			c.stats.Batches++
 		}
 	}
-	return records, len(f.records) == 0
+	return records, len(f.rest()) == 0
 }
 
 // handOutBatch delivers a batch's records from the position on; done tells

@@ -65,6 +65,7 @@ type peer struct {
 // owner is the client behind a network.
 type owner interface {
 	// answered: the body, and the frame that it aliases, live during the call.
+	// The frame of a fetch may be in pieces; body is then the rest of its head.
 	answered(p *peer, c *call, body []byte, frame *edge.Buffer)
 	// lost: the connection was closed, by the peer or, when timedOut, by us.
 	lost(p *peer, c *call, timedOut bool)
@@ -333,7 +334,11 @@ func (n *network) setCallsTimer(p *peer, at clock.Instant) {
 func (n *network) requestTimeout() time.Duration { return millis(n.common.RequestTimeoutMillis) }
 
 func (n *network) receive(p *peer, frame *edge.Buffer) {
-	id, err := wire.ResponseCorrelationID(frame.Bytes())
+	head, pieces, _ := frame.Pieces()
+	if len(pieces) > 0 && len(p.calls) > 0 && p.calls[0].key != wire.KeyFetch {
+		head = frame.Bytes()
+	}
+	id, err := wire.ResponseCorrelationID(head)
 	if err != nil || len(p.calls) == 0 || p.calls[0].correlation != id {
 		// Kafka answers in order: whatever this is, it is no answer of ours.
 		n.hangUp(p, false)
@@ -343,7 +348,7 @@ func (n *network) receive(p *peer, frame *edge.Buffer) {
 	c := &n.current
 	p.calls = p.calls[:copy(p.calls, p.calls[1:])]
 	p.lastUsed = n.now
-	_, body, err := wire.ParseResponseHeader(frame.Bytes(), c.key, c.version)
+	_, body, err := wire.ParseResponseHeader(head, c.key, c.version)
 	if err != nil {
 		p.calls = append(p.calls, *c) // lost with the connection
 		n.hangUp(p, false)
