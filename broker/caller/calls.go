@@ -138,20 +138,21 @@ func (k *Caller) address(t target) (Address, bool) {
 	return a, ok
 }
 
-// SetActiveController says which controller is active; -1 if that is unknown,
-// and then the next voter is tried.
-func (k *Caller) SetActiveController(id NodeID) {
-	if id < 0 && len(k.controllers) > 0 {
-		k.probe = (k.probe + 1) % len(k.controllers)
-	}
-	k.active = id
-}
+// SetActiveController says which controller is active: one that has answered as
+// such, or that another named.
+func (k *Caller) SetActiveController(id NodeID) { k.active = id }
 
 // ControllerFailed tells that the node that was asked as the active controller
-// is not it or did not answer; the next voter is tried.
+// is not it or did not answer; the next voter is tried. Several parts of a node ask
+// at the same time: only a failure of the one that is asked now counts, or those
+// who still wait for a dead one would take the others past the living.
 func (k *Caller) ControllerFailed(id NodeID) {
-	if k.active == id || k.active < 0 {
-		k.SetActiveController(-1)
+	if id != k.Controller() {
+		return
+	}
+	k.active = -1
+	if at := slices.Index(k.controllers, id); at >= 0 {
+		k.probe = (at + 1) % len(k.controllers)
 	}
 }
 

@@ -62,9 +62,10 @@ type Identity struct {
 	Endpoints   []meta.Endpoint
 }
 
-// Controllers is what the lifecycle tells about controllers that fail it.
+// Controllers is what the lifecycle tells about the controllers that it asks.
 type Controllers interface {
 	ControllerFailed(id caller.NodeID)
+	SetActiveController(id caller.NodeID)
 }
 
 // Manager is the broker's side of registration and heartbeats.
@@ -230,6 +231,7 @@ func (m *Manager) registered(c *step.Context, r *caller.Reply) {
 		m.again(c, retryBackoff)
 		return
 	}
+	m.controllers.SetActiveController(r.From)
 	m.epoch, m.fenced = resp.BrokerEpoch, true
 	if m.state == Starting {
 		m.state = Recovery
@@ -264,6 +266,7 @@ func (m *Manager) heartbeatAnswered(c *step.Context, r *caller.Reply) {
 		m.again(c, retryBackoff)
 		return
 	}
+	m.controllers.SetActiveController(r.From)
 	m.fenced = resp.IsFenced
 	switch {
 	case m.state == PendingControlledShutdown:
