@@ -116,90 +116,104 @@ func answer(c net.Conn) {
 	}
 }
 
-func TestNetwork(t *testing.T) {
+// readLimit is how long bytes may take that must come.
+const readLimit = 10 * time.Second
+
+// proxied is a network with one node behind it.
+type proxied struct {
+	*network
+	t       *testing.T
+	address string
+}
+
+func newProxied(t *testing.T) *proxied {
 	n := newNetwork(1)
 	t.Cleanup(n.close)
 	address, err := n.serve("broker-1", echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dial := func(client string) net.Conn {
-		c, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		if _, err := c.Write(hello(client)); err != nil {
-			t.Fatal(err)
-		}
-		return c
+	return &proxied{n, t, address}
+}
+
+// dial connects a client, whose first request has come back.
+func (p *proxied) dial(client string) net.Conn {
+	p.t.Helper()
+	c, err := net.Dial("tcp", p.address)
+	if err != nil {
+		p.t.Fatal(err)
 	}
-	read := func(c net.Conn, bytes int, limit time.Duration) error {
-		if err := c.SetReadDeadline(time.Now().Add(limit)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := io.ReadFull(c, make([]byte, bytes))
-		return err
+	p.t.Cleanup(func() { _ = c.Close() })
+	p.write(c, string(hello(client)))
+	if err := p.read(c, len(hello(client)), readLimit); err != nil {
+		p.t.Fatalf("nothing came through: %v", err)
 	}
-	const long, short = 10 * time.Second, 50 * time.Millisecond
-	cut, free := dial("producer-1"), dial("producer-2")
-	for _, c := range []net.Conn{cut, free} {
-		if err := read(c, len(hello("producer-1")), long); err != nil {
-			t.Fatalf("nothing came through: %v", err)
-		}
+	return c
+}
+
+func (p *proxied) write(c net.Conn, text string) {
+	p.t.Helper()
+	if _, err := c.Write([]byte(text)); err != nil {
+		p.t.Fatal(err)
 	}
+}
+
+func (p *proxied) read(c net.Conn, bytes int, limit time.Duration) error {
+	p.t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		p.t.Fatal(err)
+	}
+	_, err := io.ReadFull(c, make([]byte, bytes))
+	return err
+}
+
+func TestNetwork(t *testing.T) {
+	n := newProxied(t)
+	cut, free := n.dial("producer-1"), n.dial("producer-2")
 	// Answers are cut, questions are not; the other client is not touched.
 	oneWay := between([]string{"producer-1"}, []string{"broker-1"}, "to")
 	n.setCut(oneWay, 1)
-	for _, c := range []net.Conn{cut, free} {
-		if _, err := c.Write([]byte("ping")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := read(free, 4, long); err != nil {
+	n.write(cut, "ping")
+	n.write(free, "ping")
+	if err := n.read(free, 4, readLimit); err != nil {
 		t.Errorf("the other client was cut as well: %v", err)
 	}
-	if err := read(cut, 4, short); err == nil {
+	if err := n.read(cut, 4, 50*time.Millisecond); err == nil {
 		t.Error("an answer came through the cut")
 	}
 	n.setCut(oneWay, -1)
-	if err := read(cut, 4, long); err != nil {
+	if err := n.read(cut, 4, readLimit); err != nil {
 		t.Errorf("what was held did not arrive after the heal: %v", err)
 	}
 	// Delay holds each direction back.
 	both := between([]string{"producer-1"}, []string{"broker-1"}, "both")
 	heal := n.worsen(both, &weather{latency: 200 * time.Millisecond})
 	begin := time.Now()
-	if _, err := cut.Write([]byte("ping")); err != nil {
-		t.Fatal(err)
-	}
-	if err := read(cut, 4, long); err != nil || time.Since(begin) < 400*time.Millisecond {
+	n.write(cut, "ping")
+	if err := n.read(cut, 4, readLimit); err != nil || time.Since(begin) < 400*time.Millisecond {
 		t.Errorf("an answer after %v (%v); two directions of 200 ms each take 400", time.Since(begin), err)
 	}
 	heal()
 	if w := n.weather[both[0]]; len(w) != 0 {
 		t.Errorf("%d faults are left after the heal", len(w))
 	}
+}
+
+// How a connection ends is what its client sees: a reset by a fault, or how the
+// node ended it.
+func TestEndsArePassedOn(t *testing.T) {
+	n := newProxied(t)
+	hit, broken, closed := n.dial("producer-1"), n.dial("producer-2"), n.dial("producer-3")
 	n.reset("producer-1")
-	if err := read(cut, 1, long); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("%v instead of a reset", err)
-	}
-	// How a node ends a connection is how the client sees it end.
-	if _, err := free.Write([]byte("reset")); err != nil {
-		t.Fatal(err)
-	}
-	if err := read(free, 1, long); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("%v instead of the node's reset", err)
-	}
-	orderly := dial("producer-3")
-	if err := read(orderly, len(hello("producer-3")), long); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := orderly.Write([]byte("close")); err != nil {
-		t.Fatal(err)
-	}
-	if err := read(orderly, 1, long); !errors.Is(err, io.EOF) {
-		t.Errorf("%v instead of the node's end", err)
+	n.write(broken, "reset")
+	n.write(closed, "close")
+	for _, c := range []struct {
+		conn net.Conn
+		want error
+	}{{hit, syscall.ECONNRESET}, {broken, syscall.ECONNRESET}, {closed, io.EOF}} {
+		if err := n.read(c.conn, 1, readLimit); !errors.Is(err, c.want) {
+			t.Errorf("%v instead of %v", err, c.want)
+		}
 	}
 }
 
