@@ -140,7 +140,7 @@ func (c *Client) diagnose(err error) (reason, cure string) {
 	case errors.As(err, &operation) && operation.Op == alertOperation:
 		return operation.Err.Error(), "a client certificate may be wanted, or another one: --tls-cert and --tls-key"
 	case errors.As(err, &eof) && c.values.wantsTLS():
-		return "it closed the connection at once", "it may be starting still, or want a login (--sasl-user)"
+		return "it closed the connection at once", "it may want a login (--sasl-user)"
 	case errors.As(err, &eof):
 		return "it closed the connection at once", "it may want TLS (--tls) or a login (--sasl-user)"
 	case errors.Is(err, io.EOF) && (c.values.text("sasl-user") != "" || c.values.text("sasl-mechanism") != ""):
