@@ -126,7 +126,7 @@ func (n *Network) Host(name string) (HostID, bool) {
 // HostName returns the name of a host.
 func (n *Network) HostName(h HostID) string { return n.hosts[h].name }
 
-// Pool is where the frames' buffers come from; the world may share it.
+// Pool is where the frames' buffers come from; the disks share it.
 func (n *Network) Pool() *edge.Pool { return &n.pool }
 
 // Send hands a frame to a connection: one write with its 4-byte length prefix.

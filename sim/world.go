@@ -98,7 +98,7 @@ func New(cfg Config) *World {
 		h := &w.hosts[i]
 		if h.cfg.Disk != nil {
 			h.disk = disk.New(*h.cfg.Disk, w.streams.Seed("disk", i))
-			h.disk.Share(archive)
+			h.disk.Share(archive, w.net.Pool())
 		}
 		if h.cfg.Boot != nil && !h.cfg.StayDown {
 			h.startAt = 0

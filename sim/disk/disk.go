@@ -85,7 +85,7 @@ type Stats struct {
 type Disk struct {
 	cfg   Config
 	rng   rand.PCG
-	pool  edge.Pool
+	pool  *edge.Pool // where the buffers of reads come from
 	stats Stats
 
 	root    *node
@@ -120,7 +120,7 @@ type Disk struct {
 
 // New returns an empty disk. Everything it ever chooses follows from the seed.
 func New(cfg Config, seed uint64) *Disk {
-	d := &Disk{cfg: cfg, opFree: -1, plainBytesMax: plainBytesMax, archive: NewArchive(), zero: edge.NewBuffer(make([]byte, zeroBlock))}
+	d := &Disk{cfg: cfg, opFree: -1, plainBytesMax: plainBytesMax, archive: NewArchive(), pool: new(edge.Pool), zero: edge.NewBuffer(make([]byte, zeroBlock))}
 	d.rng.Seed(seed, 0x6469736b) // "disk"
 	d.handles.init()
 	d.queues.init()
@@ -133,15 +133,12 @@ func New(cfg Config, seed uint64) *Disk {
 }
 
 // Share makes a disk that is still empty keep its packed blocks in an archive
-// together with others.
-func (d *Disk) Share(a *Archive) { d.archive = a }
+// together with others, and take the buffers of its reads from a pool that others
+// use too: what lies idle in it is then bounded once, not once for each disk.
+func (d *Disk) Share(a *Archive, pool *edge.Pool) { d.archive, d.pool = a, pool }
 
 // Stats returns the counters.
 func (d *Disk) Stats() Stats { return d.stats }
-
-// Pool is where the buffers of reads come from. Machines of one simulation may
-// share it for their own buffers.
-func (d *Disk) Pool() *edge.Pool { return &d.pool }
 
 // UsedBytes is the space taken, including removed files whose removal is not
 // stable yet or that are still open.

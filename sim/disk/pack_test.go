@@ -75,7 +75,7 @@ func TestReplicasShareBlocks(t *testing.T) {
 	for i := range drivers {
 		r := newDriver(Defaults(), uint64(i))
 		r.d.plainBytesMax = 0
-		r.d.Share(archive)
+		r.d.Share(archive, new(edge.Pool))
 		r.do(edge.DiskOp{Kind: edge.OpOpen, File: 1, Path: "log"})
 		for k := range 4 {
 			b := bytes.Repeat([]byte{byte(k), 3, 5, 7}, packedBlock/4)

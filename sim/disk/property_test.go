@@ -377,7 +377,7 @@ func TestSteadyStateAllocates(t *testing.T) {
 	id := edge.FileID(0)
 	allocs := testing.AllocsPerRun(100, func() {
 		id++
-		r.segment(&r.d.pool, id, &op)
+		r.segment(r.d.pool, id, &op)
 	})
 	if allocs > 2 {
 		t.Fatalf("%v allocations per segment of 69 operations", allocs)
@@ -392,7 +392,7 @@ func BenchmarkOperation(b *testing.B) {
 	var op edge.DiskOp
 	b.ReportAllocs()
 	for i := 0; i < b.N; i += 69 {
-		r.segment(&r.d.pool, edge.FileID(i+1), &op)
+		r.segment(r.d.pool, edge.FileID(i+1), &op)
 	}
 }
 
