@@ -53,7 +53,10 @@ type Result struct {
 	ISRExpands          int     `json:"isr_expands"`
 	Rebalances          int     `json:"rebalances"`
 	ProduceRetries      int64   `json:"produce_retries"`
-	ProduceErrors       int64   `json:"produce_errors"` // shown to the application
+	// FencedMembers counts the static members that stopped because their coordinator
+	// had lost, as the configuration permits, the member id that it had given them.
+	FencedMembers int   `json:"fenced_members,omitempty"`
+	ProduceErrors int64 `json:"produce_errors"` // shown to the application
 	// ClientErrors counts what clients were told, by text; of the real world.
 	ClientErrors map[string]int64 `json:"client_errors,omitempty"`
 

@@ -19,7 +19,7 @@ func (e *Event) Verb() string {
 
 // optionKeys are the keys of an event that belong to particular verbs.
 var optionKeys = []string{"mode", "restart_after", "between", "shape", "direction", "zones", "latency", "jitter", "loss", "duplicate",
-	"reorder", "bandwidth", "api", "from", "to", "full", "error", "bitflip", "truncate", "lose", "bump", "strobe", "period", "gap", "partition"}
+	"reorder", "bandwidth", "api", "from", "to", "full", "error", "bitflip", "truncate", "lose", "bump", "strobe", "period", "gap", "partition", "topic", "partitions"}
 
 func (l *loader) checkTimeline(s *Scenario) *Error {
 	if len(s.Timeline) > eventsMax {
@@ -162,8 +162,8 @@ func (l *loader) checkTarget(s *Scenario, t *Target, path string) *Error {
 		if err != nil {
 			return err
 		}
-		if int64(t.Partition) >= topic.Partitions {
-			return l.failAt(n, fmt.Sprintf("%s has partitions 0 to %d", topic.Name, topic.Partitions-1), "")
+		if count := s.PartitionsAtEnd(topic); int64(t.Partition) >= count {
+			return l.failAt(n, fmt.Sprintf("%s has partitions 0 to %d", topic.Name, count-1), "")
 		}
 		if t.Kind == TargetFollowerOf && topic.ReplicationFactor == 1 {
 			return l.failAt(n, topic.Name+" has no followers: its replication.factor is 1", "")
@@ -241,6 +241,34 @@ func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
 			return l.failAt(l.at(path+"/partition"), "partition must be topic/partition, like orders/3", "")
 		}
 		return l.checkTarget(s, &target, path+"/partition")
+	case "add_partitions":
+		return l.checkGrowth(s, e, path)
+	}
+	return nil
+}
+
+// checkGrowth holds a topic to growing: above what it has at the beginning and
+// what earlier events have given it.
+func (l *loader) checkGrowth(s *Scenario, e *Event, path string) *Error {
+	topic, err := l.topic(s, e.Topic, path+"/topic")
+	if err != nil {
+		return err
+	}
+	had := topic.Partitions
+	for i := range s.Timeline {
+		if o := &s.Timeline[i]; o != e && o.Operator == e.Operator && o.Topic == e.Topic && o.At <= e.At {
+			had = max(had, o.Partitions)
+		}
+	}
+	if e.Partitions <= had {
+		return l.failAt(l.at(path+"/partitions"), fmt.Sprintf("%s has %d partitions by then, and a topic only grows", topic.Name, had), "")
+	}
+	replicas := int64(0)
+	for i := range s.Topics {
+		replicas += s.PartitionsAtEnd(&s.Topics[i]) * s.Topics[i].ReplicationFactor
+	}
+	if replicas > replicasMax {
+		return l.failAt(l.at(path+"/partitions"), fmt.Sprintf("more than %d replicas in the cluster", replicasMax), "")
 	}
 	return nil
 }

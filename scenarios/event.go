@@ -43,6 +43,9 @@ type Event struct {
 	Gap       time.Duration `key:"gap" default:"0s" min:"0s" max:"1h" doc:"rolling_restart: wait before the next node, after all replicas are in sync again."`
 	Partition string        `key:"partition" doc:"move_leader, reassign: topic/partition."`
 
+	Topic      string `key:"topic" doc:"add_partitions: the topic."`
+	Partitions int64  `key:"partitions" min:"1" max:"10000" doc:"add_partitions: how many partitions the topic has from then on; more than it had."`
+
 	Line int // of the file, for reports
 }
 

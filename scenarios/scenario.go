@@ -7,6 +7,7 @@
 package scenarios
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
@@ -89,6 +90,23 @@ type Topic struct {
 	ReplicationFactor int64        `key:"replication.factor" need:"yes" min:"1" max:"100" doc:"Copies of each partition, spread over zones."`
 	Config            []KV         `key:"config" doc:"Kafka topic properties, by their Kafka names; see config.md."`
 	Settings          config.Topic // Config on top of the brokers' defaults
+}
+
+// PartitionsAtEnd is how many partitions a topic has once the timeline's
+// add_partitions have been carried out.
+func (s *Scenario) PartitionsAtEnd(t *Topic) int64 {
+	count := t.Partitions
+	for i := range s.Timeline {
+		if e := &s.Timeline[i]; e.Operator == "add_partitions" && e.Topic == t.Name {
+			count = max(count, e.Partitions)
+		}
+	}
+	return count
+}
+
+// Grows tells whether the timeline adds partitions to a topic.
+func (s *Scenario) Grows() bool {
+	return slices.ContainsFunc(s.Topics, func(t Topic) bool { return s.PartitionsAtEnd(&t) > t.Partitions })
 }
 
 // Workload is everything that the clients do.

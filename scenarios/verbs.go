@@ -57,10 +57,12 @@ var verbs = []verb{
 		doc: "A partition's leadership is moved to one of its replicas, by a reassignment to another order and a preferred election."},
 	{name: "reassign", operator: true, lasts: never, target: never, options: []string{"partition", "to"}, needs: []string{"partition"},
 		doc: "A partition moves to other replicas, 'to' in their order; without 'to', a reassignment in progress is cancelled. It lasts until the whole target is in sync."},
+	{name: "add_partitions", operator: true, lasts: never, target: never, options: []string{"topic", "partitions"}, needs: []string{"topic", "partitions"},
+		doc: "A topic gets more partitions, as kafka-topics --alter --partitions does it. Clients learn of them with their next metadata (metadata.max.age.ms), and keys move to other partitions; a static member that returns as its group's leader overlooks what was added while it was away (KIP-814). It lasts until each new partition has a leader."},
 }
 
 // laterVerbs are words that the vocabulary reserves.
-var laterVerbs = []string{"dns", "stress", "upgrade", "add_brokers", "add_partitions", "decommission", "restore_backup"}
+var laterVerbs = []string{"dns", "stress", "upgrade", "add_brokers", "decommission", "restore_backup"}
 
 // knownSwitches are the museum's switches that a scenario may turn on.
 func knownSwitches() []string {

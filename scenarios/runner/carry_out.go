@@ -30,6 +30,8 @@ const (
 	drainMax = 5 * time.Minute
 	// auditEvery is how often the auditor asks for the end of each partition.
 	auditEvery = time.Second
+	// auditorMetadataMillis is how often it looks for new partitions.
+	auditorMetadataMillis = 5000
 )
 
 // run is one run of a scenario.
@@ -90,6 +92,7 @@ func newRun(s *scenarios.Scenario, o Options) (*run, error) {
 	r.ledger.phaseOf, r.ledger.quiet, r.ledger.faults = r.phaseOf, r.quiet, r
 	r.inside = r.newInside()
 	r.ledger.inside, r.faults.inside = r.inside, r.inside
+	r.ledger.forgot = r.coordinatorsForget
 	r.ledger.ackedAt, r.ledger.replaced, r.ledger.placeOf = r.watch.acked, r.watch.replaced, r.placeOf
 	r.readers()
 	r.measureParts()

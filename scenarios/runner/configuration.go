@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"slices"
+
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
 	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
@@ -41,7 +43,29 @@ func ConfigurationOf(s *scenarios.Scenario) *lin.Configuration {
 		UncleanElection: b.TopicDefaults.UncleanLeaderElection,
 	}
 	c.Faults = faultTraits(s, c.ReplicationFactor)
+	c.Faults.PartitionsAdded = s.Grows()
 	return c
+}
+
+// coordinatorsForget tells whether the configuration lets __consumer_offsets lose
+// what was acknowledged, and an event that loses bytes has come to pass.
+func (r *run) coordinatorsForget() bool {
+	return !r.claims.Made(lin.ClaimSingleOwner) && slices.ContainsFunc(r.faults.done, func(s span) bool {
+		return losesBytes(&r.faults.events[s.event])
+	})
+}
+
+// losesBytes tells whether an event may take away what a broker has written.
+func losesBytes(e *scenarios.Event) bool {
+	switch e.Fault {
+	case "power_loss":
+		return true
+	case "zone_outage":
+		return e.Mode == "power_loss"
+	case "disk":
+		return e.Lose || e.BitFlip > 0 || e.Truncate > 0 || e.Error > 0
+	}
+	return false
 }
 
 // faultTraits finds the largest number of replicas of one partition that the

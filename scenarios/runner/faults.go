@@ -127,6 +127,10 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 		f.move(now, w, index, e)
 		return
 	}
+	if e.Operator == "add_partitions" {
+		f.grow(now, w, index, e)
+		return
+	}
 	if e.Operator == "rolling_restart" && f.roll != nil {
 		f.nothing(now, e, "another rolling restart was still under way")
 		return
@@ -162,6 +166,16 @@ func (f *faults) move(now clock.Instant, w *sim.World, index int, e *scenarios.E
 		return
 	}
 	f.done = append(f.done, span{event: index, from: now, to: clock.Never, hosts: to})
+}
+
+// grow begins an addition of partitions, which lasts until they have leaders.
+func (f *faults) grow(now clock.Instant, w *sim.World, index int, e *scenarios.Event) {
+	w.Note(fmt.Sprintf("%s %s to %d", e.Verb(), e.Topic, e.Partitions))
+	if why := f.operate.grow(now, w, e, f.done); why != "" {
+		f.nothing(now, e, why)
+		return
+	}
+	f.done = append(f.done, span{event: index, from: now, to: clock.Never})
 }
 
 func (f *faults) end(now clock.Instant, w *sim.World, index int, e *scenarios.Event) {

@@ -16,7 +16,11 @@ import (
 func (r *run) judgeClaims(res *reports.Result) {
 	for _, c := range r.claims {
 		held := !slices.ContainsFunc(res.Anomalies, func(a reports.Anomaly) bool { return a.Claim == c.Name })
-		res.Claims = append(res.Claims, reports.Claim{Name: c.Name, Made: c.Made, Held: held, Why: c.Why})
+		why := c.Why
+		if n := r.ledger.fenced; n > 0 && c.Name == lin.ClaimSingleOwner {
+			why += fmt.Sprintf(" %d static members were fenced by a coordinator that knew them by former ids, and stopped.", n)
+		}
+		res.Claims = append(res.Claims, reports.Claim{Name: c.Name, Made: c.Made, Held: held, Why: why})
 	}
 	for _, name := range r.scenario.Expect.Safety {
 		if !slices.ContainsFunc(res.Claims, func(c reports.Claim) bool { return c.Name == name }) {

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/sim"
 	"github.com/seed-604ea8f1/windtunnel/sim/client"
 	"github.com/seed-604ea8f1/windtunnel/sim/invariant"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // ledger is what the clients have seen. It hands all of it to the checkers, and
@@ -37,6 +38,7 @@ type ledger struct {
 	phaseOf func(at clock.Instant) phase.Phase
 	faults  faultTimes
 	quiet   func() bool // no fault has been in force for a while
+	forgot  func() bool // whether coordinators may have lost what they acknowledged
 	ackedAt func(b *client.Batch, base int64) (held bool)
 	// replaced tells whether a delivered batch stands where one was acknowledged and lost.
 	replaced func(d *client.Delivery) bool
@@ -47,6 +49,7 @@ type ledger struct {
 	ackedBytes                        int64
 	retries                           int64
 	phantoms                          int64 // records handed out after they had been lost
+	fenced                            int   // static members that a coordinator with a shorter memory stopped
 	second                            struct{ acked, delivered, errors int64 }
 	errors                            tally // shown to the application, by the intended send
 	rebalances                        tally
@@ -72,7 +75,8 @@ type finding struct {
 
 type topicLedger struct {
 	name       string
-	partitions []partitionLedger
+	existing   int               // partitions that there are by now
+	partitions []partitionLedger // and those that will be added
 }
 
 type partitionLedger struct {
@@ -114,7 +118,8 @@ func newLedger(s *scenarios.Scenario, w *sim.World, claims lin.Claims) *ledger {
 		owners:  lin.NewOwnershipChecker(), zombies: map[uint64]uint64{}, offsets: lin.NewOffsetChecker(), ids: lin.NewProducerIDChecker(),
 	}
 	for i := range s.Topics {
-		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, partitions: make([]partitionLedger, s.Topics[i].Partitions)})
+		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, existing: int(s.Topics[i].Partitions),
+			partitions: make([]partitionLedger, s.PartitionsAtEnd(&s.Topics[i]))})
 	}
 	return l
 }
@@ -127,7 +132,7 @@ func (l *ledger) addReader(group string, topics []int) int32 {
 		for _, t := range topics {
 			if g := &l.groups[index]; !g.topics[t] {
 				g.topics[t] = true
-				g.unowned += len(l.topics[t].partitions)
+				g.unowned += l.topics[t].existing
 			}
 		}
 	}
@@ -154,6 +159,23 @@ func (l *ledger) group(name string) int {
 	}
 	l.groups = append(l.groups, g)
 	return len(l.groups) - 1
+}
+
+// grown takes in that a topic has so many partitions now: they have no owners yet.
+func (l *ledger) grown(topic string, count int) {
+	for t := range l.topics {
+		more := count - l.topics[t].existing
+		if l.topics[t].name != topic || more <= 0 {
+			continue
+		}
+		l.topics[t].existing = count
+		for i := range l.groups {
+			if g := &l.groups[i]; g.topics[t] {
+				g.unowned += more
+				g.settled(l.world.Now(), l.faults)
+			}
+		}
+	}
 }
 
 // event is the number of the present event, for the checkers.
@@ -355,8 +377,14 @@ func (l *ledger) Corrupt(reader int32, tp client.TopicPartition, offset int64, w
 	l.found("corrupt-record", "", partitionOf(tp.Topic, tp.Partition), offset, "reader %d got %s", reader, what)
 }
 
-// Stopped implements client.ConsumerObserver.
+// Stopped implements client.ConsumerObserver. A static member stops when it is
+// fenced (KIP-345), which is nobody's fault in one case only: its coordinator has
+// lost what it had acknowledged, and knows the instance by a former member id.
 func (l *ledger) Stopped(reader int32, code int16, reason string) {
+	if code == kerr.FencedInstanceID.Code && l.forgot() {
+		l.fenced++
+		return
+	}
 	l.found("consumer-stopped", "", lin.Partition{}, -1, "reader %d gave up with error %d: %s", reader, code, reason)
 }
 

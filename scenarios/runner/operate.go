@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
@@ -17,16 +16,17 @@ import (
 type operator struct {
 	admin *client.Admin
 	host  netsim.HostID
-	moves []move
+	moves []move        // and additions, which are not complete
 	next  clock.Instant // when the moves are looked at
 }
 
-// move is a reassignment, or a leader's move, that has been asked for.
+// move is a reassignment, a leader's move or an addition of partitions that has
+// been asked for.
 type move struct {
 	span      int // index in faults.done
 	verb      string
 	topic     string
-	partition int32
+	partition int32 // add_partitions: the last of those to come
 	// target are the replicas to come, the leader first; nil cancels.
 	target []int32
 }
@@ -54,20 +54,36 @@ func (o *operator) begin(now clock.Instant, w *sim.World, v *view, e *scenarios.
 	}
 	// A newer order takes the place of what an older one was to reach.
 	o.moves = slices.DeleteFunc(o.moves, func(old move) bool {
-		same := old.topic == topic && old.partition == index
+		same := old.verb != "add_partitions" && old.topic == topic && old.partition == index
 		if same {
 			done[old.span].to = now
 		}
 		return same
 	})
-	o.moves = append(o.moves, m)
-	o.admin.Do(client.Operation{Kind: client.Reassign, Topic: topic, Partitions: []int32{index}, Replicas: m.target})
+	o.ask(now, w, m, client.Operation{Kind: client.Reassign, Topic: topic, Partitions: []int32{index}, Replicas: m.target})
 	if m.verb == "move_leader" {
 		o.admin.Do(client.Operation{Kind: client.ElectPreferred, Topic: topic, Partitions: []int32{index}})
 	}
+	return ""
+}
+
+// grow asks for more partitions of a topic; the text says why it does nothing.
+func (o *operator) grow(now clock.Instant, w *sim.World, e *scenarios.Event, done []span) string {
+	if o.admin == nil {
+		return "the administrator was not up"
+	}
+	o.ask(now, w, move{span: len(done), verb: e.Verb(), topic: e.Topic, partition: int32(e.Partitions) - 1},
+		client.Operation{Kind: client.AddPartitions, Topic: e.Topic, Count: int32(e.Partitions)})
+	return ""
+}
+
+// ask hands an operation to the administrator and keeps an eye on what it is to
+// reach.
+func (o *operator) ask(now clock.Instant, w *sim.World, m move, operation client.Operation) {
+	o.moves = append(o.moves, m)
+	o.admin.Do(operation)
 	w.Wake(o.host)
 	o.next = now.Add(pollEvery)
-	return ""
 }
 
 // wants is when the moves must be looked at next.
@@ -82,7 +98,7 @@ func (o *operator) wants() clock.Instant {
 func (o *operator) look(now clock.Instant, v *view, done []span) {
 	o.next = now.Add(pollEvery)
 	o.moves = slices.DeleteFunc(o.moves, func(m move) bool {
-		if !m.complete(v.partition(m.topic, m.partition)) {
+		if !m.complete(v) {
 			return false
 		}
 		done[m.span].to = now
@@ -90,8 +106,11 @@ func (o *operator) look(now clock.Instant, v *view, done []span) {
 	})
 }
 
-func (m *move) complete(p *meta.Partition) bool {
+func (m *move) complete(v *view) bool {
+	p := v.partition(m.topic, m.partition)
 	switch {
+	case m.verb == "add_partitions":
+		return p != nil && v.led(m.topic)
 	case p == nil || len(p.AddingReplicas)+len(p.RemovingReplicas) > 0:
 		return false
 	case m.verb == "move_leader":
@@ -103,6 +122,10 @@ func (m *move) complete(p *meta.Partition) bool {
 // unfinished says what was never reached: such a run proves nothing about it.
 func (o *operator) unfinished() (list []string) {
 	for _, m := range o.moves {
+		if m.verb == "add_partitions" {
+			list = append(list, fmt.Sprintf("%s: %s did not have %d partitions with a leader each at the end", m.verb, m.topic, m.partition+1))
+			continue
+		}
 		list = append(list, fmt.Sprintf("%s of %s/%d to %v was not complete at the end", m.verb, m.topic, m.partition, m.target))
 	}
 	return list

@@ -44,6 +44,7 @@ func (r *run) outcome() *Outcome {
 		Faults: r.faults.report(r.world.Now()), FaultsInjected: len(r.faults.done),
 		Elections: int(r.watch.leaders.total()), ControllerElections: int(r.watch.elected.total()),
 		ISRShrinks: int(r.watch.shrinks.total()), ISRExpands: int(r.watch.expands.total()), Rebalances: int(r.ledger.rebalances.total()),
+		FencedMembers:  r.ledger.fenced,
 		ProduceRetries: r.ledger.retries, ProduceErrors: r.ledger.failed + r.ledger.unknown + r.ledger.dropped,
 		Latency: reports.Latency{Produce: r.ledger.produce.Report(), E2E: r.ledger.e2e.Report()},
 		Series:  r.sampler.series, PeakLagRecords: slices.Max(r.sampler.total.peak[:]),

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"slices"
+
 	"github.com/seed-604ea8f1/windtunnel/broker"
 	"github.com/seed-604ea8f1/windtunnel/broker/controller"
 	"github.com/seed-604ea8f1/windtunnel/broker/group"
@@ -64,6 +66,12 @@ func (v *view) partition(topic string, index int32) *meta.Partition {
 		return nil
 	}
 	return t.Partitions[index]
+}
+
+// led tells whether every partition of a topic has a leader.
+func (v *view) led(topic string) bool {
+	t := v.image().Topic(topic)
+	return t != nil && !slices.ContainsFunc(t.Partitions, func(p *meta.Partition) bool { return p.Leader == meta.NoLeader })
 }
 
 // coordinator returns the broker id of a group's coordinator, or meta.NoLeader.

@@ -101,6 +101,9 @@ func (w *watch) short(s *stall, now clock.Instant, missing bool) {
 func (w *watch) minISROf(topic string) int { return w.minISR[topic] }
 
 func (w *watch) compare(old, t *meta.Topic, now phase.Phase) {
+	if len(t.Partitions) > len(old.Partitions) {
+		w.ledger.grown(t.Name, len(t.Partitions))
+	}
 	for i, p := range t.Partitions {
 		if i >= len(old.Partitions) || old.Partitions[i] == p {
 			continue

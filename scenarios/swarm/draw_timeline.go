@@ -16,7 +16,7 @@ const earliest = 3 * time.Second
 // goes that way. Those that take nodes down stand twice: they find the most.
 var faultVerbs = []string{
 	"reset_connections", "link", "pause", "kill", "partition", "power_loss", "zone_outage", "hold_rpc", "disk", "clock",
-	"rolling_restart", "kill", "partition", "power_loss", "pause",
+	"rolling_restart", "add_partitions", "kill", "partition", "power_loss", "pause",
 }
 
 func (d *drawer) timeline() {
@@ -27,7 +27,7 @@ func (d *drawer) timeline() {
 		e.At = earliest + d.millis("at", 0, int((latest-earliest)/time.Millisecond))
 		e.For = d.millis("for", 1, int(min(20*time.Second, d.s.Duration-quiet-e.At)/time.Millisecond))
 		d.verb(&e, pick(d, "verb", faultVerbs...))
-		if !d.takesDown(&e) || e.Operator != "" && d.rolls() {
+		if !d.takesDown(&e) || e.Operator != "" && d.operated(&e) {
 			continue
 		}
 		d.s.Timeline = append(d.s.Timeline, e)
@@ -37,10 +37,11 @@ func (d *drawer) timeline() {
 	}
 }
 
-// rolls tells whether there is a rolling restart already: a second one beside it
-// does nothing, and a run that carries out less than it says is no proof.
-func (d *drawer) rolls() bool {
-	return slices.ContainsFunc(d.s.Timeline, func(e scenarios.Event) bool { return e.Operator == "rolling_restart" })
+// operated tells whether an operator does the same already. A second rolling
+// restart beside the first does nothing, and a run that carries out less than it
+// says is no proof; a topic can only grow, whatever the order of the events.
+func (d *drawer) operated(e *scenarios.Event) bool {
+	return slices.ContainsFunc(d.s.Timeline, func(o scenarios.Event) bool { return o.Operator == e.Operator && o.Topic == e.Topic })
 }
 
 // replace gives the brokers that are down an empty disk before they come back.
@@ -69,14 +70,14 @@ func (d *drawer) verb(e *scenarios.Event, verb string) {
 		e.Target = d.target()
 	case "kill", "power_loss":
 		e.Target = d.target()
-		if !d.often("for good", 12) {
-			e.For, d.calm = 0, false
+		if !d.often("for good", 12) && d.spare() {
+			e.Target, e.For, d.calm = d.broker(), 0, false
 		}
 		e.RestartAfter = e.For // as Load leaves it
 	case "partition":
 		d.partition(e)
 	case "zone_outage":
-		e.Target = scenarios.Target{Kind: scenarios.TargetZone, Zone: pick(d, "zone", d.s.Cluster.Zones...)}
+		e.Target = scenarios.Target{Kind: scenarios.TargetZone, Zone: d.livingZone()}
 		e.Mode = pick(d, "mode", "power_loss", "network", "kill")
 	case "hold_rpc":
 		e.API = pick(d, "api", "Fetch", "Produce", "AlterPartition", "BrokerHeartbeat", "OffsetForLeaderEpoch", "BrokerRegistration")
@@ -94,6 +95,28 @@ func (d *drawer) verb(e *scenarios.Event, verb string) {
 		// Without controlled shutdowns every step takes a session: too long for the
 		// run to see the end.
 		d.calm = d.calm && !slices.Contains(d.s.Cluster.Brokers.Config, scenarios.KV{Name: "controlled.shutdown.enable", Value: "false"})
+	case "add_partitions":
+		topic := &d.s.Topics[d.number("growing topic", 0, len(d.s.Topics)-1)]
+		e.Fault, e.Operator, e.For = "", verb, 0
+		e.Topic, e.Partitions = topic.Name, topic.Partitions+int64(d.number("more partitions", 1, 4))
+		d.refresh(pick(d, "metadata.max.age.ms", "10000", "2000"))
+	}
+}
+
+// refresh makes all clients ask for metadata now and then. With Kafka's default of
+// five minutes they would not hear of new partitions before the end.
+func (d *drawer) refresh(millis string) {
+	age := scenarios.KV{Name: "metadata.max.age.ms", Value: millis}
+	add := func(kv *[]scenarios.KV) {
+		if !slices.ContainsFunc(*kv, func(had scenarios.KV) bool { return had.Name == age.Name }) {
+			*kv = append(*kv, age)
+		}
+	}
+	for i := range d.s.Workload.Producers {
+		add(&d.s.Workload.Producers[i].Config)
+	}
+	for i := range d.s.Workload.Consumers {
+		add(&d.s.Workload.Consumers[i].Config)
 	}
 }
 
@@ -103,6 +126,35 @@ func (d *drawer) nodes() []string {
 		out = append(out, node.Name)
 	}
 	return out
+}
+
+// spare tells whether every topic has replicas to spare: only then a broker may go
+// for good. Where the only copy is gone, nothing can be read and nothing is proved.
+func (d *drawer) spare() bool {
+	return d.brokers() > 1 && !slices.ContainsFunc(d.s.Topics, func(t scenarios.Topic) bool { return t.ReplicationFactor == 1 })
+}
+
+// livingZone draws a zone in which there are nodes: a fault of another hits nobody.
+func (d *drawer) livingZone() string {
+	var zones []string
+	for _, node := range d.s.Cluster.Nodes() {
+		if !slices.Contains(zones, node.Zone) {
+			zones = append(zones, node.Zone)
+		}
+	}
+	return pick(d, "zone", zones...)
+}
+
+// written draws a broker that holds records: the leader of a partition that a
+// producer writes to.
+func (d *drawer) written() scenarios.Target {
+	t := scenarios.Target{Kind: scenarios.TargetLeaderOf, Topic: d.s.Workload.Producers[0].Topic}
+	for i := range d.s.Topics {
+		if d.s.Topics[i].Name == t.Topic {
+			t.Partition = int32(d.number("damaged partition", 0, int(d.s.Topics[i].Partitions)-1))
+		}
+	}
+	return t
 }
 
 func (d *drawer) broker() scenarios.Target {
@@ -134,7 +186,7 @@ func (d *drawer) target() scenarios.Target {
 			t.Kind = scenarios.TargetLeaderOf
 		}
 	case scenarios.TargetZone:
-		t.Zone = pick(d, "zone", d.s.Cluster.Zones...)
+		t.Zone = d.livingZone()
 	case scenarios.TargetRandom:
 		t.Count = int64(d.number("count", 1, d.brokers()))
 	case scenarios.TargetCoordinatorOf:
@@ -207,9 +259,9 @@ func (d *drawer) disk(e *scenarios.Event) {
 	case "error":
 		e.Error = scenarios.PPM(d.number("disk error", 1, 100)) * 10_000
 	case "bitflip":
-		e.Target, e.BitFlip, e.For, d.calm = d.broker(), int64(d.number("bits", 1, 3)), 0, false
+		e.Target, e.BitFlip, e.For, d.calm = d.written(), int64(d.number("bits", 1, 3)), 0, false
 	case "truncate":
-		e.Target, e.Truncate, e.For, d.calm = d.broker(), scenarios.Size(d.number("bytes", 1, 4096)), 0, false
+		e.Target, e.Truncate, e.For, d.calm = d.written(), scenarios.Size(d.number("bytes", 1, 4096)), 0, false
 	}
 }
 

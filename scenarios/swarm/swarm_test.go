@@ -3,6 +3,7 @@ package swarm
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,7 +50,8 @@ func TestMain(m *testing.M) {
 type tally struct {
 	runs, inconclusive int
 	events             uint64
-	kinds              []string // of failures, each once
+	kinds              []string       // of failures, each once
+	reasons            map[string]int // of what was inconclusive, without numbers: how many runs gave it
 }
 
 // property runs one drawn scenario. What fails last is the smallest, so that
@@ -108,6 +110,9 @@ func TestSwarm(t *testing.T) {
 // judge holds the share of runs that proved nothing to its bound.
 func (c *tally) judge(t *testing.T) {
 	t.Logf("%d runs, %d explained inconclusive, %d events", c.runs, c.inconclusive, c.events)
+	for _, kind := range slices.Sorted(maps.Keys(c.reasons)) {
+		t.Logf("%d× %s", c.reasons[kind], kind)
+	}
 	if len(c.kinds) == 0 && c.inconclusive*inconclusiveShare > c.runs {
 		t.Errorf("%d of %d runs proved nothing, at most one in %d may", c.inconclusive, c.runs, inconclusiveShare)
 	}
@@ -157,8 +162,19 @@ func (c *tally) count(j *Judgement) {
 	if j.Result != nil {
 		c.events += j.Result.Events
 	}
-	if j.Explained {
-		c.inconclusive++
+	if !j.Explained {
+		return
+	}
+	c.inconclusive++
+	if c.reasons == nil {
+		c.reasons = map[string]int{}
+	}
+	kinds := map[string]bool{}
+	for _, reason := range j.Result.Reasons {
+		kinds[withoutNumbers(reason)] = true
+	}
+	for kind := range kinds {
+		c.reasons[kind]++
 	}
 }
 

@@ -320,6 +320,9 @@ func (c *Consumer) joined(r *call, body []byte) bool {
 	req.SetVersion(max(to.version(kmsg.SyncGroup), 0))
 	req.Group, req.Generation, req.MemberID, req.InstanceID = c.settings.GroupID, g.generation, g.memberID, c.instance()
 	req.ProtocolType, req.Protocol = kmsg.StringPtr("consumer"), kmsg.StringPtr(g.protocol)
+	if g.leader {
+		g.grown = false // what is known now is dealt, or skipped (KIP-814); what is learned before the answer is not
+	}
 	if g.leader && !resp.SkipAssignment {
 		assignment, err := c.assignGroup(resp.Members)
 		if err != nil {
@@ -378,7 +381,7 @@ func (c *Consumer) synced(r *call, body []byte) bool {
 		c.joinFailed(resp.ErrorCode, g.memberID)
 		return true
 	}
-	g.state, g.rejoin, g.prepared, g.grown = stable, false, false, false
+	g.state, g.rejoin, g.prepared = stable, false, false
 	c.stats.Rebalances++
 	c.assigned(&assignment)
 	return true
