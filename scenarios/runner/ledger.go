@@ -103,6 +103,7 @@ type groupLedger struct {
 	unowned  int             // partitions that no member owns
 	stable   stall           // of every partition's having an owner
 	presence presence
+	fenced   bool // members have stopped as the configuration permits
 }
 
 // ownerLedger is who owns a partition.
@@ -383,6 +384,7 @@ func (l *ledger) Corrupt(reader int32, tp client.TopicPartition, offset int64, w
 func (l *ledger) Stopped(reader int32, code int16, reason string) {
 	if code == kerr.FencedInstanceID.Code && l.forgot() {
 		l.fenced++
+		l.groups[l.readers[reader]].fenced = true
 		return
 	}
 	l.found("consumer-stopped", "", lin.Partition{}, -1, "reader %d gave up with error %d: %s", reader, code, reason)
