@@ -14,6 +14,10 @@ import (
 type Archive struct {
 	blocks  map[contentHash]*archived // looked up only, never iterated
 	scratch []byte
+	disks   int64 // that share it
+	// plainBytesMax is what they hold together, each an equal part, before
+	// anything is packed.
+	plainBytesMax int64
 }
 
 // archived is one packed block.
@@ -24,7 +28,9 @@ type archived struct {
 }
 
 // NewArchive returns an empty archive.
-func NewArchive() *Archive { return &Archive{blocks: make(map[contentHash]*archived)} }
+func NewArchive() *Archive {
+	return &Archive{blocks: make(map[contentHash]*archived), plainBytesMax: plainBytesMax}
+}
 
 // keep takes in a block, packed unless there is an equal one.
 func (a *Archive) keep(plain []byte) *archived {

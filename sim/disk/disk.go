@@ -109,18 +109,18 @@ type Disk struct {
 	backgroundUntil clock.Instant // and with write-back until then
 	flushPhase      time.Duration
 
-	faults        faults
-	archive       *Archive
-	packedBytes   int64 // of all files, before packing
-	plainBytesMax int64
-	unpacked      unpackedBlock
-	scratch       []extent
-	zero          *edge.Buffer
+	faults      faults
+	archive     *Archive
+	packedBytes int64 // of all files, before packing
+	unpacked    unpackedBlock
+	scratch     []extent
+	zero        *edge.Buffer
 }
 
 // New returns an empty disk. Everything it ever chooses follows from the seed.
 func New(cfg Config, seed uint64) *Disk {
-	d := &Disk{cfg: cfg, opFree: -1, plainBytesMax: plainBytesMax, archive: NewArchive(), pool: new(edge.Pool), zero: edge.NewBuffer(make([]byte, zeroBlock))}
+	d := &Disk{cfg: cfg, opFree: -1, zero: edge.NewBuffer(make([]byte, zeroBlock))}
+	d.Share(NewArchive(), new(edge.Pool))
 	d.rng.Seed(seed, 0x6469736b) // "disk"
 	d.handles.init()
 	d.queues.init()
@@ -135,7 +135,10 @@ func New(cfg Config, seed uint64) *Disk {
 // Share makes a disk that is still empty keep its packed blocks in an archive
 // together with others, and take the buffers of its reads from a pool that others
 // use too: what lies idle in it is then bounded once, not once for each disk.
-func (d *Disk) Share(a *Archive, pool *edge.Pool) { d.archive, d.pool = a, pool }
+func (d *Disk) Share(a *Archive, pool *edge.Pool) {
+	d.archive, d.pool = a, pool
+	a.disks++
+}
 
 // Stats returns the counters.
 func (d *Disk) Stats() Stats { return d.stats }

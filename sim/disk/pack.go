@@ -13,9 +13,9 @@ const (
 	// packedAfter is how many bytes at the end of a file stay as they are, for
 	// readers near the end of a log.
 	packedAfter = 256 << 10
-	// plainBytesMax is how much a disk holds before anything is packed: small
-	// disks are not worth the time.
-	plainBytesMax = 64 << 20
+	// plainBytesMax is how much the disks of a simulation hold before anything is
+	// packed: small ones are not worth the time.
+	plainBytesMax = 384 << 20
 )
 
 // What was appended to a file a while ago is kept compressed, stable or not: a
@@ -34,7 +34,7 @@ func (n *node) packedEnd() int64 { return int64(len(n.packed)) * packedBlock }
 // pack compresses whole blocks of old appends. What would have to be put back
 // if a change were undone is not packed away with it.
 func (d *Disk) pack(n *node) {
-	if n.packedEnd()+packedBlock+packedAfter > n.size || d.used-d.packedBytes < d.plainBytesMax {
+	if n.packedEnd()+packedBlock+packedAfter > n.size || (d.used-d.packedBytes)*d.archive.disks < d.archive.plainBytesMax {
 		return
 	}
 	for i := range n.pending {

@@ -15,7 +15,7 @@ func TestPackingIsInvisible(t *testing.T) {
 	packed := 0
 	rapid.Check(t, func(t *rapid.T) {
 		r := newDriver(Defaults(), rapid.Uint64().Draw(t, "seed"))
-		r.d.plainBytesMax = 0
+		r.d.archive.plainBytesMax = 0
 		file := edge.FileID(1)
 		r.do(edge.DiskOp{Kind: edge.OpOpen, File: file, Path: "log"})
 		r.do(edge.DiskOp{Kind: edge.OpSyncDir, Path: ""})
@@ -74,8 +74,8 @@ func TestReplicasShareBlocks(t *testing.T) {
 	var drivers [2]*driver
 	for i := range drivers {
 		r := newDriver(Defaults(), uint64(i))
-		r.d.plainBytesMax = 0
 		r.d.Share(archive, new(edge.Pool))
+		r.d.archive.plainBytesMax = 0
 		r.do(edge.DiskOp{Kind: edge.OpOpen, File: 1, Path: "log"})
 		for k := range 4 {
 			b := bytes.Repeat([]byte{byte(k), 3, 5, 7}, packedBlock/4)
