@@ -9,6 +9,38 @@ import (
 )
 
 // ApiVersions (key 18, versions 0 to 5) is answered from the table in server.go.
+//
+//   - 3 and later: the client says what it is (KIP-511), in words that can stand in
+//     the name of a metric.
+//   - 5: the client may say which cluster and node it means; if that is not us, what
+//     it knows of the cluster is of no use (KIP-1242).
+
+const noNodeMeant = -1
+
+// clientWord is what the name and the version of a client's software consist of.
+func clientWord(word string) bool {
+	for i := range len(word) {
+		b := word[i]
+		letter := b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9'
+		inner := i > 0 && i < len(word)-1 && (b == '-' || b == '.')
+		if !letter && !inner {
+			return false
+		}
+	}
+	return word != ""
+}
+
+// misdirected tells what is wrong with who asks and whom.
+func (s *Server) misdirected(req *kmsg.ApiVersionsRequest) *kerr.Error {
+	switch {
+	case req.Version >= 3 && !(clientWord(req.ClientSoftwareName) && clientWord(req.ClientSoftwareVersion)),
+		(req.ClusterID == nil) != (req.NodeID == noNodeMeant):
+		return kerr.InvalidRequest
+	case req.ClusterID != nil && (*req.ClusterID != s.self.ClusterID || req.NodeID != s.self.NodeID):
+		return kerr.RebootstrapRequired
+	}
+	return nil
+}
 
 func (s *Server) apiVersions(c *step.Context, r *conn.Request) {
 	var req kmsg.ApiVersionsRequest
@@ -17,6 +49,11 @@ func (s *Server) apiVersions(c *step.Context, r *conn.Request) {
 	}
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.SetVersion(r.Version)
+	if wrong := s.misdirected(&req); wrong != nil {
+		resp.ErrorCode = wrong.Code
+		s.responder.Respond(c, r.ID, resp)
+		return
+	}
 	for i := range keys {
 		k := kmsg.NewApiVersionsResponseApiKey()
 		k.ApiKey, k.MinVersion, k.MaxVersion = keys[i].Key, keys[i].Min, keys[i].Max

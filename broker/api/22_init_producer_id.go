@@ -49,6 +49,10 @@ func (s *Server) initProducerID(c *step.Context, r *conn.Request) {
 		s.answerProducerID(c, producerIDWaiter{r.ID, r.Version}, -1, kerr.InvalidRequest.Code)
 		return
 	}
+	if (req.ProducerID == -1) != (req.ProducerEpoch == -1) { // one says nothing without the other (KIP-360)
+		s.answerProducerID(c, producerIDWaiter{r.ID, r.Version}, -1, kerr.InvalidRequest.Code)
+		return
+	}
 	if s.producerIDs.next < s.producerIDs.end {
 		s.answerProducerID(c, producerIDWaiter{r.ID, r.Version}, s.producerIDs.next, 0)
 		s.producerIDs.next++

@@ -32,7 +32,7 @@ func (s *Server) describeTopicPartitions(c *step.Context, r *conn.Request) {
 		s.responder.Disconnect(c, r.ID)
 		return
 	}
-	room := int(min(int64(req.ResponsePartitionLimit), s.cfg.MaxRequestPartitionSizeLimit))
+	room := int(max(1, min(int64(req.ResponsePartitionLimit), s.cfg.MaxRequestPartitionSizeLimit)))
 	for _, name := range s.pageTopics(r, &req) {
 		first := int32(0)
 		if req.Cursor != nil && req.Cursor.Topic == name {

@@ -68,7 +68,7 @@ func DescribeTopic(topic []KV, layers *Layers, names []string) []Entry {
 	var out []Entry
 	for i := range topicTable.rows {
 		p := &topicTable.rows[i].Property
-		if !p.Effect || names != nil && !slices.Contains(names, p.Name) {
+		if !p.Effect || len(names) > 0 && !slices.Contains(names, p.Name) {
 			continue
 		}
 		entry := Entry{Property: p, Value: p.Default, Null: p.Null, Source: SourceDefault}
@@ -97,7 +97,7 @@ func DescribeBroker(layers *Layers, names []string) []Entry {
 	var out []Entry
 	for i := range brokerTable.rows {
 		p := &brokerTable.rows[i].Property
-		if !p.Effect || names != nil && !slices.Contains(names, p.Name) {
+		if !p.Effect || len(names) > 0 && !slices.Contains(names, p.Name) {
 			continue
 		}
 		entry := Entry{Property: p, ReadOnly: !Dynamic(p.Name), Value: p.Default, Null: p.Null, Source: SourceDefault}

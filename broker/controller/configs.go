@@ -63,10 +63,9 @@ type target struct {
 	name string
 }
 
-// alterOnce alters a resource that has not been seen yet, and says how that went.
-func (t *change) alterOnce(at target, seen map[target]bool, alter func() *failure) (code int16, message *string) {
-	f := t.checkTarget(at, seen[at])
-	seen[at] = true
+// alterOnce alters a resource that is named once, and says how that went.
+func (t *change) alterOnce(at target, times int, alter func() *failure) (code int16, message *string) {
+	f := t.checkTarget(at, times > 1)
 	if f == nil {
 		f = alter()
 	}
@@ -94,6 +93,10 @@ func (t *change) checkTarget(r target, duplicate bool) *failure {
 		return nil
 	case r.kind != kmsg.ConfigResourceTypeTopic:
 		return fail(kerr.InvalidRequest, "Unexpected resource type %s.", r.kind)
+	case r.name == "":
+		return fail(kerr.InvalidRequest, "Default topic resources are not allowed.")
+	case checkTopicName(r.name) != nil:
+		return checkTopicName(r.name)
 	case t.image.Topic(r.name) == nil:
 		return fail(kerr.UnknownTopicOrPartition, "The topic '%s' does not exist.", r.name)
 	}
@@ -134,13 +137,16 @@ func (t *change) checkConfig(r target, old, values []meta.ConfigValue) *failure 
 // incrementalAlterConfigs is IncrementalAlterConfigs (44).
 func (t *change) incrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
-	seen := make(map[target]bool)
+	times := make(map[target]int)
+	for i := range req.Resources {
+		times[target{req.Resources[i].ResourceType, req.Resources[i].ResourceName}]++
+	}
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		at := target{r.ResourceType, r.ResourceName}
 		out := kmsg.NewIncrementalAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = r.ResourceType, r.ResourceName
-		out.ErrorCode, out.ErrorMessage = t.alterOnce(at, seen, func() *failure { return t.alterIncrementally(at, r.Configs, req.ValidateOnly) })
+		out.ErrorCode, out.ErrorMessage = t.alterOnce(at, times[at], func() *failure { return t.alterIncrementally(at, r.Configs, req.ValidateOnly) })
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
@@ -220,13 +226,16 @@ func (t *change) inherited(r target, name string, p *config.Property) string {
 // alterConfigs is AlterConfigs (33): what is not named goes back to its default.
 func (t *change) alterConfigs(req *kmsg.AlterConfigsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
-	seen := make(map[target]bool)
+	times := make(map[target]int)
+	for i := range req.Resources {
+		times[target{req.Resources[i].ResourceType, req.Resources[i].ResourceName}]++
+	}
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		at := target{r.ResourceType, r.ResourceName}
 		out := kmsg.NewAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = r.ResourceType, r.ResourceName
-		out.ErrorCode, out.ErrorMessage = t.alterOnce(at, seen, func() *failure { return t.replaceConfig(at, r.Configs, req.ValidateOnly) })
+		out.ErrorCode, out.ErrorMessage = t.alterOnce(at, times[at], func() *failure { return t.replaceConfig(at, r.Configs, req.ValidateOnly) })
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp

@@ -108,7 +108,9 @@ func (s *story) admin(t *testing.T, d *datadriven.TestData) string {
 		rt := kmsg.NewDeleteTopicsRequestTopic()
 		name := text(d, "topic")
 		rt.Topic = &name
-		req.Topics = append(req.Topics, rt)
+		for range number(d, "times", 1) {
+			req.Topics = append(req.Topics, rt)
+		}
 		resp := s.w.active().call(req).(*kmsg.DeleteTopicsResponse)
 		return outcome(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
 	case "create-partitions":
@@ -116,7 +118,9 @@ func (s *story) admin(t *testing.T, d *datadriven.TestData) string {
 		req.Version = 3
 		rt := kmsg.NewCreatePartitionsRequestTopic()
 		rt.Topic, rt.Count = text(d, "topic"), int32(number(d, "count", 0))
-		req.Topics = append(req.Topics, rt)
+		for range number(d, "times", 1) {
+			req.Topics = append(req.Topics, rt)
+		}
 		resp := s.w.active().call(req).(*kmsg.CreatePartitionsResponse)
 		return outcome(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
 	case "update-feature":

@@ -90,6 +90,7 @@ func (t *change) createTopics(req *kmsg.CreateTopicsRequest) kmsg.Response {
 		}
 		if f != nil {
 			out.ErrorCode, out.ErrorMessage = f.Code, &f.message
+			out.Configs = []kmsg.CreateTopicsResponseTopicConfig{} // null would be "you may not see them"
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
@@ -99,6 +100,9 @@ func (t *change) createTopics(req *kmsg.CreateTopicsRequest) kmsg.Response {
 func (t *change) createTopic(rt *kmsg.CreateTopicsRequestTopic, validateOnly bool, out *kmsg.CreateTopicsResponseTopic) *failure {
 	if f := checkTopicName(rt.Topic); f != nil {
 		return f
+	}
+	if rt.Topic == metadataTopic {
+		return fail(kerr.InvalidRequest, "Creation of internal topic %s is prohibited.", rt.Topic)
 	}
 	if t.image.Topic(rt.Topic) != nil {
 		return fail(kerr.TopicAlreadyExists, "Topic '%s' already exists.", rt.Topic)
@@ -276,7 +280,17 @@ func (t *change) deleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
 		return refuse(req, kerr.TopicDeletionDisabled)
 	}
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-	for _, rt := range deletions(req) {
+	list := deletions(req)
+	count := make(map[string]int)
+	for _, rt := range list {
+		if rt.Topic != nil && rt.TopicID == [16]byte{} {
+			count[*rt.Topic]++
+		}
+	}
+	for _, rt := range list {
+		if rt.Topic != nil && count[*rt.Topic] < 0 {
+			continue // a duplicate that has been answered
+		}
 		out := kmsg.NewDeleteTopicsResponseTopic()
 		out.Topic, out.TopicID = rt.Topic, rt.TopicID
 		var topic *meta.Topic
@@ -291,6 +305,9 @@ func (t *change) deleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
 			}
 		case rt.Topic == nil:
 			f = fail(kerr.InvalidRequest, "Neither topic name nor id were specified.")
+		case count[*rt.Topic] > 1:
+			f = fail(kerr.InvalidRequest, "Duplicate topic name.")
+			count[*rt.Topic] = -1
 		default:
 			if topic = t.image.Topic(*rt.Topic); topic == nil {
 				f = fail(kerr.UnknownTopicOrPartition, "%s", kerr.UnknownTopicOrPartition.Description)
@@ -311,16 +328,24 @@ func (t *change) deleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
 // createPartitions is CreatePartitions (37).
 func (t *change) createPartitions(req *kmsg.CreatePartitionsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
-	seen := make(map[string]bool)
+	count := make(map[string]int)
+	for i := range req.Topics {
+		count[req.Topics[i].Topic]++
+	}
 	for i := range req.Topics {
 		rt := &req.Topics[i]
+		if count[rt.Topic] < 0 {
+			continue // a duplicate that has been answered
+		}
 		out := kmsg.NewCreatePartitionsResponseTopic()
 		out.Topic = rt.Topic
-		f := fail(kerr.InvalidRequest, "Duplicate topic name.")
-		if !seen[rt.Topic] {
+		var f *failure
+		if count[rt.Topic] > 1 {
+			f = fail(kerr.InvalidRequest, "Duplicate topic name.")
+			count[rt.Topic] = -1
+		} else {
 			f = t.growTopic(rt, req.ValidateOnly)
 		}
-		seen[rt.Topic] = true
 		if f != nil {
 			out.ErrorCode, out.ErrorMessage = f.Code, &f.message
 		}

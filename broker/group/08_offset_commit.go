@@ -57,8 +57,8 @@ func (m *Manager) OffsetCommit(c *step.Context, r *conn.Request) {
 }
 
 // commitResponse prepares the answer: topics that do not exist, or may not be
-// read, already bear their error, and the request is given the names that belong to its ids. It
-// returns how many topics are known.
+// read, already bear their error, as do partitions that a topic does not have, and the request is
+// given the names that belong to its ids. It returns how many topics are known.
 func (m *Manager) commitResponse(r *conn.Request, req *kmsg.OffsetCommitRequest) (resp *kmsg.OffsetCommitResponse, known int) {
 	resp = kmsg.NewPtrOffsetCommitResponse()
 	resp.SetVersion(req.Version)
@@ -82,14 +82,19 @@ func (m *Manager) commitResponse(r *conn.Request, req *kmsg.OffsetCommitRequest)
 		case m.image.Topic(t.Topic) == nil:
 			code = errUnknownTopic
 		}
+		partitions := 0
 		if code == errNone {
 			known++
+			partitions = len(m.image.Topic(t.Topic).Partitions)
 		}
 		out := kmsg.NewOffsetCommitResponseTopic()
 		out.Topic, out.TopicID = t.Topic, t.TopicID
 		for _, p := range t.Partitions {
 			part := kmsg.NewOffsetCommitResponseTopicPartition()
 			part.Partition, part.ErrorCode = p.Partition, code
+			if code == errNone && (p.Partition < 0 || int(p.Partition) >= partitions) {
+				part.ErrorCode = errUnknownTopic
+			}
 			out.Partitions = append(out.Partitions, part)
 		}
 		resp.Topics = append(resp.Topics, out)

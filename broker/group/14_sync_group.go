@@ -11,8 +11,10 @@ import (
 // leader brings everybody's along. Nobody gets any before all of them are in the
 // log below the high watermark, since another coordinator must hand out the same.
 //
-//   - 3 and later: static members. 5 and later: the member says which protocol it
-//     thinks was chosen.
+//   - 3 and later: static members. 5 and later: the member has to say which protocol
+//     it thinks was chosen.
+
+const syncProtocolVersion = 5
 
 // SyncGroup answers when the leader's assignment is in the log, or at once.
 func (m *Manager) SyncGroup(c *step.Context, r *conn.Request) {
@@ -22,6 +24,9 @@ func (m *Manager) SyncGroup(c *step.Context, r *conn.Request) {
 	}
 	to := parked{r.ID, r.Version}
 	s, code := m.find(req.Group)
+	if req.Version >= syncProtocolVersion && (req.ProtocolType == nil || req.Protocol == nil) {
+		code = errInconsistentProtocol
+	}
 	if req.Group == "" {
 		code = errInvalidGroupID
 	}

@@ -81,7 +81,7 @@ func (m *Manager) deleteOffsets(c *step.Context, r *conn.Request, s *shard, g *g
 			switch {
 			case !allowed:
 				p.ErrorCode = errTopicAuthorization
-			case topic == nil:
+			case topic == nil || rp.Partition < 0 || int(rp.Partition) >= len(topic.Partitions):
 				p.ErrorCode = errUnknownTopic
 			case subscribed:
 				p.ErrorCode = errSubscribedToTopic

@@ -129,7 +129,7 @@ func (l *lives) act(cl *lifeClient) {
 		l.ask(cl, r)
 	case whim < 7:
 		r := kmsg.NewPtrSyncGroupRequest()
-		r.SetVersion(5)
+		r.SetVersion(4)
 		r.Group, r.MemberID, r.InstanceID, r.Generation = cl.group, cl.member, cl.instance, cl.generation
 		for _, id := range cl.members {
 			l.issued++

@@ -159,9 +159,13 @@ func (s *script) request(t *testing.T) {
 		req = s.joinRequest(group, member)
 	case "sync":
 		r := kmsg.NewPtrSyncGroupRequest()
-		r.SetVersion(s.version(5))
 		r.Group, r.MemberID, r.InstanceID, r.Generation = group, member, s.optional("instance"), int32(s.number("generation", 1))
 		r.ProtocolType, r.Protocol = s.optional("type"), s.optional("protocol")
+		newest := int16(5)
+		if r.ProtocolType == nil && r.Protocol == nil {
+			newest = 4 // that does not have to say them
+		}
+		r.SetVersion(s.version(newest))
 		for _, part := range strings.Fields(strings.ReplaceAll(s.text("assign", ""), ",", " ")) {
 			a := kmsg.NewSyncGroupRequestGroupAssignment()
 			name, value, _ := strings.Cut(part, "/")

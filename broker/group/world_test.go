@@ -166,7 +166,7 @@ func newWorld() *world {
 func image(names ...string) *meta.Image {
 	im := &meta.Image{Topics: []*meta.Topic{{Name: offsetsTopic, ID: meta.TopicID{1}, Partitions: []*meta.Partition{{}}}}}
 	for _, name := range names {
-		t := &meta.Topic{Name: strings.TrimSuffix(name, "'")}
+		t := &meta.Topic{Name: strings.TrimSuffix(name, "'"), Partitions: []*meta.Partition{{}, {}, {}, {}, {}, {}, {}, {}}}
 		copy(t.ID[:], name)
 		im.Topics = append(im.Topics, t)
 	}

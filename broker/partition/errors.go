@@ -63,7 +63,9 @@ func appendError(err error) int16 {
 		return errMessageTooLarge
 	case errors.Is(err, record.ErrTimestamp):
 		return errInvalidTimestamp
-	case errors.Is(err, record.ErrCorrupt), errors.Is(err, record.ErrShort):
+	case errors.Is(err, record.ErrShort), errors.Is(err, record.ErrOldMagic):
+		return errInvalidRecord // a client would send CORRUPT_MESSAGE again, in vain
+	case errors.Is(err, record.ErrCorrupt):
 		return errCorruptMessage
 	case errors.Is(err, record.ErrInvalid):
 		return errInvalidRecord

@@ -196,6 +196,9 @@ func (m *Manager) prepare(c *step.Context, p *Partition, req *Produce, part *Pro
 	if len(rest) != 0 {
 		return nil, 0, 0, errOneBatch
 	}
+	if batch.BaseOffset() != 0 {
+		return nil, 0, 0, errBaseOffset
+	}
 	if batch.Attributes().Transactional() {
 		return nil, 0, 0, errTransactional
 	}
@@ -226,6 +229,7 @@ func recompressed(s *record.Scratch, dst []byte, b record.Batch, codec record.Co
 
 var (
 	errOneBatch      = &refusal{errInvalidRecord, "a produce request holds exactly one batch for a partition"}
+	errBaseOffset    = &refusal{errInvalidRecord, "the base offset of a produced batch is 0"}
 	errTransactional = &refusal{errInvalidTxnState, "transactions are not supported"}
 	errTimestampType = &refusal{errInvalidTimestamp, "a producer may not set the timestamp type to LogAppendTime"}
 )
