@@ -1,0 +1,113 @@
+//go:build jvm
+
+package conformance
+
+import "regexp"
+
+// difference is one that is accepted, with its reason. Request, field, and what
+// each answers are expressions that match the whole text; an empty one of an
+// answer matches any.
+type difference struct {
+	request, field string
+	kafka, ours    string
+	reason         string
+}
+
+// differences is the whole list of what brokerd answers otherwise than Apache
+// Kafka 4.4. A line that no longer occurs fails TestOracle.
+var differences = []difference{
+	{".*", `(.*\.)?(ErrorMessage|StatusMessage)`, `[^<n].*`, `[^<n].*`, "texts are for people: the code is the contract, and the words are our own"},
+	{".*", `(.*\.)?(ErrorMessage|StatusMessage)`, `null`, `[^<].*`, "brokerd says why where Kafka gives a code only"},
+	{"ApiVersions: .*", `ApiKeys(#|\[.*)`, "", "", "another range of versions: transactions, KIP-848 groups, share groups, streams groups, quotas, delegation tokens, client metrics and KRaft's own keys are not served"},
+	{"ApiVersions: .*", `(Supported|Finalized)Features.*`, "", "", "features are levels of the broker's own formats"},
+	// What brokerd does not have.
+	{"CreateTopics: .*", `.*\.Configs#`, "37", "23", "the configs that are listed next are refused by name"},
+	{"(CreateTopics|DescribeConfigs): .*", lackedConfig, present, absent, "codecs run at their default level, segments grow as they are written; quotas, tiered storage and share groups are not implemented"},
+	{"DescribeConfigs: (none of a topic|topic)", `Resources\[orders\]\.Configs#`, "37", "23", "the configs that were listed just now"},
+	{"CreateTopics: (compression|errors|leader|local|preallocate|remote).*", `Topics\[config\d+\]\.(ErrorCode|NumPartitions|ReplicationFactor|TopicID|Configs.*)`, "", "40|-1|0+|<absent>", "a config without effect is refused and not stored: INVALID_CONFIG"},
+	{"DescribeConfigs: (a group|client metrics)", `.*`, "", "", "groups and client metrics have no configs: INVALID_REQUEST"},
+	{"IncrementalAlterConfigs: group", `.*ErrorCode`, "0", "42", "groups have no configs"},
+	{"ListConfigResources: groups", `.*`, "", "", "groups have no configs"},
+	{"(DescribeConfigs: a logger|ListConfigResources: brokers and loggers)", `.*`, "", "", "loggers are Java's: the level is --log-level"},
+	{"DescribeConfigs: this broker", `Resources\[1\]\.Configs(#|\[(log\.cleaner\.threads|log\.dirs|node\.id)\])`, "", "", "a node's identity and directories are not listed, the cleaner has no threads"},
+	{"FindCoordinator: transaction", `.*`, "", "", "transactions are not implemented"},
+	{"InitProducerID: transactional time-out 0", "ErrorCode", "50", "42", "transactions are not implemented"},
+	{"Produce: transactional( without id)?", `.*ErrorCode`, "53", "48", "transactions are not implemented"},
+	{"DescribeLogDirs: .*", `Dirs\[<directory>\]\.(Total|Usable)Bytes`, "", "-1", "sizes of the volume are not known to the core"},
+	{"frame: ApiVersions negative", "Outcome", "", "connection closed", "a negative version is no version that a client could have meant"},
+
+	// Kafka has defaults of its own.
+	{".*", `.*\[min\.insync\.replicas\]\.Source`, "3|DYNAMIC_DEFAULT_BROKER_CONFIG", "5|DEFAULT_CONFIG", "Kafka sets it for the cluster once ELR is on (KIP-966)"},
+	{"DescribeConfigs: .*", `.*\[min\.insync\.replicas\]\.ConfigSynonyms.*`, "", "", "Kafka sets it for the cluster once ELR is on (KIP-966)"},
+	{"DescribeConfigs: all brokers.*", `Resources\[BROKER\]\.Configs(#|\[min\.insync\.replicas\])?`, "", "", "Kafka sets it for the cluster once ELR is on (KIP-966)"},
+	{"DescribeConfigs: .*", `.*\.ConfigSynonyms(#|\[log\.(roll\.jitter|roll|retention)\.hours\]|\[log\.flush\.scheduler\.interval\.ms\])?`, "", "", "whether a default in other units is shown as a synonym"},
+
+	// Bytes that a program cannot tell apart, or must not depend on.
+	{"(DescribeConfigs|DescribeQuorum|DescribeUserSCRAMCredentials|FindCoordinator): .*", `(.*\.)?ErrorMessage`, "", "null|[^<].*", "no message is empty there and null here"},
+	{"(CreatePartitions|DescribeGroups|DescribeQuorum|ElectLeaders): .*", `.*ErrorMessage`, "[^<n].*", "null", "Kafka says why where brokerd gives a code only"},
+	{"DescribeGroups: .*", `.*ClientHost`, `/127\.0\.0\.1`, `127\.0\.0\.1`, "Java prints an address with a slash before it"},
+	{"Fetch: .*", `.*\.AbortedTransactions#?`, "", "", "no transactions: an empty list or none"},
+	{"Produce: .*", `.*\.LogStartOffset`, "0", "-1", "known even of a refused batch there; clients look at it only if it was taken"},
+	{"Produce: duplicate of .*", `.*\.LogAppendTime`, "17000000000..", "-1", "Kafka's answer to a duplicate has the batch's largest timestamp as its time of append, though the topic's type is CreateTime"},
+	{"Produce: far future", `.*\.ErrorRecords.*`, "", "", "brokerd names the first record that is wrong, Kafka all"},
+	{"DescribeQuorum: .*", `(Nodes.*|.*\.(LastCaughtUpTimestamp|LastFetchTimestamp|LogEndOffset|HighWatermark|LeaderEpoch)|.*\.Observers.*)`, "", "", "raft has terms and indexes of its own"},
+
+	// Kafka takes what brokerd refuses.
+	{"CreateTopics: cleanup.policy=", `Topics\[config\d+\]\..*`, "", "", "an empty policy neither deletes nor compacts: INVALID_CONFIG"},
+	{"CreateTopics: colliding", `Topics\[dotted_name\]\..*`, "", "", "Kafka compares names with topics that exist, not with each other's in one request"},
+	{"CreateTopics: validate only", `Topics\[imagined\]\.TopicID`, "<new id>", "0+", "nothing was created that an id could belong to"},
+	{"IncrementalAlterConfigs: broker, unknown", `.*ErrorCode`, "0", "42", "Kafka keeps names for plug-ins that brokerd does not have"},
+	{"Produce: (append time from a producer|offsets decrease|trailing bytes|unknown producer not from 0)", `.*`, "", "", "Kafka rewrites the offsets, ignores the bytes, and takes any first sequence (overtaken-by-an-unknown-producer in FOUND.md)"},
+	{"Produce: no records", `.*`, "", "", "null records end the connection there, and are an error of their partition here"},
+	{"Fetch: isolation level 5", `.*`, "", "", "read as read_uncommitted"},
+	{"DescribeTopicPartitions: from a .*", `.*`, "", "", "a cursor that no answer has given"},
+
+	// Kafka's answer to a request of its own making, or an accident.
+	{"(Produce: (gzip|zstd) that is none|Produce: unknown codec|IncrementalAlterConfigs: unknown operation)", `.*ErrorCode`, "-1", "2|87|42", "an exception that nobody caught is UNKNOWN_SERVER_ERROR there"},
+	{"Produce: duplicate of the sixth last", `.*ErrorCode`, "45", "46", "DUPLICATE_SEQUENCE_NUMBER (producer-ahead-of-broker-memory in FOUND.md)"},
+	{"Metadata: neither", `.*`, "", "", "an exception that nobody caught is UNKNOWN_SERVER_ERROR there"},
+	{"(DescribeGroups|DeleteGroups): .*", `Groups\[\]\.(ErrorCode|State)`, "69|Dead", "24|", "a group without a name is INVALID_GROUP_ID"},
+	{"DescribeGroups: .*", `Groups\[nowhere\]\.AuthorizedOperations`, "", "", "what one may do to a group that does not exist"},
+	{"(DescribeTopicPartitions|Metadata): .*", `Topics\[.*\]\.AuthorizedOperations`, "3576", "-2147483648", "what one may do to a topic that does not exist"},
+	{"DescribeGroups: rebalancing", `.*\.MemberAssignment`, "000102", "", "an assignment that is void is not shown"},
+	{"ElectLeaders: everything", `Topics.*`, "", "", "Kafka lists topics of which it elected nobody, without partitions"},
+	{"Fetch: as a follower that is none", `.*\.CurrentLeader\..*`, "", "-1", "the leader is named where it is news (KIP-951)"},
+	{"Fetch: session: a new one", "SessionID", `[1-9]\d*`, `[1-9]\d*`, "a session's id is drawn at random"},
+	{"Fetch: session: of nothing", "SessionID", "", "0", "a session of nothing is none"},
+	{"Fetch: session: (an unknown topic more|what is wrong stays wrong)", `Topics.*`, "", "", "the order in which a session lists what is wrong"},
+	{"(Fetch|Produce|ListOffsets): the same partition twice", `.*\.Partitions(#|\[[02] again2\])`, "", "", "asked twice, answered twice"},
+	{"(Metadata|DeleteTopics): .*", `Topics(#|\[orders again2\])`, "1", "2", "asked twice, answered twice"},
+	{"Metadata: .*", `Topics\[orders again2\]`, "", "", "asked twice, answered twice"},
+	{"DeleteTopics: (name and its id apart|id)", `Topics.*`, "", "", "a name and the id of one topic in one request are not taken for duplicates"},
+	{"OffsetDelete: nothing", `Topics.*`, "", "", "a topic without partitions is answered"},
+}
+
+// lackedConfig are Kafka 4.4's topic configs without effect here.
+const lackedConfig = `.*\.Configs\[(compression\.(gzip|lz4|zstd)\.level|errors\.deadletterqueue\.group\.enable|` +
+	`(leader|follower)\.replication\.throttled\.replicas|local\.retention\.(bytes|ms)|max\.decompressed\.message\.bytes|remote\..*)\]`
+
+type compiled struct{ request, field, kafka, ours *regexp.Regexp }
+
+var expressions = func() []compiled {
+	list := make([]compiled, len(differences))
+	whole := func(text string) *regexp.Regexp {
+		if text == "" {
+			text = ".*"
+		}
+		return regexp.MustCompile(`(?s)\A(?:` + text + `)\z`)
+	}
+	for i, d := range differences {
+		list[i] = compiled{whole(d.request), whole(d.field), whole(d.kafka), whole(d.ours)}
+	}
+	return list
+}()
+
+// accepted is the line of the table that an observation is in.
+func accepted(request string, f observation) *difference {
+	for i, e := range expressions {
+		if e.request.MatchString(request) && e.field.MatchString(f.field) && e.kafka.MatchString(f.kafka) && e.ours.MatchString(f.ours) {
+			return &differences[i]
+		}
+	}
+	return nil
+}
