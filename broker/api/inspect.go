@@ -21,7 +21,7 @@ func NewInspector() edge.Inspector { return &inspector{} }
 
 // Inspect implements edge.Inspector.
 func (i *inspector) Inspect(frame *edge.Buffer, used edge.Verdict) edge.Verdict {
-	body, err := i.header.Parse(frame.Bytes())
+	body, err := i.header.ParseUnnamed(frame.Bytes())
 	if err != nil || i.header.Key != wire.KeyProduce ||
 		i.header.Version < wire.ProduceVersionMin || i.header.Version > wire.ProduceVersionMax {
 		return nil

@@ -114,7 +114,7 @@ func (m *Manager) lowWatermark(p *Partition) int64 {
 	low := p.log.StartOffset()
 	for i := range p.followers {
 		f := &p.followers[i]
-		if b := m.broker(f.id); b != nil && !b.Fenced {
+		if b := m.image.Broker(f.id); b != nil && !b.Fenced {
 			low = min(low, f.startOffset)
 		}
 	}

@@ -226,7 +226,7 @@ func (p *Partition) checkEpoch(asked int32) int16 {
 // present incarnation, to which the partition is assigned: the fetch offset
 // counts as replication (CVE-2018-1288, KIP-903).
 func (m *Manager) checkReplica(p *Partition, f *Fetch) int16 {
-	b := m.broker(f.ReplicaID)
+	b := m.image.Broker(f.ReplicaID)
 	if b == nil || b.Epoch != f.ReplicaEpoch {
 		return errNotLeaderOrFollower
 	}
@@ -272,13 +272,13 @@ func (m *Manager) preferredReplica(p *Partition, f *Fetch, offset int64) int32 {
 	if p.role != Leader || f.Rack == "" || f.Version < 11 || m.cfg.ReplicaSelector != config.SelectRackAware {
 		return -1
 	}
-	if own := m.broker(m.brokerID); own != nil && own.Rack == f.Rack {
+	if own := m.image.Broker(m.brokerID); own != nil && own.Rack == f.Rack {
 		return -1
 	}
 	best, bestEnd := int32(-1), int64(-1)
 	for i := range p.followers {
 		r := &p.followers[i]
-		b := m.broker(r.id)
+		b := m.image.Broker(r.id)
 		if b == nil || b.Fenced || b.Rack != f.Rack || !p.inISR(r.id) {
 			continue
 		}

@@ -124,7 +124,7 @@ func (m *Manager) fetchNext(c *step.Context, f *fetcher) {
 // registered says that this broker has its epoch and sees it in the image. A
 // leader refuses fetches of any other epoch (KIP-903).
 func (m *Manager) registered() bool {
-	self := m.broker(m.brokerID)
+	self := m.image.Broker(m.brokerID)
 	return self != nil && self.Epoch == m.brokerEpoch
 }
 

@@ -66,7 +66,7 @@ func (m *Manager) mayFetch(p *Partition) bool {
 	if p.role != Follower {
 		return false
 	}
-	self := m.broker(m.brokerID)
+	self := m.image.Broker(m.brokerID)
 	return self == nil || !self.InControlledShutdown || p.inISR(m.brokerID)
 }
 

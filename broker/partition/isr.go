@@ -100,7 +100,7 @@ func (m *Manager) holdsAll(p *Partition, f *follower) bool {
 // that a broker that lost its tail in a crash cannot return on the strength of
 // a fetch from before.
 func (m *Manager) eligible(f *follower) bool {
-	b := m.broker(f.id)
+	b := m.image.Broker(f.id)
 	return b != nil && !b.Fenced && !b.InControlledShutdown && (b.Epoch == f.brokerEpoch || m.cfg.Bugs.Has(bugs.IgnoreBrokerEpoch))
 }
 

@@ -254,15 +254,6 @@ func compareKeys(a, b log.Partition) int {
 	return int(a.Index) - int(b.Index)
 }
 
-// broker returns a registered broker of the current image, or nil.
-func (m *Manager) broker(id int32) *meta.Broker {
-	i, ok := slices.BinarySearchFunc(m.image.Brokers, id, func(b *meta.Broker, id int32) int { return int(b.ID) - int(id) })
-	if !ok {
-		return nil
-	}
-	return m.image.Brokers[i]
-}
-
 // Resolve returns the topic that a request names by id, or nil.
 func (m *Manager) Resolve(id meta.TopicID) *meta.Topic {
 	if t := m.replicas.topic; t != nil && t.ID == id {

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"testing"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 )
 
 // One topic, four partitions, 1 KiB of records each, at the newest version, ours
@@ -98,5 +100,24 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("building a response: %v allocations", n)
+	}
+	response := edge.NewBuffer(fresp.AppendTo(nil))
+	if n := testing.AllocsPerRun(100, func() {
+		if err := fresp.ReadFrame(response, 0); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("reading a response's frame: %v allocations", n)
+	}
+	var h RequestHeader
+	one, other := AppendRequest(nil, 1, "one client", freq), AppendRequest(nil, 1, "other client", freq)
+	if n := testing.AllocsPerRun(100, func() {
+		for _, frame := range [][]byte{one, other} {
+			if _, err := h.ParseUnnamed(frame[FrameLengthBytes:]); err != nil || h.Key != KeyFetch || h.ClientID != "" {
+				t.Fatal(h, err)
+			}
+		}
+	}); n != 0 {
+		t.Errorf("headers of two clients: %v allocations", n)
 	}
 }

@@ -36,10 +36,11 @@ type decoder struct {
 	b        []byte
 	flexible bool
 	err      error
-	pieces   *pieces // of the frame that b is the head of; nil without
 }
 
-// pieces is a frame whose body is being decoded; see edge.Buffer.Pieces.
+// pieces is a frame whose body is being decoded; see edge.Buffer.Pieces. It goes
+// beside the decoder of its head: what a decoder points to, the compiler moves to
+// the heap.
 type pieces struct {
 	frame *edge.Buffer
 	head  []byte
@@ -197,9 +198,8 @@ func (d *decoder) bytesLen(field string) int {
 	return n
 }
 
-// slices is nullableBytes of a frame that may be in pieces.
-func (d *decoder) slices(dst []edge.Slice, field string) []edge.Slice {
-	p := d.pieces
+// slices is nullableBytes of a frame that may be in pieces, whose head d is of.
+func (p *pieces) slices(d *decoder, dst []edge.Slice, field string) []edge.Slice {
 	if len(p.body) == 0 {
 		b := d.nullableBytes(field)
 		if end := len(p.head) - len(d.b); len(b) > 0 {

@@ -213,7 +213,7 @@ func (p *FetchPartitionResponse) appendTags(dst []byte) []byte {
 
 // ReadFrom decodes a body of the version set. Records alias it.
 func (r *FetchResponse) ReadFrom(body []byte) error {
-	return r.read(decoder{b: body, flexible: r.IsFlexible()})
+	return r.read(decoder{b: body, flexible: r.IsFlexible()}, nil)
 }
 
 // ReadFrame decodes the body that begins at offset from of a frame, which may be
@@ -221,16 +221,17 @@ func (r *FetchResponse) ReadFrom(body []byte) error {
 func (r *FetchResponse) ReadFrame(frame *edge.Buffer, from int) error {
 	p := pieces{frame: frame}
 	p.head, p.body, p.at = frame.Pieces()
-	err := r.read(decoder{b: p.head[from:], flexible: r.IsFlexible(), pieces: &p})
+	err := r.read(decoder{b: p.head[from:], flexible: r.IsFlexible()}, &p)
 	if err != nil && len(p.body) > 0 {
 		// Nobody has to cut a frame where its records begin and end.
 		whole := frame.Bytes()
-		err = r.read(decoder{b: whole[from:], flexible: r.IsFlexible(), pieces: &pieces{frame: frame, head: whole}})
+		err = r.read(decoder{b: whole[from:], flexible: r.IsFlexible()}, &pieces{frame: frame, head: whole})
 	}
 	return err
 }
 
-func (r *FetchResponse) read(d decoder) error {
+// read decodes the head of a frame, or without one (nil) a body in one place.
+func (r *FetchResponse) read(d decoder, frame *pieces) error {
 	r.Reset(r.Version)
 	r.ThrottleMillis = d.int32("throttle_time_ms")
 	if r.Version >= 7 {
@@ -244,7 +245,7 @@ func (r *FetchResponse) read(d decoder) error {
 		t.Partitions = t.Partitions[:0]
 		for m := d.arrayLen(fetchPartitionResponseBytesMin, "topics.partitions"); m > 0 && d.err == nil; m-- {
 			t.Partitions = grow(t.Partitions)
-			r.readPartition(&d, &t.Partitions[len(t.Partitions)-1])
+			r.readPartition(&d, frame, &t.Partitions[len(t.Partitions)-1])
 		}
 		d.skipTags("topics.tags")
 	}
@@ -252,7 +253,7 @@ func (r *FetchResponse) read(d decoder) error {
 	return d.err
 }
 
-func (r *FetchResponse) readPartition(d *decoder, p *FetchPartitionResponse) {
+func (r *FetchResponse) readPartition(d *decoder, frame *pieces, p *FetchPartitionResponse) {
 	aborted := p.AbortedTransactions[:0]
 	p.reset()
 	p.Partition = d.int32("topics.partitions.partition_index")
@@ -278,8 +279,8 @@ func (r *FetchResponse) readPartition(d *decoder, p *FetchPartitionResponse) {
 	if r.Version >= 11 {
 		p.PreferredReadReplica = d.int32("topics.partitions.preferred_read_replica")
 	}
-	if d.pieces != nil {
-		p.Slices = d.slices(p.Slices, "topics.partitions.records")
+	if frame != nil {
+		p.Slices = frame.slices(d, p.Slices, "topics.partitions.records")
 	} else if records := d.nullableBytes("topics.partitions.records"); len(records) > 0 {
 		p.Records = append(p.Records, records)
 	}

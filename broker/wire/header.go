@@ -83,6 +83,21 @@ func ParseRequestHeader(frame []byte) (h RequestHeader, body []byte, err error) 
 // Parse is ParseRequestHeader into h, which keeps its client id if that is the
 // same; parsing into one struct per connection does not allocate.
 func (h *RequestHeader) Parse(frame []byte) (body []byte, err error) {
+	body, id, err := h.parse(frame)
+	keepString(&h.ClientID, id)
+	return body, err
+}
+
+// ParseUnnamed is Parse but for ClientID, which it empties: parsing what many
+// clients send into one struct does not allocate.
+func (h *RequestHeader) ParseUnnamed(frame []byte) (body []byte, err error) {
+	h.ClientID = ""
+	body, _, err = h.parse(frame)
+	return body, err
+}
+
+// parse leaves out ClientID, which it returns.
+func (h *RequestHeader) parse(frame []byte) (body, clientID []byte, err error) {
 	d := decoder{b: frame}
 	h.Key = d.int16("header.api_key")
 	h.Version = d.int16("header.api_version")
@@ -95,17 +110,16 @@ func (h *RequestHeader) Parse(frame []byte) (body []byte, err error) {
 	}
 	// The client id is never compact, so that a broker can read it whatever
 	// the version (KIP-511).
-	id := NullableString{String: h.ClientID}
-	d.nullableString(&id, "header.client_id")
-	h.ClientID, h.HasClientID = id.String, id.Valid
+	clientID, null := d.stringBytes("header.client_id")
+	h.HasClientID = !null
 	if IsFlexible(h.Key, h.Version) {
 		d.flexible = true
 		d.skipTags("header.tags")
 	}
 	if d.err != nil {
-		return nil, d.err
+		return nil, clientID, d.err
 	}
-	return d.b, nil
+	return d.b, clientID, nil
 }
 
 // AppendRequestHeader appends header version 1, or 2 when flexible.
