@@ -162,7 +162,7 @@ func TestLoadFillsIn(t *testing.T) {
 	for _, a := range append(s.Expect.DuringFault, s.Expect.Thresholds...) {
 		asserted = append(asserted, a.String())
 	}
-	want = []string{"produce_unavailability per_partition max<=15s", "produce_errors ==0",
+	want = []string{"produce_unavailability per_partition max<=15s", "fetch_unavailability per_partition max<=30s", "produce_errors ==0",
 		"produce_latency p99<20ms", "produce_latency p999<100ms", "e2e_latency p99<50ms", "produce_errors ==0"}
 	if diff := cmp.Diff(want, asserted); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
