@@ -86,6 +86,17 @@ func TestHoleIsFoundWithoutDrain(t *testing.T) {
 	}
 }
 
+// TestHoleOfAnUnansweredBatch: in a history that ends early, what is below the high
+// watermark may be a batch whose answer has not come yet.
+func TestHoleOfAnUnansweredBatch(t *testing.T) {
+	c := NewChecker(Config{Asserted: AssertAll()})
+	c.Invoke(testPartition, NewBatchID(1, 1), 3, true, 1)
+	c.HighWatermark(1, testPartition, 3, 1, false, 2)
+	if report := c.Finish(); report.Verdict != Inconclusive || len(report.Findings.List) > 0 {
+		t.Errorf("%s %v", report.Summary(), report.Findings.List)
+	}
+}
+
 // TestAckWithoutOffsetBindsLaterReads: the place of an acknowledged batch becomes
 // known only after a strict read was asked; the answer must cover it all the same.
 func TestAckWithoutOffsetBindsLaterReads(t *testing.T) {
