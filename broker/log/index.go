@@ -41,9 +41,22 @@ func (x *offsetIndex) encode() []byte {
 	return out
 }
 
+// unpadded cuts zeros off a file of entries: Kafka preallocates an index to
+// segment.index.bytes and cuts it only when the segment is sealed or the process
+// ends in order. Neither index has an entry of zeros behind its first one.
+func unpadded(b []byte, entryBytes int) []byte {
+	end := len(b)
+	for end > entryBytes && b[end-1] == 0 {
+		end--
+	}
+	// To the end of the entry in which the last other byte lies.
+	return b[:min(len(b), (end+entryBytes-1)/entryBytes*entryBytes)]
+}
+
 // decodeOffsetIndex reads a file and says whether it is sane for a segment file
 // of size bytes; what is not sane is rebuilt from the log.
 func decodeOffsetIndex(b []byte, size int64) (offsetIndex, bool) {
+	b = unpadded(b, offsetEntryBytes)
 	if len(b)%offsetEntryBytes != 0 {
 		return offsetIndex{}, false
 	}
@@ -108,6 +121,7 @@ func (x *timeIndex) encode() []byte {
 }
 
 func decodeTimeIndex(b []byte) (timeIndex, bool) {
+	b = unpadded(b, timeEntryBytes)
 	if len(b)%timeEntryBytes != 0 {
 		return timeIndex{}, false
 	}

@@ -107,6 +107,12 @@ func (r *rig) command(t *testing.T, d *datadriven.TestData) string {
 				r.restart(how)
 			}
 		}
+	case "pad":
+		// What Kafka leaves of a preallocated file when it is killed.
+		for _, file := range d.CmdArgs[1:] {
+			f := r.disk.entries[file.Key]
+			f.data = append(f.data, make([]byte, argument(d, "bytes"))...)
+		}
 	case "files":
 		return r.files(d)
 	default:
