@@ -348,7 +348,9 @@ func TestSecuredCluster(t *testing.T) {
 
 	// Nobody does anything before proving who it is.
 	s.connect("broker-1", clientPort)
-	if resp, ok := s.call(request(kmsg.NewPtrApiVersionsRequest(), 3)).(*kmsg.ApiVersionsResponse); !ok || resp.ErrorCode != 0 {
+	versions := kmsg.NewPtrApiVersionsRequest()
+	versions.ClientSoftwareName, versions.ClientSoftwareVersion = "test", "1"
+	if resp, ok := s.call(request(versions, 3)).(*kmsg.ApiVersionsResponse); !ok || resp.ErrorCode != 0 {
 		t.Errorf("ApiVersions before authentication: %+v", resp)
 	}
 	if resp := s.call(metadata()); resp != nil {
