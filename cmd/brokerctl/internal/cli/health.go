@@ -108,7 +108,9 @@ func (s *session) clusterHealth() (*clusterHealth, error) {
 func (s *session) reach(id int32) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.client.Timeout())
 	defer cancel()
-	_, err := s.client.Broker(int(id)).Request(ctx, kmsg.NewPtrApiVersionsRequest())
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "brokerctl", "1" // Kafka refuses a client without a name
+	_, err := s.client.Broker(int(id)).Request(ctx, req)
 	return err
 }
 
