@@ -55,20 +55,10 @@ func (m *Image) Partition(topic string, index int32) *Partition {
 	return t.Partitions[index]
 }
 
-// Broker finds a registration, or nil. A leader asks for every partition that a
-// follower fetches, and here a search of its own costs half of slices'.
+// Broker finds a registration, or nil.
 func (m *Image) Broker(id int32) *Broker {
-	from, to := 0, len(m.Brokers)
-	for from < to {
-		middle := int(uint(from+to) / 2)
-		switch b := m.Brokers[middle]; {
-		case b.ID == id:
-			return b
-		case b.ID < id:
-			from = middle + 1
-		default:
-			to = middle
-		}
+	if i, ok := slices.BinarySearchFunc(m.Brokers, id, compareBroker); ok {
+		return m.Brokers[i]
 	}
 	return nil
 }
