@@ -359,15 +359,21 @@ func fetchSessionScript(o *oracle) {
 }
 
 func offsetsScript(o *oracle) {
-	list := func(name, topic string, partition int32, timestamp int64, epoch int32) {
+	at := func(partition int32, timestamp int64, epoch int32) kmsg.ListOffsetsRequestTopicPartition {
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, timestamp, epoch
+		return p
+	}
+	ask := func(name, topic string, isolation int8, parts ...kmsg.ListOffsetsRequestTopicPartition) {
 		o.look(name, func(s *side) kmsg.Request {
 			req := kmsg.NewPtrListOffsetsRequest()
-			req.ReplicaID = -1
-			p := kmsg.NewListOffsetsRequestTopicPartition()
-			p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, timestamp, epoch
-			req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: s.nameOf(topic), Partitions: []kmsg.ListOffsetsRequestTopicPartition{p}}}
+			req.ReplicaID, req.IsolationLevel = -1, isolation
+			req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: s.nameOf(topic), Partitions: parts}}
 			return req
 		})
+	}
+	list := func(name, topic string, partition int32, timestamp int64, epoch int32) {
+		ask(name, topic, 0, at(partition, timestamp, epoch))
 	}
 	for timestamp := int64(-7); timestamp <= 0; timestamp++ {
 		list(fmt.Sprint("timestamp ", timestamp), "log", 0, timestamp, -1)
@@ -379,22 +385,8 @@ func offsetsScript(o *oracle) {
 	list("unknown topic", "nowhere", 0, -1, -1)
 	list("epoch 0", "once", 0, -1, 0)
 	list("epoch unknown", "once", 0, -1, 4)
-	o.look("the same partition twice", func(s *side) kmsg.Request {
-		req := kmsg.NewPtrListOffsetsRequest()
-		req.ReplicaID = -1
-		p := kmsg.NewListOffsetsRequestTopicPartition()
-		p.Timestamp, p.CurrentLeaderEpoch = -1, -1
-		req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: s.nameOf("once"), Partitions: []kmsg.ListOffsetsRequestTopicPartition{p, p}}}
-		return req
-	})
-	o.look("read committed", func(s *side) kmsg.Request {
-		req := kmsg.NewPtrListOffsetsRequest()
-		req.ReplicaID, req.IsolationLevel = -1, 1
-		p := kmsg.NewListOffsetsRequestTopicPartition()
-		p.Timestamp, p.CurrentLeaderEpoch = -1, -1
-		req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: s.nameOf("once"), Partitions: []kmsg.ListOffsetsRequestTopicPartition{p}}}
-		return req
-	})
+	ask("the same partition twice", "once", 0, at(0, -1, -1), at(0, -1, -1))
+	ask("read committed", "once", 1, at(0, -1, -1))
 	epoch := func(name, topic string, partition, current, leader int32) {
 		o.look(name, func(s *side) kmsg.Request {
 			req := kmsg.NewPtrOffsetForLeaderEpochRequest()
