@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ var (
 	}
 )
 
-// ParseDuration reads a duration such as 1500us, 36h or 10d.
+// ParseDuration reads a duration such as 1500us, 1m30s, 36h or 10d.
 func ParseDuration(text string) (time.Duration, error) {
 	value, problem, suggestion := Parse(text, Durations, "duration")
 	return time.Duration(value), asError(problem, suggestion)
@@ -54,7 +55,8 @@ func asError(problem, suggestion string) error {
 }
 
 // Parse reads a decimal number and one of the units, exactly. A bare zero
-// needs no unit. The problem says what is wrong, the suggestion is a unit.
+// needs no unit, and a duration may be a sum such as 1m30s. The problem says what
+// is wrong, the suggestion is a unit.
 func Parse(text string, units []Unit, what string) (value int64, problem, suggestion string) {
 	split := len(text)
 	for i, r := range text {
@@ -67,6 +69,11 @@ func Parse(text string, units []Unit, what string) (value int64, problem, sugges
 	names := make([]string, len(units))
 	for i, u := range units {
 		names[i] = u.Suffix
+	}
+	if what == "duration" && strings.ContainsAny(suffix, "0123456789") {
+		if value, ok := sum(text, units); ok {
+			return value, "", ""
+		}
 	}
 	example := map[string]string{"duration": "1500us, 30s or 3m", "size": "100B, 16KiB or 1MiB", "bandwidth": "100Mbit or 5Gbit", "percentage": "1% or 0.5%"}[what]
 	if number == "" {
@@ -101,6 +108,35 @@ func Parse(text string, units []Unit, what string) (value int64, problem, sugges
 		return 0, fmt.Sprintf("not a %s that can be held exactly; write it like %s", what, example), ""
 	}
 	return value, "", ""
+}
+
+// sum reads parts such as 1h30m, the larger units first and each at most once.
+func sum(text string, units []Unit) (total int64, ok bool) {
+	const digits = "0123456789."
+	rest, negative := strings.CutPrefix(text, "-")
+	last := int64(math.MaxInt64)
+	for rest != "" {
+		suffix := strings.TrimLeft(rest, digits)
+		number := rest[:len(rest)-len(suffix)]
+		rest = ""
+		if next := strings.IndexAny(suffix, digits); next >= 0 {
+			suffix, rest = suffix[:next], suffix[next:]
+		}
+		at := slices.IndexFunc(units, func(u Unit) bool { return u.Suffix == suffix })
+		if at < 0 || units[at].Factor >= last {
+			return 0, false
+		}
+		last = units[at].Factor
+		part, exact := Scale(number, last)
+		if !exact || part > math.MaxInt64-total {
+			return 0, false
+		}
+		total += part
+	}
+	if negative {
+		total = -total
+	}
+	return total, true
 }
 
 // Scale multiplies a decimal number by factor without rounding.
