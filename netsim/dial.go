@@ -10,6 +10,7 @@ import (
 // dial is an attempt to connect. Its phases: synSent -> synAckSent -> open, or
 // synSent -> refusedSent -> failed. Where a packet is lost or unanswered the
 // attempt waits in synWait and goes back to synSent, at most SynRetries times.
+// Before all that it is in lookup while nobody answers its question for the name.
 type dial struct {
 	id       edge.DialID
 	port     int32
@@ -27,12 +28,13 @@ const (
 	synWait
 	synAckSent
 	refusedSent
+	lookup
 )
 
 // Dial starts an attempt to connect. The dialer is told ConnOpened after one
 // round trip, the acceptor half a round trip later; or the dialer is told
-// ConnFailed: refused after one round trip, given up after 127 s of silence, or
-// soon if the name is unknown.
+// ConnFailed: refused after one round trip, given up after 127 s of silence, soon
+// if the name is unknown, or after LookupAttempts if nobody answers for names.
 func (n *Network) Dial(now clock.Instant, from HostID, a edge.Dial) {
 	n.observe(now)
 	n.stats.Dials++
@@ -45,6 +47,11 @@ func (n *Network) Dial(now clock.Instant, from HostID, a edge.Dial) {
 	r.end = endDialing
 	r.attempt = dial{id: a.ID, port: a.Port}
 	n.dialing = append(n.dialing, d)
+	if n.hosts[from].mute && from != to { // its own name stands in its hosts file
+		r.attempt.phase = lookup
+		n.waitDial(d, now.Add(LookupTimeout))
+		return
+	}
 	if !known || n.stats.Connections > ConnectionsMax {
 		r.attempt.phase = refusedSent
 		n.waitDial(d, now+clock.Instant(ResolveDelay))
@@ -97,6 +104,8 @@ func (n *Network) stepDial(d int32, at clock.Instant, v *Delivery) bool {
 	r.floor = at
 	a := &r.attempt
 	switch a.phase {
+	case lookup:
+		return n.lookedUp(d, at, v)
 	case synSent:
 		n.receiveSyn(d, at)
 		return false
@@ -117,6 +126,21 @@ func (n *Network) stepDial(d int32, at clock.Instant, v *Delivery) bool {
 		return n.failDial(d, v)
 	}
 	return n.openDial(d, at, v)
+}
+
+// lookedUp ends one wait for the answer to a lookup.
+func (n *Network) lookedUp(d int32, at clock.Instant, v *Delivery) bool {
+	a := &n.dirs[d].attempt
+	if a.retries++; !n.hosts[n.dirs[d].from].mute {
+		a.retries = 0
+		n.sendSyn(d, at)
+		return false
+	}
+	if a.retries < LookupAttempts {
+		n.waitDial(d, at.Add(LookupTimeout))
+		return false
+	}
+	return n.failDial(d, v)
 }
 
 // receiveSyn is the SYN's arrival at the other host's kernel.

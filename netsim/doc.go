@@ -53,8 +53,9 @@
 //   - Half-closed connections (shutdown(2)), keep-alive probes, TIME_WAIT, backlog
 //     overflow, TLS. Without keep-alive an idle half-open end stays as it is.
 //   - Corruption: TCP's checksum turns it into loss. Corrupt what is stored instead.
-//   - Name resolution takes no time, except that an unknown name fails after
-//     ResolveDelay. Addresses do not change.
+//   - Name resolution takes no time while it works, except that an unknown name
+//     fails after ResolveDelay; nothing is cached. Addresses do not change: HalfOpen
+//     between a host and all others is what a change looks like to its peers.
 //   - A paused process: its kernel acknowledges, so frames are popped as usual and
 //     the simulator keeps them until the process runs again.
 package netsim

@@ -199,7 +199,7 @@ func (n *Network) ResetConnections(now clock.Instant, a, b []HostID) {
 	n.observe(now)
 	pairs := distinct(product(a, b))
 	for d := int32(0); int(d) < len(n.dirs); d += 2 {
-		if !n.joins(d, pairs) {
+		if !n.joins(d, pairs) || n.lookingUp(d) {
 			continue
 		}
 		if n.dirs[d].end == endDialing {
@@ -229,10 +229,20 @@ func (n *Network) HalfOpen(now clock.Instant, a, b []HostID) {
 	n.observe(now)
 	pairs := distinct(product(a, b))
 	for d := int32(0); int(d) < len(n.dirs); d += 2 {
-		if n.joins(d, pairs) {
+		if n.joins(d, pairs) && !n.lookingUp(d) {
 			n.dirs[d].black, n.dirs[d+1].black = true, true
 		}
 	}
+}
+
+// SetLookups says whether the lookups of a host are answered: the name service
+// that it asks is there or not. Connections that stand do not ask.
+func (n *Network) SetLookups(h HostID, answered bool) { n.hosts[h].mute = !answered }
+
+// lookingUp tells whether a connection is not yet more than a question for a name.
+func (n *Network) lookingUp(d int32) bool {
+	r := &n.dirs[d&^1]
+	return r.end == endDialing && r.attempt.phase == lookup
 }
 
 // joins tells whether a connection is between the hosts of one of the pairs.

@@ -29,6 +29,10 @@ const (
 
 	// ResolveDelay is how long it takes to learn that a host name is unknown.
 	ResolveDelay = time.Millisecond
+	// LookupTimeout is how long a resolver waits for an answer, and LookupAttempts
+	// how often it asks, as resolv.conf(5) has them by default.
+	LookupTimeout  = 5 * time.Second
+	LookupAttempts = 2
 
 	// ConnectionsMax bounds the connections that exist at once, half-open and
 	// dialling ones included; a dial beyond it fails.
@@ -75,6 +79,7 @@ type host struct {
 	ports     []Port
 	alive     bool // the kernel answers
 	listening bool
+	mute      bool   // lookups of names get no answer
 	epoch     uint32 // counts how often the process went down
 }
 

@@ -175,6 +175,8 @@ func (w *world) fault(t *testing.T, d *datadriven.TestData, first string) bool {
 		})
 	case "reset":
 		w.n.ResetConnections(w.now, w.hosts(t, d, "a"), w.hosts(t, d, "b"))
+	case "lookups":
+		w.n.SetLookups(w.host(t, first), !d.HasArg("off"))
 	case "half-open":
 		w.n.HalfOpen(w.now, w.hosts(t, d, "a"), w.hosts(t, d, "b"))
 	default:
