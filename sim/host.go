@@ -104,6 +104,17 @@ func (c *Cost) of(ev *edge.Event, received int, e *edge.Effects) time.Duration {
 	return t
 }
 
+const million = 1_000_000
+
+// spent returns how long the work of one step takes on a processor of which others
+// take their share: with half of it gone, twice as long.
+func (h *host) spent(cost time.Duration) time.Duration {
+	if h.stress == 0 {
+		return cost
+	}
+	return cost * million / (million - time.Duration(h.stress))
+}
+
 // inboxMax bounds the events that wait for a busy or paused machine. Peers'
 // limits of requests in flight keep far below it; a simulation that reaches it
 // offers load without any such limit, which no TCP window would admit.
@@ -190,6 +201,7 @@ type host struct {
 
 	inbox     inbox
 	busyUntil clock.Instant
+	stress    int64         // parts per million of its processor that others take
 	wish      clock.Instant // the wake-up wanted, in the node's time
 	wake      clock.Instant // the same in true time
 	last      clock.Instant // the node's time at its last event

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -108,6 +109,19 @@ func (w *World) Wake(h netsim.HostID) {
 func (w *World) BumpClock(h netsim.HostID, d time.Duration) {
 	w.hosts[h].clock.Bump(d)
 	w.happened(&w.hosts[h], "clock bumped by "+d.String())
+}
+
+// StressMaxPPM is the largest share of a processor that others may take.
+const StressMaxPPM = 999_000
+
+// SetStress lets others take a share of a host's processor, in parts per million,
+// at most StressMaxPPM; zero gives all of it back. A new process does not change it.
+func (w *World) SetStress(h netsim.HostID, sharePPM int64) {
+	if sharePPM < 0 || sharePPM > StressMaxPPM {
+		panic(fmt.Sprintf("sim: stress of %d parts per million is not within [0, %d]", sharePPM, StressMaxPPM))
+	}
+	w.hosts[h].stress = sharePPM
+	w.happened(&w.hosts[h], fmt.Sprintf("%d ppm of its processor are taken", sharePPM))
 }
 
 // SetClockDrift changes the rates of a host's clocks, in parts per million.

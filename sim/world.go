@@ -314,7 +314,7 @@ func (w *World) consume(now clock.Instant, h *host) {
 	if frame != nil {
 		frame.Release()
 	}
-	h.busyUntil = now.Add(h.cfg.Cost.of(ev, length, e))
+	h.busyUntil = now.Add(h.spent(h.cfg.Cost.of(ev, length, e)))
 	*ev = edge.Event{}
 	w.inStep = false
 	w.perform(now, h, e)

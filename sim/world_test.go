@@ -203,6 +203,12 @@ func TestCostIsAServerWithAQueue(t *testing.T) {
 	if frames < 1800 || frames > 2000 {
 		t.Fatalf("%d frames of 1 ms in 2 s", frames)
 	}
+	w.SetStress(0, 750_000)
+	frames = 0
+	w.Run(4e9)
+	if frames < 450 || frames > 500 {
+		t.Fatalf("%d frames of 1 ms in 2 s with a quarter of the processor", frames)
+	}
 	if _, wrong := echoes(w); wrong > 0 {
 		t.Fatalf("%d wrong echoes", wrong)
 	}
