@@ -19,7 +19,7 @@ func (e *Event) Verb() string {
 
 // optionKeys are the keys of an event that belong to particular verbs.
 var optionKeys = []string{"mode", "restart_after", "between", "shape", "direction", "zones", "latency", "jitter", "loss", "duplicate",
-	"reorder", "bandwidth", "api", "from", "to", "full", "error", "bitflip", "truncate", "lose", "bump", "strobe", "period", "gap", "partition", "topic", "partitions"}
+	"reorder", "corrupt", "bandwidth", "fail", "change_ip", "cpu", "api", "from", "to", "full", "error", "bitflip", "truncate", "lose", "bump", "strobe", "period", "gap", "partition", "topic", "partitions"}
 
 func (l *loader) checkTimeline(s *Scenario) *Error {
 	if len(s.Timeline) > eventsMax {
@@ -231,6 +231,8 @@ func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
 		return l.checkDisk(s, e, path)
 	case "clock":
 		return l.checkClock(e, path)
+	case "dns":
+		return l.checkNames(e, path)
 	case "move_leader", "reassign":
 		if err := l.checkReplicas(s, e, path); err != nil {
 			return err
@@ -283,6 +285,21 @@ func (l *loader) checkClock(e *Event, path string) *Error {
 		return l.failAt(l.at(path), "strobe needs 'for', and bump, which happens once, does not take it", "")
 	case l.has(path+"/period") && e.Strobe == 0:
 		return l.failAt(l.at(path+"/period"), "period belongs to strobe", "")
+	}
+	return nil
+}
+
+// checkNames tells what lasts from what happens once.
+func (l *loader) checkNames(e *Event, path string) *Error {
+	switch {
+	case e.Fail && e.ChangeIP:
+		return l.failAt(l.at(path+"/change_ip"), "fail lasts and change_ip happens once: write two events", "")
+	case !e.Fail && !e.ChangeIP:
+		return l.failAt(l.at(path), "dns does nothing: fail and change_ip are false", "")
+	case e.Fail != (e.For > 0):
+		return l.failAt(l.at(path), "fail needs 'for', and change_ip, which happens once, does not take it", "")
+	case e.ChangeIP && e.Target.Kind == TargetClients:
+		return l.failAt(l.at(path+"/target"), "nobody asks for the name of a client; change_ip is aimed at nodes", "")
 	}
 	return nil
 }

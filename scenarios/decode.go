@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -164,7 +165,7 @@ func (l *loader) decodeScalar(n *node, f field, v reflect.Value) *Error {
 		*out = Bandwidth(number)
 	case *PPM:
 		number, problem, suggestion = units.Parse(n.text, percentUnits, "percentage")
-		f.minimum, f.maximum = "0%", "100%"
+		f.minimum, f.maximum = cmp.Or(f.minimum, "0%"), cmp.Or(f.maximum, "100%")
 		*out = PPM(number)
 	case *Hundredths:
 		var ok bool

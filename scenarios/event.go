@@ -24,6 +24,7 @@ type Event struct {
 	Loss      PPM           `key:"loss" default:"0%" doc:"link: share of packets lost; TCP shows it as delay and resets."`
 	Duplicate PPM           `key:"duplicate" default:"0%" doc:"link: share of packets sent twice."`
 	Reorder   PPM           `key:"reorder" default:"0%" doc:"link: share of packets overtaken by packets of other connections."`
+	Corrupt   PPM           `key:"corrupt" default:"0%" doc:"link: share of packets damaged on the way; TCP's checksum finds them, so that they count as lost."`
 	Bandwidth Bandwidth     `key:"bandwidth" default:"0bit" doc:"link: capacity while the fault lasts, for each direction, shared by all that it covers; 0bit leaves it as it is."`
 
 	API  string `key:"api" doc:"hold_rpc: the Kafka request that is held back, for example Fetch."`
@@ -40,6 +41,11 @@ type Event struct {
 	Strobe time.Duration `key:"strobe" default:"0s" min:"0s" max:"720h" doc:"clock: let the wall clock jump to and fro by this much while the fault lasts."`
 	Period time.Duration `key:"period" default:"1s" min:"1ms" max:"1h" doc:"clock: how often it jumps."`
 
+	Fail     bool `key:"fail" default:"false" doc:"dns: lookups by the target get no answer; each fails after two questions of 5 s. Connections that stand go on."`
+	ChangeIP bool `key:"change_ip" default:"false" doc:"dns: the target gets another address. What is connected to the old one hears nothing any more; who asks for the name gets the new one."`
+
+	CPU PPM `key:"cpu" min:"1%" max:"99.9%" doc:"stress: share of the target's processor that others take; with half of it gone everything takes twice as long."`
+
 	Gap       time.Duration `key:"gap" default:"0s" min:"0s" max:"1h" doc:"rolling_restart: wait before the next node, after all replicas are in sync again."`
 	Partition string        `key:"partition" doc:"move_leader, reassign: topic/partition."`
 
@@ -51,6 +57,10 @@ type Event struct {
 
 // End is when the event's effect is withdrawn; At for one that has no end.
 func (e *Event) End() time.Duration { return e.At + max(e.For, e.RestartAfter) }
+
+// LostPackets is the share of a link's packets that do not arrive: those that are
+// lost, and those that TCP's checksum drops.
+func (e *Event) LostPackets() PPM { return min(e.Loss+e.Corrupt, 1_000_000) }
 
 // TargetKind says how a target is to be resolved.
 type TargetKind uint8

@@ -19,7 +19,7 @@ var typeNames = []struct {
 	of            reflect.Type
 	name, pattern string
 }{
-	{reflect.TypeFor[time.Duration](), "duration (`3m`, `1500us`)", `^-?[0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d)$|^0$`},
+	{reflect.TypeFor[time.Duration](), "duration (`1m30s`, `1500us`)", `^-?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d))+$|^0$`},
 	{reflect.TypeFor[Size](), "size (`1KiB`, `100B`)", `^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB|TiB|PiB|kB|MB|GB|TB)$|^0$`},
 	{reflect.TypeFor[Bandwidth](), "bandwidth (`5Gbit`)", `^[0-9]+(\.[0-9]+)?(bit|kbit|Mbit|Gbit|Tbit)$|^0$`},
 	{reflect.TypeFor[PPM](), "percentage (`0.5%`)", `^[0-9]+(\.[0-9]+)?%$|^0$`},

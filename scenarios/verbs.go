@@ -40,8 +40,8 @@ var verbs = []verb{
 		doc: "Machines lose power; unsynced data is gone. Without 'for' or 'restart_after' they stay down."},
 	{name: "partition", lasts: required, target: optional, kinds: []string{"zone", "nodes", "clients"}, options: []string{"between", "shape", "direction"},
 		oneOf: []string{"between", "shape"}, doc: "Packets between two sets are dropped."},
-	{name: "link", lasts: required, target: never, options: []string{"between", "zones", "latency", "jitter", "loss", "duplicate", "reorder", "bandwidth"},
-		oneOf: []string{"latency", "jitter", "loss", "duplicate", "reorder", "bandwidth"}, doc: "Links get worse."},
+	{name: "link", lasts: required, target: never, options: []string{"between", "zones", "latency", "jitter", "loss", "corrupt", "duplicate", "reorder", "bandwidth"},
+		oneOf: []string{"latency", "jitter", "loss", "corrupt", "duplicate", "reorder", "bandwidth"}, doc: "Links get worse."},
 	{name: "reset_connections", lasts: never, target: required, kinds: []string{"zone", "nodes", "clients"},
 		doc: "Every connection of the target is reset once."},
 	{name: "hold_rpc", lasts: required, target: never, options: []string{"api", "from", "to"}, needs: []string{"api", "from", "to"},
@@ -50,6 +50,10 @@ var verbs = []verb{
 		oneOf: []string{"latency", "full", "error", "bitflip", "truncate", "lose"}, doc: "Disks are slow, full or faulty for a while, or damaged once."},
 	{name: "clock", lasts: optional, target: required, kinds: []string{"zone", "nodes"}, options: []string{"bump", "strobe", "period"},
 		oneOf: []string{"bump", "strobe"}, doc: "The wall clock jumps; monotonic time does not."},
+	{name: "dns", lasts: optional, target: required, kinds: []string{"zone", "nodes", "clients"}, options: []string{"fail", "change_ip"},
+		oneOf: []string{"fail", "change_ip"}, doc: "Names cannot be looked up, or a name stands for another address."},
+	{name: "stress", lasts: required, target: required, kinds: []string{"zone", "nodes"}, options: []string{"cpu"}, needs: []string{"cpu"},
+		doc: "Something else uses the machines: their nodes are slower."},
 
 	{name: "rolling_restart", operator: true, lasts: never, target: optional, kinds: []string{"zone", "nodes"}, options: []string{"gap"},
 		doc: "Nodes are stopped in order and started again one by one, each after all replicas are in sync; every broker unless a target says otherwise."},
@@ -62,7 +66,7 @@ var verbs = []verb{
 }
 
 // laterVerbs are words that the vocabulary reserves.
-var laterVerbs = []string{"dns", "stress", "upgrade", "add_brokers", "decommission", "restore_backup"}
+var laterVerbs = []string{"upgrade", "add_brokers", "decommission", "restore_backup"}
 
 // knownSwitches are the museum's switches that a scenario may turn on.
 func knownSwitches() []string {

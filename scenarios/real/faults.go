@@ -352,13 +352,13 @@ func (f *faults) slowLink(e *scenarios.Event) (action, error) {
 	if len(sets) != 2 {
 		return nil, errors.New("link needs two sets")
 	}
-	if e.Loss > 0 {
+	if e.LostPackets() > 0 {
 		f.note("What a link loses arrives 200 ms later, as TCP sends it again.")
 	}
 	return func(context.Context) (string, func() error, error) {
 		var heals []func()
 		for _, way := range []string{"to", "from"} { // each has the bandwidth for itself
-			w := &weather{latency: e.Latency, jitter: e.Jitter, loss: e.Loss, bandwidth: e.Bandwidth}
+			w := &weather{latency: e.Latency, jitter: e.Jitter, loss: e.LostPackets(), bandwidth: e.Bandwidth}
 			heals = append(heals, f.cluster.net.worsen(between(f.parties(sets[0]), f.parties(sets[1]), way), w))
 		}
 		return fmt.Sprint(sets), func() error {

@@ -71,7 +71,13 @@ func details(e *scenarios.Event) (out []string) {
 		if e.Shape == "isolate" && e.Direction != "both" {
 			out = append(out, "packets "+e.Direction+" it")
 		}
-	case "disk", "link":
+	case "dns":
+		if e.ChangeIP {
+			out = append(out, "another address")
+		} else {
+			out = append(out, "lookups get no answer")
+		}
+	case "disk", "link", "stress":
 		out = append(out, optionTexts(e)...)
 	case "clock":
 		if e.Bump != 0 {
@@ -95,7 +101,7 @@ func optionTexts(e *scenarios.Event) (out []string) {
 	for _, x := range []struct {
 		name  string
 		share scenarios.PPM
-	}{{"loss", e.Loss}, {"duplicate", e.Duplicate}, {"reorder", e.Reorder}, {"EIO", e.Error}} {
+	}{{"loss", e.Loss}, {"duplicate", e.Duplicate}, {"reorder", e.Reorder}, {"corrupt", e.Corrupt}, {"EIO", e.Error}, {"cpu", e.CPU}} {
 		if x.share > 0 {
 			out = append(out, fmt.Sprintf("%s %g%%", x.name, float64(x.share)/10_000))
 		}

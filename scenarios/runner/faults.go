@@ -109,7 +109,7 @@ func (f *faults) unfinished() (out []string) {
 // network tells whether a fault is one of the network's, which hits clients too.
 func network(e *scenarios.Event) bool {
 	switch e.Fault {
-	case "partition", "link", "reset_connections", "hold_rpc":
+	case "partition", "link", "reset_connections", "hold_rpc", "dns":
 		return true
 	case "zone_outage":
 		return e.Mode == "network"

@@ -102,6 +102,12 @@ func TestEveryVerbIsCarriedOut(t *testing.T) {
 		"strobe": {"{ at: 10s, for: 8s, fault: clock, target: { node: broker-1 }, strobe: 1h, period: 10s }", always, func(g glimpse) bool {
 			return !wallOff(time.Hour)(g)
 		}},
+		"lookups": {"{ at: 10s, for: 8s, fault: dns, target: { zone: a }, fail: true }, { at: 11s, fault: reset_connections, target: { zone: a } }",
+			always, slow(4 * time.Second)},
+		"new address": {"{ at: 10s, fault: dns, target: { node: broker-1 }, change_ip: true }", retransmits, up("broker-1")},
+		"stress":      {"{ at: 10s, for: 8s, fault: stress, target: brokers, cpu: 99.9% }", slow(50 * time.Millisecond), always},
+		"corrupt": {"{ at: 10s, for: 8s, fault: link, zones: [a, b], corrupt: 20% }",
+			func(g glimpse) bool { return g.stat(func(s netsim.Stats) int64 { return s.FramesLost }) > 0 }, always},
 		"rolling restart": {"{ at: 10s, operator: rolling_restart, target: { zone: a } }", func(g glimpse) bool {
 			return g.state("broker-1") != sim.Running
 		}, up("broker-1", "controller-1")},
@@ -196,10 +202,14 @@ func TestFaultsRead(t *testing.T) {
   { at: 3s, for: 1s, fault: link, zones: [a, b], latency: 20ms, loss: 1.5%, bandwidth: 10Mbit },
   { at: 5s, fault: clock, target: { node: broker-1 }, bump: -5m },
   { at: 7s, for: 1s, fault: hold_rpc, api: AlterPartition, from: { leader_of: orders/0 }, to: active_controller },
-  { at: 9s, for: 1s, fault: zone_outage, target: { zone: b }, mode: kill }]`, "{}")
+  { at: 9s, for: 1s, fault: zone_outage, target: { zone: b }, mode: kill },
+  { at: 11s, for: 1s, fault: dns, target: { clients: [writer] }, fail: true },
+  { at: 13s, fault: dns, target: { node: broker-1 }, change_ip: true },
+  { at: 15s, for: 1s, fault: stress, target: { node: broker-2 }, cpu: 80% }]`, "{}")
 	want := []string{
 		"partition a ← b, c ()", "link a ↔ b (latency +20ms, loss 1.5%, 10 Mbit/s)", "clock broker-1 (bump -5m0s)",
 		"hold_rpc AlterPartition leader_of orders/0 → active_controller (0 held)", "zone_outage zone b (kill)",
+		"dns writer-1, writer-2, writer-3 (lookups get no answer)", "dns broker-1 (another address)", "stress broker-2 (cpu 80%)",
 	}
 	res := runSeed(t, s, 1)
 	for i, f := range res.Faults {

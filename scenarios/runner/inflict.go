@@ -43,6 +43,14 @@ func (f *faults) inflict(now clock.Instant, w *sim.World, s *span, e *scenarios.
 		f.hold(now, w, s, e)
 	case "disk":
 		f.disks(now, w, s, e)
+	case "dns":
+		if e.ChangeIP {
+			w.Network().HalfOpen(now, hosts, f.everybody())
+			return
+		}
+		each(hosts, func(h netsim.HostID) { w.Network().SetLookups(h, false) })
+	case "stress":
+		each(hosts, func(h netsim.HostID) { f.setStress(now, w, h) })
 	case "clock":
 		for _, h := range hosts {
 			if e.Bump != 0 {
@@ -79,6 +87,14 @@ func (f *faults) withdraw(now clock.Instant, w *sim.World, s *span, e *scenarios
 	case "link":
 		w.Network().Restore(netsim.DegradeID(2 * s.event))
 		w.Network().Restore(netsim.DegradeID(2*s.event + 1))
+	case "dns":
+		for _, h := range s.hosts {
+			if !f.held(now, s, h, func(o *scenarios.Event) bool { return o.Fault == "dns" && o.Fail }) {
+				w.Network().SetLookups(h, true)
+			}
+		}
+	case "stress":
+		each(s.hosts, func(h netsim.HostID) { f.setStress(now, w, h) })
 	case "hold_rpc":
 		w.Network().Release(now, netsim.HoldID(s.event))
 		s.damage = append(s.damage, fmt.Sprintf("%d held", w.Network().Stats().FramesHeld-s.held))
@@ -96,7 +112,7 @@ func (f *faults) withdraw(now clock.Instant, w *sim.World, s *span, e *scenarios
 func (f *faults) degrade(w *sim.World, index int, e *scenarios.Event) {
 	a, b := f.ends(e)
 	d := netsim.Degradation{ // its jitter goes both ways, the file's only up
-		Latency: e.Latency + e.Jitter/2, Jitter: e.Jitter / 2, LossPPM: int32(e.Loss), DuplicatePPM: int32(e.Duplicate),
+		Latency: e.Latency + e.Jitter/2, Jitter: e.Jitter / 2, LossPPM: int32(e.LostPackets()), DuplicatePPM: int32(e.Duplicate),
 		ReorderPPM: int32(e.Reorder), BytesPerSecond: e.Bandwidth.BytesPerSecond(),
 	}
 	w.Network().Degrade(netsim.DegradeID(2*index), a, b, d)
@@ -139,6 +155,18 @@ func (f *faults) setDisk(now clock.Instant, w *sim.World, h netsim.HostID) {
 	d.SetLatency(everyOp, latency)
 	d.SetError(everyOp, problem, uint32(share))
 	d.SetFull(full)
+}
+
+// setStress takes the largest share of a processor that an event in force asks for.
+func (f *faults) setStress(now clock.Instant, w *sim.World, h netsim.HostID) {
+	share := scenarios.PPM(0)
+	for i := range f.done {
+		s, e := &f.done[i], &f.events[f.done[i].event]
+		if e.Fault == "stress" && !s.over(now) && slices.Contains(s.hosts, h) {
+			share = max(share, e.CPU)
+		}
+	}
+	w.SetStress(h, int64(share))
 }
 
 // disks makes disks slow, full or faulty for as long as the event lasts, or

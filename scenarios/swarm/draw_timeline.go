@@ -15,7 +15,7 @@ const earliest = 3 * time.Second
 // faultVerbs are the verbs of the vocabulary, the mildest first, since shrinking
 // goes that way. Those that take nodes down stand twice: they find the most.
 var faultVerbs = []string{
-	"reset_connections", "link", "pause", "kill", "partition", "power_loss", "zone_outage", "hold_rpc", "disk", "clock",
+	"reset_connections", "link", "pause", "kill", "partition", "power_loss", "zone_outage", "hold_rpc", "disk", "clock", "dns", "stress",
 	"rolling_restart", "add_partitions", "kill", "partition", "power_loss", "pause",
 }
 
@@ -89,6 +89,13 @@ func (d *drawer) verb(e *scenarios.Event, verb string) {
 		if e.For, e.Bump = 0, d.millis("bump", -30_000, 30_000); e.Bump == 0 {
 			e.Bump = time.Millisecond
 		}
+	case "dns":
+		e.Target = d.target()
+		if e.Fail = d.flip("lookups fail"); !e.Fail {
+			e.ChangeIP, e.For = true, 0
+		}
+	case "stress":
+		e.Target, e.CPU = d.target(), scenarios.PPM(d.number("cpu", 50, 99))*10_000
 	case "rolling_restart":
 		e.Fault, e.Operator, e.For = "", verb, 0
 		e.Gap = d.millis("gap", 0, 3000)
@@ -242,6 +249,7 @@ func (d *drawer) link(e *scenarios.Event) {
 	}
 	e.Latency, e.Jitter = d.millis("latency", 1, 500), d.millis("jitter", 0, 500)
 	e.Loss = scenarios.PPM(d.number("loss", 0, 20)) * 10_000
+	e.Corrupt = scenarios.PPM(d.number("corrupt", 0, 5)) * 10_000
 	e.Duplicate = scenarios.PPM(d.number("duplicate", 0, 5)) * 10_000
 	e.Reorder = scenarios.PPM(d.number("reorder", 0, 5)) * 10_000
 	e.Bandwidth = pick[scenarios.Bandwidth](d, "link bandwidth", 0, 1e6, 100e3)
