@@ -14,6 +14,7 @@ const (
 	ElectPreferred OperationKind = iota // the preferred replicas of the partitions lead (KIP-460)
 	Reassign                            // the partitions move to Replicas (KIP-455); none cancels
 	AddPartitions                       // the topic gets Count partitions
+	Unregister                          // Broker, which is down, is forgotten (KIP-631)
 )
 
 // Operation is an operator's request to the cluster, repeated until it is
@@ -25,6 +26,7 @@ type Operation struct {
 	Partitions []int32
 	Replicas   []int32
 	Count      int32
+	Broker     int32
 }
 
 // Do adds an operation behind those that are still to be done. Whoever calls it
@@ -72,6 +74,11 @@ func (o *Operation) request(p *peer, timeoutMillis int32) kmsg.Request {
 		t.Topic, t.Count = o.Topic, o.Count
 		req.Topics = append(req.Topics, t)
 		return req
+	case Unregister:
+		req := kmsg.NewPtrUnregisterBrokerRequest()
+		req.SetVersion(max(p.version(kmsg.UnregisterBroker), 0))
+		req.BrokerID = o.Broker
+		return req
 	}
 	req := kmsg.NewPtrElectLeadersRequest()
 	req.SetVersion(max(p.version(kmsg.ElectLeaders), 1))
@@ -116,6 +123,8 @@ func answerCode(resp kmsg.Response) (code int16) {
 				note(resp.Topics[i].Partitions[k].ErrorCode)
 			}
 		}
+	case *kmsg.UnregisterBrokerResponse:
+		note(resp.ErrorCode)
 	case *kmsg.CreatePartitionsResponse:
 		for i := range resp.Topics {
 			note(resp.Topics[i].ErrorCode)

@@ -6,7 +6,7 @@ import (
 )
 
 // apiKeysMax is above every API key that a client speaks.
-const apiKeysMax = 64
+const apiKeysMax = 72
 
 const apiVersionsVersion = 4
 
@@ -30,6 +30,7 @@ var spoken = []struct{ key, min, max int16 }{
 	{int16(kmsg.AlterPartitionAssignments), 0, 1},
 	{int16(kmsg.OffsetForLeaderEpoch), 2, 4},
 	{int16(kmsg.ElectLeaders), 1, 2},
+	{int16(kmsg.UnregisterBroker), 0, 0},
 }
 
 func (n *network) sendApiVersions(p *peer, version int16) {
