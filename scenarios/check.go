@@ -15,6 +15,7 @@ const (
 	replicasMax = 100_000
 	clientsMax  = 20_000
 	eventsMax   = 1000
+	brokersMax  = 300
 	// diskBandwidthMin is a byte in a microsecond, below which a disk cannot count.
 	diskBandwidthMin = 1_000_000
 )
@@ -81,8 +82,16 @@ func (l *loader) checkCluster(s *Scenario) *Error {
 	if n := len(c.Controllers.Nodes); l.has("cluster/controllers/nodes") && (n == 0 || n > 9) {
 		return l.failAt(l.at("cluster/controllers/nodes"), "nodes must name the zones of 1 to 9 controllers", "")
 	}
-	if err := l.exactlyOne("cluster/brokers", "per_zone", "count"); err != nil {
+	if err := l.exactlyOne("cluster/brokers", "per_zone", "count", "nodes"); err != nil {
 		return err
+	}
+	for i, zone := range c.Brokers.Nodes {
+		if err := l.knownZone(s, zone, fmt.Sprintf("cluster/brokers/nodes[%d]", i)); err != nil {
+			return err
+		}
+	}
+	if n := len(c.Brokers.Nodes); l.has("cluster/brokers/nodes") && (n == 0 || n > brokersMax) {
+		return l.failAt(l.at("cluster/brokers/nodes"), fmt.Sprintf("nodes must name the zones of 1 to %d brokers", brokersMax), "")
 	}
 	if !l.has("cluster/network/same_zone/latency") {
 		c.Network.SameZone.Latency = sameZoneLatency

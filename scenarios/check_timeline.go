@@ -25,6 +25,9 @@ func (l *loader) checkTimeline(s *Scenario) *Error {
 	if len(s.Timeline) > eventsMax {
 		return l.failAt(l.at("timeline"), fmt.Sprintf("more than %d events in the timeline", eventsMax), "")
 	}
+	if err := l.addBrokers(s); err != nil {
+		return err
+	}
 	for i := range s.Timeline {
 		e, path := &s.Timeline[i], fmt.Sprintf("timeline[%d]", i)
 		n := l.at(path)
@@ -40,6 +43,27 @@ func (l *loader) checkTimeline(s *Scenario) *Error {
 		}
 	}
 	return l.checkOverlap(s)
+}
+
+// addBrokers lists the brokers that the timeline adds, whose names other events may
+// use.
+func (l *loader) addBrokers(s *Scenario) *Error {
+	for i := range s.Timeline {
+		e, path := &s.Timeline[i], fmt.Sprintf("timeline[%d]/zones", i)
+		if e.Operator != "add_brokers" {
+			continue
+		}
+		for j, zone := range e.Zones {
+			if err := l.knownZone(s, zone, fmt.Sprintf("%s[%d]", path, j)); err != nil {
+				return err
+			}
+			s.Cluster.Brokers.Added = append(s.Cluster.Brokers.Added, AddedBroker{Zone: zone, Event: i})
+		}
+		if s.Cluster.brokerCount()+int64(len(s.Cluster.Brokers.Added)) > brokersMax {
+			return l.failAt(l.at(path), fmt.Sprintf("more than %d brokers in the cluster", brokersMax), "")
+		}
+	}
+	return nil
 }
 
 // checkKeys holds an event to the keys of its verb.
@@ -114,6 +138,12 @@ func (l *loader) checkTargets(s *Scenario, e *Event, v verb, path string) *Error
 		if err := l.checkTarget(s, t.target, path+t.key); err != nil {
 			return err
 		}
+		for _, name := range t.target.Nodes {
+			if at := addedAt(s, name); at > e.At {
+				n := l.at(path + t.key)
+				return l.fail(n.line, n.column, fmt.Sprintf("%s is added only at %s", name, at), t.target.Text, "")
+			}
+		}
 	}
 	if e.Target.Kind != TargetNone && !slices.Contains(v.kinds, "nodes") && e.Target.Kind != TargetZone {
 		return l.fail(l.at(path+"/target").line, l.at(path+"/target").column, v.name+" is aimed at a zone, like { zone: b }", e.Target.Text, "")
@@ -125,6 +155,16 @@ func (l *loader) checkTargets(s *Scenario, e *Event, v verb, path string) *Error
 		return l.failAt(l.at(path+"/to"), v.name+" is aimed at nodes, not at clients", "")
 	}
 	return nil
+}
+
+// addedAt is when a node joins the cluster: zero if it is there from the start.
+func addedAt(s *Scenario, name string) time.Duration {
+	for _, node := range s.Cluster.Nodes() {
+		if node.Name == name && node.AddedBy > 0 {
+			return s.Timeline[node.AddedBy-1].At
+		}
+	}
+	return 0
 }
 
 // checkTarget refuses a target that is nothing.
@@ -245,6 +285,40 @@ func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
 		return l.checkTarget(s, &target, path+"/partition")
 	case "add_partitions":
 		return l.checkGrowth(s, e, path)
+	case "decommission":
+		return l.checkDecommission(s, e, path)
+	}
+	return nil
+}
+
+// checkDecommission holds it to one broker by name, and to leaving enough others to
+// take its replicas.
+func (l *loader) checkDecommission(s *Scenario, e *Event, path string) *Error {
+	n := l.at(path + "/target")
+	if e.Target.Kind != TargetNodes || len(e.Target.Nodes) != 1 || !strings.HasPrefix(e.Target.Nodes[0], "broker-") {
+		return l.fail(n.line, n.column, "decommission is aimed at one broker by name, like { node: broker-1 }", e.Target.Text, "")
+	}
+	brokers, leaving := s.Cluster.brokerCount(), int64(0)
+	for i := range s.Timeline {
+		switch o := &s.Timeline[i]; {
+		case o.Operator == "add_brokers" && o.At <= e.At:
+			brokers += int64(len(o.Zones))
+		case o.Operator == e.Operator && o.At <= e.At:
+			leaving++
+			if o != e && slices.Equal(o.Target.Nodes, e.Target.Nodes) {
+				return l.fail(n.line, n.column, fmt.Sprintf("%s is decommissioned already by line %d", e.Target.Text, o.Line), "", "")
+			}
+		}
+	}
+	copies := int64(0)
+	if len(s.Workload.Consumers) > 0 {
+		copies = s.Cluster.Brokers.Settings.OffsetsTopicReplicationFactor
+	}
+	for i := range s.Topics {
+		copies = max(copies, s.Topics[i].ReplicationFactor)
+	}
+	if brokers-leaving < copies {
+		return l.fail(n.line, n.column, fmt.Sprintf("the %d brokers that are left could not hold %d replicas of a partition", brokers-leaving, copies), "", "")
 	}
 	return nil
 }
@@ -402,7 +476,7 @@ func (l *loader) checkLink(s *Scenario, e *Event, path string) *Error {
 	if l.has(path+"/zones") == l.has(path+"/between") {
 		return l.failAt(l.at(path), "link needs either 'zones' or 'between'", "")
 	}
-	if l.has(path+"/zones") && len(e.Zones) != 2 {
+	if l.has(path+"/zones") && (len(e.Zones) != 2 || e.Zones[0] == e.Zones[1]) {
 		return l.failAt(l.at(path+"/zones"), "zones must name two zones", "")
 	}
 	for i, zone := range e.Zones {

@@ -26,6 +26,7 @@ type field struct {
 	index            int
 	required         bool
 	named            bool // a mapping from names to structs
+	repeats          bool // a list that may hold a word twice
 	byDefault        string
 	hasDefault       bool
 	minimum, maximum string
@@ -42,7 +43,7 @@ func fieldsOf(t reflect.Type) []field {
 		if key == "" {
 			continue
 		}
-		f := field{key: key, index: i, required: tag.Get("need") == "yes", named: tag.Get("named") == "yes",
+		f := field{key: key, index: i, required: tag.Get("need") == "yes", named: tag.Get("named") == "yes", repeats: tag.Get("repeats") == "yes",
 			minimum: tag.Get("min"), maximum: tag.Get("max"), doc: tag.Get("doc")}
 		f.byDefault, f.hasDefault = tag.Lookup("default")
 		if words := tag.Get("enum"); words != "" {
@@ -303,7 +304,7 @@ func (l *loader) decodeWords(n *node, path string, f field, out *[]string) *Erro
 		if problem, suggestion := checkWord(item.text, f); problem != "" {
 			return l.failAt(item, problem, suggestion)
 		}
-		if slices.Contains(*out, item.text) && path != "cluster/controllers/nodes" {
+		if !f.repeats && slices.Contains(*out, item.text) {
 			return l.failAt(item, f.key+" names it twice", "")
 		}
 		*out = append(*out, item.text)

@@ -18,7 +18,7 @@ type Event struct {
 	Shape     string     `key:"shape" enum:"halves|majority|bridge|majorities-ring|isolate" doc:"partition: a shape over zones (over brokers when there is one zone), drawn from the seed, instead of 'between'. isolate cuts the target off."`
 	Direction string     `key:"direction" default:"both" enum:"both|to|from" doc:"partition, with between or isolate: both ways, only packets to the first set (or the target), or only packets from it."`
 
-	Zones     []string      `key:"zones" doc:"link: the two zones whose link gets worse, instead of 'between'."`
+	Zones     []string      `key:"zones" repeats:"yes" doc:"link: the two zones whose link gets worse, instead of 'between'. add_brokers: the zone of each new broker."`
 	Latency   time.Duration `key:"latency" default:"0s" min:"0s" max:"1m" doc:"link: added delay. disk: added to every operation."`
 	Jitter    time.Duration `key:"jitter" default:"0s" min:"0s" max:"1m" doc:"link: added to the delay, uniformly from zero to this."`
 	Loss      PPM           `key:"loss" default:"0%" doc:"link: share of packets lost; TCP shows it as delay and resets."`

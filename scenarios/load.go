@@ -36,16 +36,25 @@ type Node struct {
 	ID         int32  // node.id: brokers from 1, controllers from 1001
 	Zone       string
 	Controller bool
+	AddedBy    int // 1 + the index of the event that adds it; 0: it is there from the start
 }
 
 // controllerIDBase keeps the ids of controllers apart from those of brokers.
 const controllerIDBase = 1000
 
-// Nodes lists the machines: brokers by id, then controllers by id.
+// Nodes lists the machines: brokers by id, those that are added at the end, then
+// controllers by id.
 func (c *Cluster) Nodes() []Node {
 	var out []Node
-	for i, zone := range placement(c.Zones, c.Brokers.PerZone, c.Brokers.Count, nil) {
-		out = append(out, Node{Name: fmt.Sprintf("broker-%d", i+1), ID: int32(i + 1), Zone: zone})
+	broker := func(zone string, addedBy int) {
+		id := len(out) + 1
+		out = append(out, Node{Name: fmt.Sprintf("broker-%d", id), ID: int32(id), Zone: zone, AddedBy: addedBy})
+	}
+	for _, zone := range placement(c.Zones, c.Brokers.PerZone, c.Brokers.Count, c.Brokers.Nodes) {
+		broker(zone, 0)
+	}
+	for _, added := range c.Brokers.Added {
+		broker(added.Zone, added.Event+1)
 	}
 	for i, zone := range placement(c.Zones, c.Controllers.PerZone, c.Controllers.Count, c.Controllers.Nodes) {
 		out = append(out, Node{Name: fmt.Sprintf("controller-%d", i+1), ID: int32(controllerIDBase + i + 1), Zone: zone, Controller: true})
@@ -53,8 +62,9 @@ func (c *Cluster) Nodes() []Node {
 	return out
 }
 
+// brokerCount is how many brokers there are at the start.
 func (c *Cluster) brokerCount() int64 {
-	return c.Brokers.PerZone*int64(len(c.Zones)) + c.Brokers.Count
+	return c.Brokers.PerZone*int64(len(c.Zones)) + c.Brokers.Count + int64(len(c.Brokers.Nodes))
 }
 
 // placement gives the zone of each node: listed, zone after zone, or in turn.

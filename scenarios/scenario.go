@@ -48,16 +48,24 @@ type Cluster struct {
 type Controllers struct {
 	PerZone int64    `key:"per_zone" min:"1" max:"9" doc:"Controllers in each zone."`
 	Count   int64    `key:"count" min:"1" max:"9" doc:"Controllers in all, dealt to the zones in turn."`
-	Nodes   []string `key:"nodes" doc:"The zone of each controller, for layouts such as [a, b, c, a, b]."`
+	Nodes   []string `key:"nodes" repeats:"yes" doc:"The zone of each controller, for layouts such as [a, b, c, a, b]."`
 }
 
-// Brokers says how many brokers there are. Exactly one of PerZone and Count is
-// given.
+// Brokers says how many brokers there are. Exactly one of PerZone, Count and Nodes
+// is given.
 type Brokers struct {
 	PerZone  int64         `key:"per_zone" min:"1" max:"100" doc:"Brokers in each zone; zone after zone, so that broker-1 and broker-2 share the first."`
 	Count    int64         `key:"count" min:"1" max:"300" doc:"Brokers in all, dealt to the zones in turn."`
+	Nodes    []string      `key:"nodes" repeats:"yes" doc:"The zone of each broker, for layouts such as [a, a, b, b] with a third zone for a controller alone."`
 	Config   []KV          `key:"config" doc:"Kafka broker properties, by their Kafka names; see config.md. Controllers get them too."`
 	Settings config.Broker // Config on top of Kafka's defaults
+	Added    []AddedBroker // by the timeline's add_brokers, in the order of the file
+}
+
+// AddedBroker is a broker that joins the running cluster.
+type AddedBroker struct {
+	Zone  string
+	Event int // index in the timeline
 }
 
 // Network describes the links of a healthy cluster.

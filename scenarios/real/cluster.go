@@ -48,6 +48,9 @@ const clusterID = "d2luZHR1bm5lbC1yZWFsMA"
 func newCluster(s *scenarios.Scenario, brokerd, dir string, n *network) (*cluster, error) {
 	c := &cluster{brokerd: brokerd, dir: dir, net: n}
 	for _, info := range s.Cluster.Nodes() {
+		if info.AddedBy > 0 {
+			continue // adding brokers is not carried out here
+		}
 		backend, err := freeAddress()
 		if err != nil {
 			return nil, err

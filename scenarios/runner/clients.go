@@ -42,11 +42,12 @@ func (r *run) client(id netsim.HostID, h *hostInfo, info sim.BootInfo) edge.Mach
 	}
 }
 
-// bootstrap is every broker, those of the client's own zone first.
+// bootstrap is every broker that is there from the start, those of the client's own
+// zone first.
 func (r *run) bootstrap(h *hostInfo) (out []client.Address) {
 	for _, near := range []bool{true, false} {
 		for _, id := range r.layout.brokers {
-			if b := &r.layout.hosts[id]; (b.zone == h.zone) == near {
+			if b := &r.layout.hosts[id]; b.addedBy == 0 && (b.zone == h.zone) == near {
 				out = append(out, client.Address{Host: b.name, Port: clientPort})
 			}
 		}
@@ -254,10 +255,13 @@ type adminObserver run
 func (a *adminObserver) Created(string, int16) {}
 
 // Operated implements client.AdminObserver: what the cluster refused did nothing.
-// A second attempt at an addition is refused where the answer to the first was
-// lost; whether the partitions are there is looked at in any case.
+// A second attempt at an addition, or at forgetting a broker, is refused where the
+// answer to the first was lost; whether it has come about is looked at in any case.
 func (a *adminObserver) Operated(o *client.Operation, code int16) {
 	if o.Kind == client.AddPartitions && code == kerr.InvalidPartitions.Code && a.view.partition(o.Topic, o.Count-1) != nil {
+		return
+	}
+	if o.Kind == client.Unregister && a.view.image().Broker(o.Broker) == nil {
 		return
 	}
 	if code != 0 {

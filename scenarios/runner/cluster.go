@@ -54,6 +54,8 @@ type hostInfo struct {
 	nodeID int32 // of controllers and brokers
 	group  int   // index of the producer or consumer group in the workload
 	index  int   // within its group
+	// addedBy is 1 + the event that adds a broker to the running cluster; 0: none.
+	addedBy int
 }
 
 // layout is every host of a scenario: brokers, controllers, then clients.
@@ -68,7 +70,7 @@ type layout struct {
 func newLayout(s *scenarios.Scenario) *layout {
 	l := &layout{}
 	for _, n := range s.Cluster.Nodes() {
-		h := hostInfo{name: n.Name, zone: n.Zone, role: roleBroker, nodeID: n.ID}
+		h := hostInfo{name: n.Name, zone: n.Zone, role: roleBroker, nodeID: n.ID, addedBy: n.AddedBy}
 		if n.Controller {
 			h.role = roleController
 		}
@@ -173,5 +175,6 @@ func (l *layout) nodeHost(s *scenarios.Scenario, h *hostInfo) sim.HostConfig {
 			return broker.New(boot)
 		},
 		Disk: diskConfig(&s.Cluster.Disks), Cost: sim.BrokerCost(), RestartAfterExit: RestartAfterExit,
+		StayDown: h.addedBy > 0,
 	}
 }

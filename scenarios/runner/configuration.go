@@ -113,8 +113,7 @@ func nodesHit(s *scenarios.Scenario, e *scenarios.Event, replicationFactor int) 
 	brokers := len(s.Cluster.Nodes()) - controllers(s)
 	switch e.Target.Kind {
 	case scenarios.TargetZone:
-		zones := len(s.Cluster.Zones)
-		return (replicationFactor + zones - 1) / zones
+		return replicasInZone(s, e.Target.Zone, replicationFactor)
 	case scenarios.TargetNodes:
 		return len(e.Target.Nodes)
 	case scenarios.TargetRandom:
@@ -129,6 +128,30 @@ func nodesHit(s *scenarios.Scenario, e *scenarios.Event, replicationFactor int) 
 		return 0
 	}
 	return 1
+}
+
+// replicasInZone bounds how many replicas of one partition a zone holds. Rack-aware
+// placement goes round the zones that have a broker left; an operator who moves
+// replicas may put as many there as the zone has brokers.
+func replicasInZone(s *scenarios.Scenario, zone string, replicationFactor int) (most int) {
+	brokers := map[string]int{} // only looked up
+	for _, node := range s.Cluster.Nodes() {
+		if !node.Controller {
+			brokers[node.Zone]++
+		}
+	}
+	if slices.ContainsFunc(s.Timeline, func(e scenarios.Event) bool { return e.Operator == "reassign" || e.Operator == "decommission" }) {
+		return min(replicationFactor, brokers[zone])
+	}
+	for left := replicationFactor; left > 0 && most < brokers[zone]; {
+		most++
+		for _, z := range s.Cluster.Zones {
+			if brokers[z] >= most {
+				left--
+			}
+		}
+	}
+	return most
 }
 
 func controllers(s *scenarios.Scenario) (n int) {

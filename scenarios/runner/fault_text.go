@@ -29,6 +29,8 @@ func (f *faults) whom(s *span, e *scenarios.Event) string {
 	switch {
 	case e.Operator == "reassign" && len(s.hosts) == 0:
 		return e.Partition + " cancelled"
+	case e.Operator == "add_brokers":
+		return strings.ReplaceAll(f.names(s.hosts), ",", ", ")
 	case e.Operator == "add_partitions":
 		return fmt.Sprintf("%s to %d", e.Topic, e.Partitions)
 	case e.Operator == "reassign", e.Operator == "move_leader":

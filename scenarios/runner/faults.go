@@ -88,7 +88,7 @@ func (f *faults) Act(now clock.Instant, w *sim.World) {
 		f.roll = nil
 	}
 	if f.operate.wants() <= now {
-		f.operate.look(now, f.view, f.done)
+		f.operate.look(now, w, f.view, f.done)
 	}
 }
 
@@ -103,7 +103,7 @@ func (f *faults) unfinished() (out []string) {
 		out = append(out, fmt.Sprintf("the rolling restart of %s was still waiting for %s at the end",
 			f.names(f.roll.hosts), f.names(f.roll.hosts[max(0, f.roll.index):][:1])))
 	}
-	return append(out, f.operate.unfinished()...)
+	return append(out, f.operate.unfinished(f.view)...)
 }
 
 // network tells whether a fault is one of the network's, which hits clients too.
@@ -123,12 +123,18 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 		f.nothing(now, e, "the target "+e.Target.Text+" was nobody")
 		return
 	}
-	if e.Operator == "move_leader" || e.Operator == "reassign" {
+	switch e.Operator {
+	case "move_leader", "reassign":
 		f.move(now, w, index, e)
 		return
-	}
-	if e.Operator == "add_partitions" {
+	case "add_partitions":
 		f.grow(now, w, index, e)
+		return
+	case "add_brokers":
+		f.join(now, w, index, e)
+		return
+	case "decommission":
+		f.leave(now, w, index, e, hosts[0])
 		return
 	}
 	if e.Operator == "rolling_restart" && f.roll != nil {
@@ -144,7 +150,7 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 	}
 	if e.Operator == "rolling_restart" {
 		if e.Target.Kind == scenarios.TargetNone {
-			s.hosts = slices.Clone(f.view.layout.brokers)
+			s.hosts = f.brokersNow()
 		}
 		f.roll = &rolling{hosts: s.hosts, gap: e.Gap, next: now.Add(pollEvery), span: len(f.done), index: -1}
 		s.to = clock.Never

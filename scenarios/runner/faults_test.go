@@ -108,6 +108,16 @@ func TestEveryVerbIsCarriedOut(t *testing.T) {
 		"stress":      {"{ at: 10s, for: 8s, fault: stress, target: brokers, cpu: 99.9% }", slow(50 * time.Millisecond), always},
 		"corrupt": {"{ at: 10s, for: 8s, fault: link, zones: [a, b], corrupt: 20% }",
 			func(g glimpse) bool { return g.stat(func(s netsim.Stats) int64 { return s.FramesLost }) > 0 }, always},
+		"added": {"{ at: 10s, operator: add_brokers, zones: [b, b] }", up("broker-4", "broker-5"), func(g glimpse) bool {
+			return g.faults.done[0].over(g.world.Now()) && g.view.image().Broker(5) != nil
+		}},
+		"not added yet": {"{ at: 10s, for: 8s, fault: kill, target: brokers }, { at: 22s, operator: add_brokers, zones: [b] }",
+			is("broker-4", sim.Exited), up("broker-1", "broker-2", "broker-3", "broker-4")},
+		"decommissioned": {"{ at: 9s, operator: add_brokers, zones: [c] }, { at: 10s, operator: decommission, target: { node: broker-3 } }, { at: 20s, fault: kill, target: brokers, restart_after: 1s }",
+			func(g glimpse) bool { return !g.faults.done[1].over(g.world.Now()) || g.view.image().Broker(3) == nil },
+			func(g glimpse) bool {
+				return is("broker-3", sim.Exited)(g) && up("broker-1", "broker-2", "broker-4")(g)
+			}},
 		"rolling restart": {"{ at: 10s, operator: rolling_restart, target: { zone: a } }", func(g glimpse) bool {
 			return g.state("broker-1") != sim.Running
 		}, up("broker-1", "controller-1")},
@@ -182,6 +192,8 @@ func TestFaultsThatDoNothing(t *testing.T) {
 			"the cluster refused what an operator wanted of orders [0] with error 85"},
 		"never moved": {"{ at: 2s, fault: kill, target: { node: broker-1 } }, { at: 15s, operator: reassign, partition: orders/0, to: { nodes: [broker-2, broker-1] } }",
 			"reassign of orders/0 to [2 1] was not complete at the end"},
+		"nobody to take over": {"{ at: 2s, operator: add_brokers, zones: [a] }, { at: 10s, fault: kill, target: { node: broker-4 } }, { at: 12s, operator: decommission, target: { node: broker-1 } }",
+			"decommission of broker-1: it still held"},
 		"never back": {"{ at: 2s, fault: kill, target: { node: broker-1 } }, { at: 5s, operator: rolling_restart, target: { node: broker-1 } }",
 			"the rolling restart of broker-1 was still waiting for broker-1 at the end"},
 	} {

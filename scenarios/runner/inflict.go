@@ -73,7 +73,7 @@ func (f *faults) withdraw(now clock.Instant, w *sim.World, s *span, e *scenarios
 		}
 		for _, h := range s.hosts {
 			if !f.held(now, s, h, takesDown) {
-				w.Start(h, 0)
+				f.start(w, h)
 			}
 		}
 	case "pause":
@@ -102,7 +102,7 @@ func (f *faults) withdraw(now clock.Instant, w *sim.World, s *span, e *scenarios
 		for _, h := range s.hosts {
 			f.setDisk(now, w, h)
 			if !f.held(now, s, h, takesDown) {
-				w.Start(h, 0) // a broker that its disk has halted
+				f.start(w, h) // a broker that its disk has halted
 			}
 		}
 	}

@@ -17,7 +17,11 @@ type operator struct {
 	admin *client.Admin
 	host  netsim.HostID
 	moves []move        // and additions, which are not complete
-	next  clock.Instant // when the moves are looked at
+	next  clock.Instant // when they are looked at
+
+	arrivals   []arrival
+	departures []departure
+	gone       []netsim.HostID // decommissioned
 }
 
 // move is a reassignment, a leader's move or an addition of partitions that has
@@ -81,29 +85,41 @@ func (o *operator) grow(now clock.Instant, w *sim.World, e *scenarios.Event, don
 // reach.
 func (o *operator) ask(now clock.Instant, w *sim.World, m move, operation client.Operation) {
 	o.moves = append(o.moves, m)
+	o.do(w, operation)
+	o.next = now.Add(pollEvery)
+}
+
+// do hands an operation to the administrator.
+func (o *operator) do(w *sim.World, operation client.Operation) {
 	o.admin.Do(operation)
 	w.Wake(o.host)
-	o.next = now.Add(pollEvery)
 }
 
 // wants is when the moves must be looked at next.
 func (o *operator) wants() clock.Instant {
-	if len(o.moves) == 0 {
+	if len(o.moves)+len(o.arrivals)+len(o.departures) == 0 {
 		return clock.Never
 	}
 	return o.next
 }
 
-// look ends the spans of the moves that are complete.
-func (o *operator) look(now clock.Instant, v *view, done []span) {
+// look goes on with what takes several steps, and ends the spans of what is
+// complete.
+func (o *operator) look(now clock.Instant, w *sim.World, v *view, done []span) {
 	o.next = now.Add(pollEvery)
-	o.moves = slices.DeleteFunc(o.moves, func(m move) bool {
-		if !m.complete(v) {
-			return false
+	ended := func(complete bool, span int) bool {
+		if complete {
+			done[span].to = now
 		}
-		done[m.span].to = now
-		return true
-	})
+		return complete
+	}
+	o.moves = slices.DeleteFunc(o.moves, func(m move) bool { return ended(m.complete(v), m.span) })
+	o.arrivals = slices.DeleteFunc(o.arrivals, func(a arrival) bool { return ended(a.complete(v), a.span) })
+	for i := range o.departures {
+		d := &o.departures[i]
+		ended(d.advance(w, v, o), d.span)
+	}
+	o.departures = slices.DeleteFunc(o.departures, func(d departure) bool { return done[d.span].to != clock.Never })
 }
 
 func (m *move) complete(v *view) bool {
@@ -120,7 +136,13 @@ func (m *move) complete(v *view) bool {
 }
 
 // unfinished says what was never reached: such a run proves nothing about it.
-func (o *operator) unfinished() (list []string) {
+func (o *operator) unfinished(v *view) (list []string) {
+	for _, a := range o.arrivals {
+		list = append(list, fmt.Sprintf("add_brokers: not all of the %d brokers served at the end", len(a.hosts)))
+	}
+	for _, d := range o.departures {
+		list = append(list, d.text(v))
+	}
 	for _, m := range o.moves {
 		if m.verb == "add_partitions" {
 			list = append(list, fmt.Sprintf("%s: %s did not have %d partitions with a leader each at the end", m.verb, m.topic, m.partition+1))

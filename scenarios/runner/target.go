@@ -12,8 +12,17 @@ import (
 
 // resolve turns a target into hosts at the moment when its event begins. Power,
 // processes, disks and clocks are faults of nodes; the network's faults also hit
-// the clients of a zone, which stand behind the same uplink.
+// the clients of a zone, which stand behind the same uplink, and nodes that are yet
+// to come.
 func (f *faults) resolve(t *scenarios.Target, clients bool) []netsim.HostID {
+	hosts := f.find(t, clients)
+	if clients {
+		return hosts
+	}
+	return slices.DeleteFunc(hosts, func(h netsim.HostID) bool { return !f.belongs(h) })
+}
+
+func (f *faults) find(t *scenarios.Target, clients bool) []netsim.HostID {
 	l := f.view.layout
 	switch t.Kind {
 	case scenarios.TargetZone:
@@ -45,9 +54,9 @@ func (f *faults) resolve(t *scenarios.Target, clients bool) []netsim.HostID {
 	case scenarios.TargetOne:
 		return f.draw(1)
 	case scenarios.TargetMinority:
-		return f.draw((len(l.brokers) - 1) / 2)
+		return f.draw((len(f.brokersNow()) - 1) / 2)
 	case scenarios.TargetMajority:
-		return f.draw(len(l.brokers)/2 + 1)
+		return f.draw(len(f.brokersNow())/2 + 1)
 	case scenarios.TargetPrimaries:
 		return f.primaries()
 	case scenarios.TargetAll:
@@ -110,7 +119,7 @@ func (f *faults) clients(names []string) (out []netsim.HostID) {
 // draw takes n brokers from the run's seed, in order of their ids.
 func (f *faults) draw(n int) []netsim.HostID {
 	rng := rand.New(f.random)
-	out := slices.Clone(f.view.layout.brokers)
+	out := f.brokersNow()
 	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	out = out[:min(n, len(out))]
 	slices.Sort(out)

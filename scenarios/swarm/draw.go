@@ -162,6 +162,10 @@ func (d *drawer) cluster() {
 	c.Brokers = scenarios.Brokers{}
 	if most := brokersMax / zones; d.flip("brokers per zone") {
 		c.Brokers.PerZone = int64(d.number("per zone", 1, most))
+	} else if d.flip("cramped brokers") { // zones with more of them, or with none
+		for range d.number("broker nodes", 1, brokersMax) {
+			c.Brokers.Nodes = append(c.Brokers.Nodes, pick(d, "broker zone", c.Zones...))
+		}
 	} else {
 		c.Brokers.Count = int64(d.number("brokers", 1, brokersMax))
 	}
@@ -202,7 +206,7 @@ func (d *drawer) brokerConfig() {
 
 func (d *drawer) brokers() int {
 	b := &d.s.Cluster.Brokers
-	return int(b.Count) + int(b.PerZone)*len(d.s.Cluster.Zones)
+	return int(b.Count) + len(b.Nodes) + int(b.PerZone)*len(d.s.Cluster.Zones)
 }
 
 func (d *drawer) topics() {

@@ -16,7 +16,7 @@ const earliest = 3 * time.Second
 // goes that way. Those that take nodes down stand twice: they find the most.
 var faultVerbs = []string{
 	"reset_connections", "link", "pause", "kill", "partition", "power_loss", "zone_outage", "hold_rpc", "disk", "clock", "dns", "stress",
-	"rolling_restart", "add_partitions", "kill", "partition", "power_loss", "pause",
+	"rolling_restart", "add_partitions", "add_brokers", "kill", "partition", "power_loss", "pause",
 }
 
 func (d *drawer) timeline() {
@@ -31,6 +31,9 @@ func (d *drawer) timeline() {
 			continue
 		}
 		d.s.Timeline = append(d.s.Timeline, e)
+		if e.Operator == "add_brokers" && !d.often("decommission", 2) {
+			d.decommission(&e)
+		}
 		if e.Fault == "kill" && e.For > time.Second && e.Target.Kind == scenarios.TargetNodes && !d.often("replace disk", 4) {
 			d.replace(&e)
 		}
@@ -42,6 +45,16 @@ func (d *drawer) timeline() {
 // says is no proof; a topic can only grow, whatever the order of the events.
 func (d *drawer) operated(e *scenarios.Event) bool {
 	return slices.ContainsFunc(d.s.Timeline, func(o scenarios.Event) bool { return o.Operator == e.Operator && o.Topic == e.Topic })
+}
+
+// decommission takes a broker out after another has come.
+func (d *drawer) decommission(added *scenarios.Event) {
+	leaves := d.blank.Timeline[0]
+	leaves.Fault, leaves.Operator, leaves.Target = "", "decommission", d.broker()
+	leaves.At = added.At + d.millis("until decommission", 0, 10_000)
+	if leaves.At < d.s.Duration-quiet {
+		d.s.Timeline = append(d.s.Timeline, leaves)
+	}
 }
 
 // replace gives the brokers that are down an empty disk before they come back.
@@ -102,6 +115,8 @@ func (d *drawer) verb(e *scenarios.Event, verb string) {
 		// Without controlled shutdowns every step takes a session: too long for the
 		// run to see the end.
 		d.calm = d.calm && !slices.Contains(d.s.Cluster.Brokers.Config, scenarios.KV{Name: "controlled.shutdown.enable", Value: "false"})
+	case "add_brokers":
+		e.Fault, e.Operator, e.For, e.Zones = "", verb, 0, []string{d.livingZone()}
 	case "add_partitions":
 		topic := &d.s.Topics[d.number("growing topic", 0, len(d.s.Topics)-1)]
 		e.Fault, e.Operator, e.For = "", verb, 0
