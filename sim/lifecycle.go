@@ -7,6 +7,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
+	"github.com/seed-604ea8f1/windtunnel/sim/disk"
 )
 
 // Start starts a host's process after a delay, with power if it was off. The
@@ -73,6 +74,16 @@ func (w *World) LoseDisk(h netsim.HostID) {
 		w.diskMoved(x)
 		w.happened(x, "disk lost")
 	}
+}
+
+// RestoreDisk replaces a host's disk by an earlier copy of it. A running process is
+// killed first, as by LoseDisk.
+func (w *World) RestoreDisk(h netsim.HostID, b *disk.Backup) {
+	x := &w.hosts[h]
+	w.Kill(h)
+	x.disk.Restore(b)
+	w.diskMoved(x)
+	w.happened(x, "disk restored")
 }
 
 // Pause stops a process without its noticing (SIGSTOP, a long pause of a

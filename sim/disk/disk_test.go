@@ -19,6 +19,7 @@ type driver struct {
 	files map[string]edge.FileID
 	next  edge.FileID
 	token uint64
+	saved *Backup
 }
 
 func newDriver(cfg Config, seed uint64) *driver {
@@ -116,6 +117,11 @@ func (r *driver) command(t *testing.T, td *datadriven.TestData) string {
 		r.crashed()
 	case "lose":
 		r.d.Lose()
+		r.crashed()
+	case "backup":
+		r.saved = r.d.Backup()
+	case "restore":
+		r.d.Restore(r.saved)
 		r.crashed()
 	case "full":
 		r.d.SetFull(td.HasArg("on"))
