@@ -19,7 +19,7 @@ func (e *Event) Verb() string {
 
 // optionKeys are the keys of an event that belong to particular verbs.
 var optionKeys = []string{"mode", "restart_after", "between", "shape", "direction", "zones", "latency", "jitter", "loss", "duplicate",
-	"reorder", "corrupt", "bandwidth", "fail", "change_ip", "cpu", "api", "from", "to", "full", "error", "bitflip", "truncate", "lose", "bump", "strobe", "period", "gap", "partition", "topic", "partitions"}
+	"reorder", "corrupt", "bandwidth", "fail", "change_ip", "cpu", "api", "from", "to", "full", "error", "bitflip", "truncate", "lose", "bump", "strobe", "period", "gap", "age", "partition", "topic", "partitions"}
 
 func (l *loader) checkTimeline(s *Scenario) *Error {
 	if len(s.Timeline) > eventsMax {
@@ -285,6 +285,11 @@ func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
 		return l.checkTarget(s, &target, path+"/partition")
 	case "add_partitions":
 		return l.checkGrowth(s, e, path)
+	case "restore_backup":
+		if e.Age > e.At {
+			return l.failAt(l.at(path+"/age"), "the copy would be older than the scenario", "")
+		}
+		return l.checkDown(s, e, path, "age")
 	case "decommission":
 		return l.checkDecommission(s, e, path)
 	}
@@ -513,23 +518,25 @@ func (l *loader) checkDisk(s *Scenario, e *Event, path string) *Error {
 	case once && e.For > 0:
 		return l.failAt(l.at(path+"/for"), "bitflip, truncate and lose happen once and do not take the key \"for\"", "")
 	case e.Lose:
-		return l.checkLose(s, e, path)
+		return l.checkDown(s, e, path, "lose")
 	}
 	return nil
 }
 
-// checkLose holds a lost disk to nodes that are down at that time: a process
-// does not survive the loss of its files, so that it would be a kill in disguise.
-func (l *loader) checkLose(s *Scenario, e *Event, path string) *Error {
+// checkDown holds the replacement of a disk to nodes that are down at that time: a
+// process does not survive the loss of its files, so that it would be a kill in
+// disguise.
+func (l *loader) checkDown(s *Scenario, e *Event, path, key string) *Error {
 	named := down(s, &Event{Fault: "kill", Target: e.Target})
 	if len(named) == 0 {
-		return l.failAt(l.at(path+"/target"), "lose needs nodes by name, or a zone, that an event before it takes down", "")
+		n := l.at(path + "/target")
+		return l.fail(n.line, n.column, key+" needs nodes by name, or a zone, that an event before it takes down", e.Target.Text, "")
 	}
 	for _, name := range named {
 		if !slices.ContainsFunc(s.Timeline, func(o Event) bool {
 			return o.Fault != "pause" && o.At < e.At && e.At < until(s, &o) && slices.Contains(down(s, &o), name)
 		}) {
-			return l.failAt(l.at(path+"/lose"), fmt.Sprintf("%s runs at that time: take it down with kill or power_loss first", name), "")
+			return l.failAt(l.at(path+"/"+key), fmt.Sprintf("%s runs at that time: take it down with kill or power_loss first", name), "")
 		}
 	}
 	return nil

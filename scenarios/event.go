@@ -49,6 +49,8 @@ type Event struct {
 	Gap       time.Duration `key:"gap" default:"0s" min:"0s" max:"1h" doc:"rolling_restart: wait before the next node, after all replicas are in sync again."`
 	Partition string        `key:"partition" doc:"move_leader, reassign: topic/partition."`
 
+	Age time.Duration `key:"age" min:"1s" max:"720h" doc:"restore_backup: how old the copy is."`
+
 	Topic      string `key:"topic" doc:"add_partitions: the topic."`
 	Partitions int64  `key:"partitions" min:"1" max:"10000" doc:"add_partitions: how many partitions the topic has from then on; more than it had."`
 
@@ -57,6 +59,10 @@ type Event struct {
 
 // End is when the event's effect is withdrawn; At for one that has no end.
 func (e *Event) End() time.Duration { return e.At + max(e.For, e.RestartAfter) }
+
+// ReplacesDisk tells whether the event puts another disk in the place of what was
+// written: an empty one, or an old copy.
+func (e *Event) ReplacesDisk() bool { return e.Lose || e.Operator == "restore_backup" }
 
 // LostPackets is the share of a link's packets that do not arrive: those that are
 // lost, and those that TCP's checksum drops.

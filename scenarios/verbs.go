@@ -65,12 +65,14 @@ var verbs = []verb{
 		doc: "A broker with an empty disk joins in each of the zones. It holds nothing until a reassignment or a new topic gives it replicas. It lasts until all of them serve."},
 	{name: "decommission", operator: true, lasts: never, target: required, kinds: []string{"nodes"},
 		doc: "A broker gives all its replicas to others, of its own zone where there is one, is shut down and unregistered. It lasts until it is gone."},
+	{name: "restore_backup", operator: true, lasts: never, target: required, kinds: []string{"zone", "nodes"}, options: []string{"age"}, needs: []string{"age"},
+		doc: "The disk of a node that is down is replaced by the copy of it that was taken 'age' before. An earlier event must have taken the node down."},
 	{name: "add_partitions", operator: true, lasts: never, target: never, options: []string{"topic", "partitions"}, needs: []string{"topic", "partitions"},
 		doc: "A topic gets more partitions, as kafka-topics --alter --partitions does it. Clients learn of them with their next metadata (metadata.max.age.ms), and keys move to other partitions; a static member that returns as its group's leader overlooks what was added while it was away (KIP-814). It lasts until each new partition has a leader."},
 }
 
 // laterVerbs are words that the vocabulary reserves.
-var laterVerbs = []string{"upgrade", "restore_backup"}
+var laterVerbs = []string{"upgrade"}
 
 // knownSwitches are the museum's switches that a scenario may turn on.
 func knownSwitches() []string {

@@ -378,8 +378,15 @@ func (r *run) offeredPerSecond() (n int64) {
 	return n
 }
 
+// groupForms is how long a group that begins may take to form: the initial delay of
+// the rebalance (3 s by default), and a session at most for who is slow.
+const groupForms = 15 * time.Second
+
 // groupsStable tells whether every group has an owner for every partition that
-// it reads.
+// it reads, but for those that are just beginning.
 func (r *run) groupsStable() bool {
-	return !slices.ContainsFunc(r.ledger.groups, func(g groupLedger) bool { return g.unowned > 0 })
+	return !slices.ContainsFunc(r.ledger.groups, func(g groupLedger) bool {
+		since, running := g.presence.since(r.world.Now())
+		return g.unowned > 0 && !(running && r.world.Now().Sub(since) < groupForms)
+	})
 }

@@ -57,13 +57,16 @@ func (r *run) coordinatorsForget() bool {
 
 // losesBytes tells whether an event may take away what a broker has written.
 func losesBytes(e *scenarios.Event) bool {
+	if e.ReplacesDisk() {
+		return true
+	}
 	switch e.Fault {
 	case "power_loss":
 		return true
 	case "zone_outage":
 		return e.Mode == "power_loss"
 	case "disk":
-		return e.Lose || e.BitFlip > 0 || e.Truncate > 0 || e.Error > 0
+		return e.BitFlip > 0 || e.Truncate > 0 || e.Error > 0
 	}
 	return false
 }
@@ -75,7 +78,7 @@ func losesBytes(e *scenarios.Event) bool {
 func faultTraits(s *scenarios.Scenario, replicationFactor int) (f lin.FaultTraits) {
 	for i := range s.Timeline {
 		e := &s.Timeline[i]
-		losing, wiped, unclean := 0, 0, 0
+		var losing, wiped, unclean hits
 		for j := range s.Timeline {
 			o := &s.Timeline[j]
 			// Together: begun before e's nodes are back and in sync again, for
@@ -83,39 +86,63 @@ func faultTraits(s *scenarios.Scenario, replicationFactor int) (f lin.FaultTrait
 			if o.At < e.At || o.At > e.End()+rejoinTime {
 				continue
 			}
-			n := nodesHit(s, o, replicationFactor)
+			n := hitsOf(s, o, replicationFactor)
 			switch {
 			case o.Fault == "power_loss", o.Fault == "zone_outage" && o.Mode == "power_loss":
-				losing += n
-				unclean += n
+				losing.add(n)
+				unclean.add(n)
 			case o.Fault == "kill", o.Fault == "zone_outage" && o.Mode == "kill":
-				unclean += n
+				unclean.add(n)
 			case o.Fault == "disk" && (o.Full || o.Error > 0):
-				unclean += n // a broker whose log directory fails halts
+				unclean.add(n) // a broker whose log directory fails halts
 				if o.Error > 0 {
-					losing += n // a failed sync may lose what it was to save
+					losing.add(n) // a failed sync may lose what it was to save
 				}
-			case o.Fault == "disk" && (o.Lose || o.BitFlip > 0 || o.Truncate > 0):
-				losing += n
-				wiped += n
-				unclean += n
+			case o.ReplacesDisk(), o.BitFlip > 0, o.Truncate > 0:
+				losing.add(n)
+				wiped.add(n)
+				unclean.add(n)
 			}
 		}
-		f.DiskLosingReplicas = max(f.DiskLosingReplicas, min(losing, replicationFactor))
-		f.UncleanRestarts = max(f.UncleanRestarts, min(unclean, replicationFactor))
-		f.DisksLost = max(f.DisksLost, min(wiped, replicationFactor))
+		f.DiskLosingReplicas = max(f.DiskLosingReplicas, min(losing.count(), replicationFactor))
+		f.UncleanRestarts = max(f.UncleanRestarts, min(unclean.count(), replicationFactor))
+		f.DisksLost = max(f.DisksLost, min(wiped.count(), replicationFactor))
 	}
 	return f
 }
 
-// nodesHit bounds how many replicas of one partition an event can hit.
+// hits are nodes that events hit: each that is named once, however many events name
+// it, and a bound on the others.
+type hits struct {
+	named  []string
+	others int
+}
+
+func (h *hits) add(o hits) {
+	h.others += o.others
+	for _, name := range o.named {
+		if !slices.Contains(h.named, name) {
+			h.named = append(h.named, name)
+		}
+	}
+}
+
+func (h *hits) count() int { return len(h.named) + h.others }
+
+func hitsOf(s *scenarios.Scenario, e *scenarios.Event, replicationFactor int) hits {
+	if e.Target.Kind == scenarios.TargetNodes {
+		return hits{named: e.Target.Nodes}
+	}
+	return hits{others: nodesHit(s, e, replicationFactor)}
+}
+
+// nodesHit bounds how many replicas of one partition an event can hit that does not
+// name its nodes.
 func nodesHit(s *scenarios.Scenario, e *scenarios.Event, replicationFactor int) int {
 	brokers := len(s.Cluster.Nodes()) - controllers(s)
 	switch e.Target.Kind {
 	case scenarios.TargetZone:
 		return replicasInZone(s, e.Target.Zone, replicationFactor)
-	case scenarios.TargetNodes:
-		return len(e.Target.Nodes)
 	case scenarios.TargetRandom:
 		return int(e.Target.Count)
 	case scenarios.TargetMinority:

@@ -63,6 +63,9 @@ func arrow(direction string) string {
 
 // details are what an event's options say, as far as they were given.
 func details(e *scenarios.Event) (out []string) {
+	if e.Operator == "restore_backup" {
+		out = append(out, fmt.Sprintf("%v old", e.Age))
+	}
 	switch e.Fault {
 	case "zone_outage":
 		out = append(out, e.Mode)

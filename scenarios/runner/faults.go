@@ -19,6 +19,7 @@ type faults struct {
 	random  *rand.PCG
 	origin  clock.Instant // the scenario's time zero
 	actions []action      // sorted by time, then order in the file, ends after begins
+	saved   []savedDisk
 	next    int
 	roll    *rolling
 	operate operator
@@ -27,12 +28,20 @@ type faults struct {
 	inside  *invariant.Checker // told of what disks lose or get wrong
 }
 
-// action is the beginning or the end of an event.
+// action is a moment of an event.
 type action struct {
 	at    clock.Instant
 	event int
-	end   bool
+	what  moment
 }
+
+type moment uint8
+
+const (
+	begins moment = iota
+	ends
+	saves // the copy of a disk that the event restores
+)
 
 // span is an event that has been carried out.
 type span struct {
@@ -52,7 +61,10 @@ func newFaults(v *view, s *scenarios.Scenario, random *rand.PCG, origin clock.In
 		e := &s.Timeline[i]
 		f.actions = append(f.actions, action{at: origin.Add(e.At), event: i})
 		if e.End() > e.At {
-			f.actions = append(f.actions, action{at: origin.Add(e.End()), event: i, end: true})
+			f.actions = append(f.actions, action{at: origin.Add(e.End()), event: i, what: ends})
+		}
+		if e.Operator == "restore_backup" {
+			f.actions = append(f.actions, action{at: origin.Add(e.At - e.Age), event: i, what: saves})
 		}
 	}
 	slices.SortStableFunc(f.actions, func(a, b action) int { return int(min(max(a.at-b.at, -1), 1)) })
@@ -77,10 +89,13 @@ func (f *faults) Act(now clock.Instant, w *sim.World) {
 		a := f.actions[f.next]
 		f.next++
 		e := &f.events[a.event]
-		if a.end {
-			f.end(now, w, a.event, e)
-		} else {
+		switch a.what {
+		case begins:
 			f.begin(now, w, a.event, e)
+		case ends:
+			f.end(now, w, a.event, e)
+		case saves:
+			f.save(w, a.event, e)
 		}
 	}
 	if f.roll != nil && f.roll.next <= now && f.roll.advance(now, w, f.view) {

@@ -8,6 +8,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/scenarios/phase"
 	"github.com/seed-604ea8f1/windtunnel/sim"
+	"github.com/seed-604ea8f1/windtunnel/sim/disk"
 )
 
 // glimpse is what a test sees of a world at a moment.
@@ -98,6 +99,9 @@ func TestEveryVerbIsCarriedOut(t *testing.T) {
 			_, there := g.world.Disk(g.host("broker-1")).Contents("orders-0/00000000000000000000.log")
 			return !there
 		}, up("broker-1")},
+		"restored disk": {"{ at: 9s, for: 9s, fault: kill, target: { node: broker-1 } }, { at: 12s, operator: restore_backup, target: { node: broker-1 }, age: 10s }", func(g glimpse) bool {
+			return logBytes(g, "broker-1") < logBytes(g, "broker-2")/2
+		}, up("broker-1")},
 		"bump": {"{ at: 10s, fault: clock, target: { node: broker-1 }, bump: -1h }", wallOff(time.Hour), wallOff(time.Hour)},
 		"strobe": {"{ at: 10s, for: 8s, fault: clock, target: { node: broker-1 }, strobe: 1h, period: 10s }", always, func(g glimpse) bool {
 			return !wallOff(time.Hour)(g)
@@ -142,6 +146,16 @@ func TestEveryVerbIsCarriedOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// logBytes is what the segments of a broker hold.
+func logBytes(g glimpse, name string) (sum int64) {
+	g.world.Disk(g.host(name)).Walk(func(f disk.FileInfo) {
+		if strings.HasSuffix(f.Path, ".log") && strings.HasPrefix(f.Path, "orders-") {
+			sum += f.Size
+		}
+	})
+	return sum
 }
 
 // wallOff tells whether broker-1's wall clock is off by about d, either way.

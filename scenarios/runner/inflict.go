@@ -17,6 +17,9 @@ import (
 // inflict does to the world what an event says.
 func (f *faults) inflict(now clock.Instant, w *sim.World, s *span, e *scenarios.Event) {
 	hosts, index := s.hosts, s.event
+	if e.Operator == "restore_backup" {
+		f.restore(now, w, s, e)
+	}
 	switch e.Fault {
 	case "zone_outage":
 		switch e.Mode {
@@ -200,6 +203,35 @@ func (f *faults) disks(now clock.Instant, w *sim.World, s *span, e *scenarios.Ev
 	}
 	if (e.BitFlip > 0 || e.Truncate > 0) && damaged == 0 {
 		f.nothing(now, e, "no segment of "+f.names(s.hosts)+" had anything in it")
+	}
+}
+
+// savedDisk is a copy of a node's disk that an event will restore.
+type savedDisk struct {
+	event  int
+	host   netsim.HostID
+	backup *disk.Backup
+}
+
+// save copies the disks that an event is going to restore.
+func (f *faults) save(w *sim.World, index int, e *scenarios.Event) {
+	for _, h := range f.resolve(&e.Target, false) {
+		w.Note("backup of " + w.Name(h))
+		f.saved = append(f.saved, savedDisk{event: index, host: h, backup: w.Disk(h).Backup()})
+	}
+}
+
+// restore puts the copies in the place of the disks.
+func (f *faults) restore(now clock.Instant, w *sim.World, s *span, e *scenarios.Event) {
+	for _, h := range s.hosts {
+		at := slices.IndexFunc(f.saved, func(d savedDisk) bool { return d.event == s.event && d.host == h })
+		if at < 0 {
+			f.nothing(now, e, w.Name(h)+" was not there when the copy was to be taken")
+			continue
+		}
+		w.RestoreDisk(h, f.saved[at].backup)
+		f.saved[at].backup = nil
+		f.inside.LostTail(h)
 	}
 }
 

@@ -57,10 +57,15 @@ func (d *drawer) decommission(added *scenarios.Event) {
 	}
 }
 
-// replace gives the brokers that are down an empty disk before they come back.
+// replace gives the brokers that are down an empty disk, or an old copy of theirs,
+// before they come back.
 func (d *drawer) replace(down *scenarios.Event) {
 	lost := d.blank.Timeline[0]
 	lost.Fault, lost.Lose, lost.At = "disk", true, down.At+down.For/2
+	if d.flip("restore") {
+		lost.Fault, lost.Lose, lost.Operator = "", false, "restore_backup"
+		lost.Age = time.Second + d.millis("age of the backup", 0, int((lost.At-time.Second)/time.Millisecond))
+	}
 	lost.Target = scenarios.Target{Kind: scenarios.TargetNodes}
 	for _, name := range down.Target.Nodes {
 		if strings.HasPrefix(name, "broker") {

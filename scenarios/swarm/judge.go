@@ -134,7 +134,7 @@ func groupsForget(s *scenarios.Scenario) bool {
 	for i := range s.Timeline {
 		e := &s.Timeline[i]
 		power := e.Fault == "power_loss" || e.Fault == "zone_outage" && e.Mode == "power_loss"
-		if power && !synced || e.Lose || e.BitFlip > 0 || e.Truncate > 0 {
+		if power && !synced || e.ReplacesDisk() || e.BitFlip > 0 || e.Truncate > 0 {
 			return true
 		}
 	}
@@ -193,7 +193,7 @@ func Calm(s *scenarios.Scenario) bool {
 		switch {
 		case (e.Fault == "kill" || e.Fault == "power_loss") && e.For == 0:
 			return false
-		case e.Fault == "disk" && (e.BitFlip > 0 || e.Truncate > 0 || e.Lose):
+		case e.BitFlip > 0, e.Truncate > 0, e.ReplacesDisk():
 			return false
 		}
 	}
