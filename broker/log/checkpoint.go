@@ -107,6 +107,9 @@ func decodeOffsets(b []byte) (map[Partition]int64, error) {
 }
 
 func checkpointRows(b []byte, fields int) ([][]string, error) {
+	if len(b) == 0 { // as Kafka makes the file at first
+		return nil, nil
+	}
 	lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
 	if len(lines) < 2 || lines[0] != "0" {
 		return nil, fmt.Errorf("checkpoint starts with %q: want version 0 and a count", lines[0])

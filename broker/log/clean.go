@@ -160,6 +160,9 @@ func (m *Manager) cleanSourceDone(c *step.Context) bool {
 	l := x.log
 	switch x.phase {
 	case cleanMapping:
+		if x.source.end <= x.bound {
+			x.until = max(x.until, x.source.end) // behind the last batch there may be a gap
+		}
 		if x.source.end < x.bound {
 			x.enter(l.segments[l.segmentAt(x.source.end)])
 			return true

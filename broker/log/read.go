@@ -40,6 +40,9 @@ func (l *Log) Read(c *step.Context, from int64, maxBytes int, limit int64, minOn
 			return r
 		}
 		t.chunk(&r, k, l.partition)
+		if !t.full { // behind the last batch there may be a gap
+			r.Next = max(r.Next, min(k.next, limit))
+		}
 	}
 	return r
 }
@@ -129,7 +132,11 @@ func (l *Log) startLoad(c *step.Context, s *segment, d load) {
 	d.length = min(d.length, s.written-d.position)
 	d.generation = l.generation
 	if d.length <= 0 {
-		l.m.keep(chunk{file: s.file, position: d.position, first: d.wanted, next: d.wanted + 1})
+		k := chunk{file: s.file, position: d.position, end: d.position, first: d.wanted, next: d.wanted + 1}
+		if l.endsInGap(s, d.position) {
+			k.next, k.buffer = s.end, edge.NewBuffer(nil)
+		}
+		l.m.keep(k)
 		l.m.changed(l, Loaded)
 		return
 	}
@@ -177,6 +184,9 @@ func (l *Log) loaded(c *step.Context, r *edge.DiskResult) {
 		l.m.changed(l, Loaded)
 		return
 	}
+	if l.endsInGap(s, d.position+int64(n)) {
+		next = s.end
+	}
 	if d.wanted < next {
 		first = min(first, d.wanted) // compaction may have left a gap before the first batch
 	}
@@ -188,6 +198,13 @@ func (l *Log) loaded(c *step.Context, r *edge.DiskResult) {
 		return
 	}
 	l.m.changed(l, Loaded)
+}
+
+// endsInGap says whether nothing follows a position of a segment that has ended:
+// offsets up to the next segment, if any are left, are those of records that
+// compaction has taken away.
+func (l *Log) endsInGap(s *segment, position int64) bool {
+	return s != l.active() && position >= s.size && s.written == s.size
 }
 
 // OffsetForTime finds the first record at or after a time (milliseconds) below
@@ -206,6 +223,9 @@ func (l *Log) OffsetForTime(c *step.Context, ms, limit int64) TimeResult {
 		at := max(l.start, s.times.floor(s.base, ms))
 		for at < min(limit, s.end) {
 			b, err := l.batchAt(c, at)
+			if err == errGap {
+				break
+			}
 			if b == nil {
 				none.Loading, none.Err = err == nil, err
 				return none
@@ -248,7 +268,11 @@ func (l *Log) MaxTimestampOffset(c *step.Context, limit int64) TimeResult {
 	return none
 }
 
-// batchAt returns the batch that holds offset, or nil while it is loading.
+// errGap says that no batch of a segment ends at or above an offset.
+var errGap = fmt.Errorf("%w: no batch in the segment", ErrCorrupt)
+
+// batchAt returns the batch that holds offset, or follows it in its segment, or
+// nil while it is loading.
 func (l *Log) batchAt(c *step.Context, offset int64) (record.Batch, error) {
 	if i, ok := l.tail.find(offset); ok {
 		return record.Batch(l.tail.live()[i].slice.Bytes()), nil
@@ -267,7 +291,7 @@ func (l *Log) batchAt(c *step.Context, offset int64) (record.Batch, error) {
 		}
 		rest = after
 	}
-	return nil, fmt.Errorf("%w: %s has no batch at offset %d", ErrCorrupt, l.partition, offset)
+	return nil, errGap
 }
 
 // recordAt finds the first record of a batch at or after a time.

@@ -187,7 +187,7 @@ func (r *rig) readAll(t fataler, from int64, maxBytes int) (batches []record.Bat
 			r.settle()
 			continue
 		}
-		if res.Bytes == 0 {
+		if res.Next == from {
 			t.Fatalf("read at %d of %d to %d: nothing", from, l.StartOffset(), l.EndOffset())
 		}
 		for _, s := range res.Slices {

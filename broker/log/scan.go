@@ -75,16 +75,18 @@ func (l *Log) scanNext(c *step.Context) {
 }
 
 // enterSegment says whether the scan goes on in a segment: when it recovers,
-// segments must join without a gap.
+// segments must join without a gap, but for one that compaction made. Ours keeps
+// the last batch of a segment, Kafka's does not.
 func (l *Log) enterSegment(c *step.Context, s *segment) bool {
 	x := &l.scan
 	if x.kind != scanRecover && x.kind != scanTail {
 		return true
 	}
-	if s.base != x.next {
+	if s.base < x.next || s.base > x.next && l.gaps != gapsKnown {
 		x.reason = "segment does not continue the one before"
 		return false
 	}
+	l.segments[x.segment-1].end, x.next = s.base, s.base
 	s.reset()
 	if l.recovery.unclean {
 		l.writeSnapshot(c, s.base)
