@@ -89,7 +89,7 @@ var ErrForced = errors.New("shutdown was cut short")
 // Open takes the data directory for this process. Nothing is accepted or read
 // before Run.
 func Open(cfg Config) (*Host, error) {
-	unlock, err := lockDirectory(cfg.Dir)
+	unlock, err := LockDirectory(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}

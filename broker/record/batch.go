@@ -203,6 +203,19 @@ func (b Batch) SetMaxTimestamp(ms int64) {
 	b.writeCRC()
 }
 
+// ForgetProducer makes the batch that of a producer that is not idempotent, and
+// corrects the CRC: in another cluster the id may be somebody else's.
+func (b Batch) ForgetProducer() {
+	if b.ProducerID() == EmptyProducerID {
+		return
+	}
+	none := int64(EmptyProducerID) // all three are -1
+	binary.BigEndian.PutUint64(b[atProducerID:], uint64(none))
+	binary.BigEndian.PutUint16(b[atProducerEpoch:], uint16(none))
+	binary.BigEndian.PutUint32(b[atBaseSequence:], uint32(none))
+	b.writeCRC()
+}
+
 func (b Batch) setAttributes(a Attributes) {
 	binary.BigEndian.PutUint16(b[atAttributes:], uint16(a))
 }

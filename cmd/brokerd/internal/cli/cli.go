@@ -72,6 +72,7 @@ const longHelp = `brokerd is a Kafka-compatible broker.
   brokerd --dev                     one node on localhost:9092, data in ./data
   brokerd --config FILE             a node of a cluster
   brokerd dev-cluster               three nodes in three zones on this machine
+  brokerd import                    topics of another data directory, also of Apache Kafka's
 
 FILE has Kafka's own property names, as .properties or YAML. A variable
 WINDTUNNEL_LOG_RETENTION_MS sets log.retention.ms, --override key=value sets any
@@ -105,7 +106,7 @@ func (a *App) root() *cobra.Command {
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json, on stderr")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(a.configCommand(), a.clusterIDCommand(), a.devClusterCommand())
+	root.AddCommand(a.configCommand(), a.clusterIDCommand(), a.devClusterCommand(), a.importCommand())
 	return root
 }
 

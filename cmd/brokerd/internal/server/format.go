@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/controller"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 )
 
@@ -27,6 +28,9 @@ func NewClusterID() (string, error) {
 // identity: the cluster's id must be known then, unless the node is alone. The
 // directory of another node or cluster is refused.
 func identify(dir string, nodeID int32, clusterID string, alone bool) (log.MetaProperties, error) {
+	if err := refuseForeign(dir); err != nil {
+		return log.MetaProperties{}, err
+	}
 	path := filepath.Join(dir, propertiesFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -47,6 +51,17 @@ func identify(dir string, nodeID int32, clusterID string, alone bool) (log.MetaP
 			dir, p.ClusterID, clusterID)
 	}
 	return p, nil
+}
+
+// refuseForeign refuses a directory whose metadata Apache Kafka has written. A
+// node that knew none of its topics would take their logs for those of deleted
+// ones.
+func refuseForeign(dir string) error {
+	found, err := filepath.Glob(filepath.Join(dir, controller.Dir, "*.log"))
+	if err == nil && len(found) > 0 {
+		err = fmt.Errorf("%s is the data directory of an Apache Kafka: give this node one of its own, and take topics over with brokerd import", dir)
+	}
+	return err
 }
 
 // write makes a file that is there whole or not at all.
