@@ -43,6 +43,7 @@ func singleProperties(dir string, broker, controller int) map[string]string {
 		"log.dirs":                         filepath.Join(dir, "data"),
 		"offsets.topic.replication.factor": "1", "offsets.topic.num.partitions": "4",
 		"group.initial.rebalance.delay.ms": "0",
+		"log.cleaner.backoff.ms":           "100",
 	}
 }
 
