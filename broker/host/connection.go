@@ -32,6 +32,9 @@ const (
 	// pooledBytesMin is the shortest frame whose memory is reused.
 	pooledBytesMin = 4 << 10
 	prefixBytes    = 4
+	// promptBytesMax is the longest frame with which a reader drives the machine
+	// itself.
+	promptBytesMax = 64 << 10
 )
 
 var errPeerClosed = errors.New("closed by the peer")
@@ -53,7 +56,7 @@ type connection struct {
 	deadline time.Time // of its reads
 	begun    holder    // the frame that is coming in
 
-	// Of the core's goroutine.
+	// Of the turn.
 	direct *direct // nil with TLS
 	dirty  bool
 	fresh  []edge.Send
@@ -106,7 +109,13 @@ func (h *Host) read(c *connection) error {
 		if c.inbound {
 			ev.Verdict = h.inspect(ev.Frame)
 		}
-		h.inbox.push(arrival{event: ev, conn: c, charge: charge})
+		a := arrival{event: ev, conn: c, charge: charge}
+		if n > promptBytesMax {
+			h.inbox.push(a) // the next one is read meanwhile
+			continue
+		}
+		h.inbox.add(a)
+		h.prompt()
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/clock"
@@ -14,47 +13,90 @@ import (
 // the machine send is handed to the writers.
 const stepsPerRoundMax = 128
 
-// drive is the core's goroutine: it consumes the inbox until the machine ends.
+// drive takes turns until the machine ends. Others take some, too; see prompt.
 func (h *Host) drive() error {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	h.armed = clock.Never
-	var r round
+	defer h.timer.Stop()
+	h.turn.Lock()
 	h.event = edge.Event{Kind: edge.EventBoot}
-	err := h.step()
-	for err == nil && !h.effects.Stopped {
-		h.flush()
-		h.sleep(timer)
-		h.inbox.take(&r)
-		err = h.consume(&r)
-	}
+	h.end(h.step())
 	h.flush()
+	h.arm()
+	for !h.ended {
+		h.turn.Unlock()
+		fired := h.await()
+		h.turn.Lock()
+		if fired {
+			h.armed = clock.Never
+		}
+		h.takeTurn()
+	}
+	h.turn.Unlock()
 	for _, look := range h.inbox.close() {
 		look() // the machine stands still; its viewers need not know
 	}
-	return err
+	return h.failure
 }
 
-// sleep waits for the inbox or for the machine's next wake-up. A timer that is
-// set for an earlier moment is left alone: most wishes are later ones, and to wake
-// up once for nothing costs less than to set it each time.
-func (h *Host) sleep(timer *time.Timer) {
-	if h.wake < h.armed {
-		wait := h.wake.Sub(h.clock.Now())
-		if wait <= 0 {
-			select {
-			case <-h.inbox.wakeup:
-			default:
-			}
-			return
-		}
-		timer.Reset(wait)
-		h.armed = h.wake
+// await waits for the inbox or for the machine's next wake-up; it tells whether
+// the timer has fired.
+func (h *Host) await() bool {
+	if h.inbox.filled() {
+		return false // while this goroutine had the turn, or another one
 	}
 	select {
 	case <-h.inbox.wakeup:
-	case <-timer.C:
-		h.armed = clock.Never
+		return false
+	case <-h.timer.C:
+		return true
+	}
+}
+
+// prompt lets the machine consume what the inbox holds on this goroutine, if
+// nobody drives it at the moment. An answer then needs no other goroutine to be
+// woken, which on a busy machine takes longer than all else. Somebody who has the
+// turn looks into the inbox again when he has given it back.
+func (h *Host) prompt() {
+	if !h.turn.TryLock() {
+		return
+	}
+	h.takeTurn()
+	ended := h.ended
+	h.turn.Unlock()
+	if ended || h.inbox.filled() {
+		h.inbox.ring() // one round is enough for a goroutine that has work of its own
+	}
+}
+
+// takeTurn consumes a round. The caller has the turn.
+func (h *Host) takeTurn() {
+	if h.ended {
+		return
+	}
+	h.inbox.take(&h.round)
+	h.end(h.consume(&h.round))
+	h.flush()
+	h.arm()
+}
+
+// diskDone hands over what a disk worker has done.
+func (h *Host) diskDone(results []arrival, wrote []edge.Slice) {
+	h.inbox.finished(results, wrote)
+	h.prompt()
+}
+
+// end notes whether the machine has come to its end.
+func (h *Host) end(failure error) {
+	h.failure = failure
+	h.ended = failure != nil || h.effects.Stopped
+}
+
+// arm sets the timer for the machine's next wake-up. One that is set for an
+// earlier moment is left alone: most wishes are later ones, and to wake up once
+// for nothing costs less than to set it each time.
+func (h *Host) arm() {
+	if h.wake < h.armed {
+		h.timer.Reset(max(0, h.wake.Sub(h.clock.Now())))
+		h.armed = h.wake
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// directBytesMax is the most that the core's goroutine writes itself to a
+	// directBytesMax is the most that who has the turn writes himself to a
 	// connection, and directConnsMax to how many in a round. Below that waking a
 	// writer takes longer than the write, and a client waits for it; above it the
 	// core has better things to do.
@@ -18,7 +18,7 @@ const (
 	directConnsMax = 8
 )
 
-// direct writes to a socket without waiting. It is of the core's goroutine.
+// direct writes to a socket without waiting. It is of the turn.
 type direct struct {
 	socket syscall.RawConn
 	parts  net.Buffers

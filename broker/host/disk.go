@@ -14,9 +14,10 @@ const diskWorkers = 16
 // by side.
 type disk struct {
 	files *files
-	inbox *inbox
+	// done takes results, and the buffers that have been written.
+	done func(results []arrival, wrote []edge.Slice)
 
-	// Of the core's goroutine: queues that have got something since the last
+	// Of the turn: queues that have got something since the last
 	// kick.
 	touched []*diskQueue
 
@@ -32,13 +33,13 @@ type disk struct {
 // worker performs what it has taken of it.
 type diskQueue struct {
 	id     edge.QueueID
-	fresh  []edge.DiskOp // of the core's goroutine, until the kick
+	fresh  []edge.DiskOp // of the turn, until the kick
 	ops    []edge.DiskOp
 	active bool
 }
 
-func newDisk(f *files, in *inbox) *disk {
-	d := &disk{files: f, inbox: in, queues: make(map[edge.QueueID]*diskQueue)}
+func newDisk(f *files, done func(results []arrival, wrote []edge.Slice)) *disk {
+	d := &disk{files: f, done: done, queues: make(map[edge.QueueID]*diskQueue)}
 	d.ready.L = &d.mu
 	for range diskWorkers {
 		d.workers.Go(d.work)
@@ -56,7 +57,7 @@ func (d *disk) submit(op *edge.DiskOp) {
 	*op = edge.DiskOp{}
 }
 
-// queue finds a queue. The map has no other user than the core's goroutine.
+// queue finds a queue. The map has no other user than the turn.
 func (d *disk) queue(id edge.QueueID) *diskQueue {
 	q := d.queues[id]
 	if q == nil {
@@ -119,13 +120,12 @@ func (d *disk) work() {
 		d.mu.Unlock()
 
 		w.perform(d.files, ops)
-		d.inbox.finished(w.results, w.wrote)
+		d.done(w.results, w.wrote)
 		clear(ops)
 
 		d.mu.Lock()
 		if len(q.ops) > 0 {
-			d.runable = append(d.runable, q)
-			d.ready.Signal()
+			d.runable = append(d.runable, q) // this worker is awake to take one
 		} else {
 			q.active = false
 		}

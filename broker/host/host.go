@@ -1,9 +1,9 @@
 // Package host drives one machine of the core (a broker, a controller, or both)
 // with the real world: TCP, TLS, files and the system's clock.
 //
-// One goroutine per node calls Step and performs the effects; readers and
-// writers of connections, dialers and disk workers talk to it through one
-// inbox. The package knows no Kafka: it carries length-prefixed frames and disk
+// One goroutine at a time calls Step and performs the effects: whoever has the
+// turn. Readers and writers of connections, dialers and disk workers hand over
+// what they have through one inbox; if nobody has the turn, they take it. The package knows no Kafka: it carries length-prefixed frames and disk
 // operations. It never decides anything that a machine could decide.
 package host
 
@@ -64,15 +64,20 @@ type Host struct {
 	// inspectors are those that no reader uses; nil if the machine has none.
 	inspectors chan edge.Inspector
 
-	// Of the core's goroutine alone.
+	// turn is held by whoever drives the machine. What follows is of the turn alone.
+	turn     sync.Mutex
+	round    round
 	effects  edge.Effects
 	event    edge.Event
 	conns    map[edge.ConnID]*connection
 	dirty    []*connection // have something to write since the last round
 	wake     clock.Instant
+	timer    *time.Timer
 	armed    clock.Instant // what the timer is set for
 	last     clock.Instant
 	stopping bool
+	ended    bool
+	failure  error // why it has ended, nil after a controlled shutdown
 
 	dialing context.Context // ends when the host stops
 	giveUp  context.CancelFunc
@@ -101,14 +106,14 @@ func Open(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, clock: cfg.Clock, unlock: unlock,
-		conns: make(map[edge.ConnID]*connection), wake: clock.Never,
+		conns: make(map[edge.ConnID]*connection), wake: clock.Never, armed: clock.Never, timer: time.NewTimer(time.Hour),
 	}
 	h.inbox.init()
 	h.tracked = tracker{open: make(map[*connection]struct{}), empty: make(chan struct{})}
 	h.memory = newBudget(h.limits.InFlightBytes)
 	h.doors = newDoors(h.limits)
 	h.buffers = edge.NewSharedPool(new(sync.Mutex))
-	h.disk = newDisk(newFiles(cfg.Dir, h.buffers), &h.inbox)
+	h.disk = newDisk(newFiles(cfg.Dir, h.buffers), h.diskDone)
 	h.dialing, h.giveUp = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -155,7 +160,7 @@ func (h *Host) Shutdown() {
 	h.inbox.signal(forcedToStop)
 }
 
-// View runs look on the goroutine that drives the machine, between two steps,
+// View runs look as one who drives the machine does, between two of its steps,
 // and waits for it. It must not change the machine, but for settings that the
 // machine lets be replaced between two steps. After the end of Run, look is not
 // called and the error says so.

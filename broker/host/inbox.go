@@ -54,22 +54,33 @@ func (b *inbox) ring() {
 	}
 }
 
-// push hands over events, in order.
-func (b *inbox) push(a ...arrival) {
-	b.mu.Lock()
-	b.arrivals = append(b.arrivals, a...)
-	b.mu.Unlock()
+// push hands over an event.
+func (b *inbox) push(a arrival) {
+	b.add(a)
 	b.ring()
 }
 
-// finished hands over the results of disk operations and the buffers that they
-// have written.
+// add is push by one who sees to it that the event is taken.
+func (b *inbox) add(a arrival) {
+	b.mu.Lock()
+	b.arrivals = append(b.arrivals, a)
+	b.mu.Unlock()
+}
+
+// filled tells whether there is something that the core waits for.
+func (b *inbox) filled() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.arrivals) > 0 || len(b.views) > 0
+}
+
+// finished takes the results of disk operations and the buffers that they have
+// written, from one who sees to it that they are taken.
 func (b *inbox) finished(results []arrival, wrote []edge.Slice) {
 	b.mu.Lock()
 	b.arrivals = append(b.arrivals, results...)
 	b.wrote = append(b.wrote, wrote...)
 	b.mu.Unlock()
-	b.ring()
 }
 
 // giveBack returns the memory of sends. It is no news to the core, which takes
