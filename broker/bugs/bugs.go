@@ -25,6 +25,9 @@ const (
 	AdvanceBelowMinISR
 	ExpireActiveGroups
 	QuorumWithoutPreVote
+	QuorumWithoutCheck
+	LoadStopsEarly
+	ForgetProducersOfLeader
 
 	count
 )
@@ -76,6 +79,15 @@ var exhibits = [count]Exhibit{
 	QuorumWithoutPreVote: {"raft-no-prevote",
 		"A voter that was cut off asks whether it could win before it starts an election.",
 		"KIP-996"},
+	QuorumWithoutCheck: {"raft-no-check-quorum",
+		"A controller that no majority of the voters answers steps down, though brokers may still reach it.",
+		"KAFKA-15489"},
+	LoadStopsEarly: {"group-load-stops-early",
+		"A coordinator that takes over reads its log to the end before it answers.",
+		"KAFKA-5600"},
+	ForgetProducersOfLeader: {"idem-state-not-replicated",
+		"A follower learns the producers' sequences from what it copies, so that it knows them when it leads.",
+		"KIP-98, Redpanda 3039"},
 }
 
 // Exhibits lists all switches in the table's order.

@@ -125,7 +125,7 @@ func (k *Controller) start(c *step.Context) {
 		ID: raftID(k.cfg.NodeID), ElectionTick: ticksPerFetchTimeout, HeartbeatTick: 1,
 		Storage: q.storage, Applied: s.base.Index,
 		MaxSizePerMsg: messageBytesMax, MaxInflightMsgs: inflightMessagesMax,
-		CheckQuorum: true, PreVote: !k.cfg.Broker.Bugs.Has(bugs.QuorumWithoutPreVote), DisableProposalForwarding: true, Logger: silent{},
+		CheckQuorum: !k.cfg.Broker.Bugs.Has(bugs.QuorumWithoutCheck), PreVote: !k.cfg.Broker.Bugs.Has(bugs.QuorumWithoutPreVote), DisableProposalForwarding: true, Logger: silent{},
 	})
 	must(err)
 	q.node, q.leader, q.term, q.vote = node, -1, q.hard.GetTerm(), q.hard.GetVote()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
@@ -106,7 +107,7 @@ func (r *Runtime[W]) replay(c *step.Context, s *shard[W], batch record.Batch) er
 		panic(fmt.Sprintf("coordinator: %s replays offset %d after %d", s.key, batch.BaseOffset(), s.replayed))
 	}
 	s.replayed = batch.NextOffset()
-	if batch.Attributes().Control() {
+	if batch.Attributes().Control() || r.cfg.Bugs.Has(bugs.LoadStopsEarly) && batch.BaseOffset() > s.target/2 {
 		return nil
 	}
 	if err := r.reader.Reset(batch, &r.scratch); err != nil {

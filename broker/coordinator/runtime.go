@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
@@ -104,6 +105,7 @@ type Config struct {
 	Owner        uint8 // of tokens and timers, one of step's
 	Topic        string
 	WriteTimeout time.Duration // offsets.commit.timeout.ms; a later commit still counts
+	Bugs         bugs.Set
 }
 
 // Runtime drives the shards of one coordinator.

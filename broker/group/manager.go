@@ -81,6 +81,7 @@ func newManager(cfg config.Broker, l coordinator.Log, responder conn.Responder) 
 	m.runtime = coordinator.New[op](coordinator.Config{
 		Owner: step.OwnerGroup, Topic: offsetsTopic,
 		WriteTimeout: time.Duration(cfg.OffsetsCommitTimeoutMillis) * time.Millisecond,
+		Bugs:         cfg.Bugs,
 	}, l, m)
 	return m
 }

@@ -252,6 +252,9 @@ func (l *Log) AppendFollower(c *step.Context, records []edge.Slice) error {
 		return err
 	}
 	defer l.pump(c)
+	if l.m.cfg.Bugs.Has(bugs.ForgetProducersOfLeader) {
+		defer l.producers.reset()
+	}
 	// An epoch that this broker led without writing gives way to what the new
 	// leader wrote.
 	if l.epochs.truncateEnd(l.appendEnd) {
