@@ -13,6 +13,10 @@ const (
 	ClaimNoOffsetRewind         = "no_offset_rewind"
 	ClaimSingleOwner            = "single_owner"
 	ClaimPermittedAnomalies     = "permitted_anomalies"
+	// Of compacted topics only:
+	ClaimNewestKept        = "newest_kept"
+	ClaimCompactionLags    = "compaction_lags"
+	ClaimNoResurrectedKeys = "no_resurrected_keys"
 )
 
 // Claim is one promise of the configuration, computed before the run.
@@ -97,6 +101,21 @@ type Configuration struct {
 	Consumers       []ConsumerTraits
 	Groups          GroupTraits
 	Faults          FaultTraits
+	Compaction      CompactionTraits
+}
+
+// CompactionTraits describe the compacted topics, the strictest deciding.
+type CompactionTraits struct {
+	Topics int // how many are compacted; 0 makes no claim about them
+	// DeletedToo: a compacted topic has cleanup.policy=compact,delete.
+	DeletedToo            bool
+	MinLagMillis          int64 // the least min.compaction.lag.ms
+	DeleteRetentionMillis int64 // the least delete.retention.ms
+	PassMillis            int64 // bound of one pass of a cleaner
+	// AwayMillis bounds how long the faults keep a replica from following its leader.
+	AwayMillis int64
+	// ClocksWrong: a fault sets clocks of brokers or producers, by which age is measured.
+	ClocksWrong bool
 }
 
 // Claims is the whole list, in a fixed order.
@@ -105,12 +124,16 @@ type Claims []Claim
 // ComputeClaims applies the table of conditions. It is called before the run; the
 // checkers assert what it makes and nothing else.
 func ComputeClaims(c *Configuration) Claims {
-	return Claims{
+	claims := Claims{
 		claimNoLostAcks(c), claimNoDuplicates(c), claimNoReorder(c), claimNoDivergence(c),
 		claimWatermark(c), claimReadCommitted(c), claimNoRewind(c),
 		claimSingleOwner(c),
 		{ClaimPermittedAnomalies, true, "G0 is legal, G1c is legal where write-write edges count, and poll-skip and nonmonotonic-poll are legal across a rebalance, so none of them is asserted against."},
 	}
+	if c.Compaction.Topics > 0 {
+		claims = append(claims, claimNewestKept(c), claimCompactionLags(c), claimNoResurrection(c))
+	}
+	return claims
 }
 
 // Made reports whether a claim is in the list and made.
@@ -128,6 +151,8 @@ func (c Claims) Asserted() Asserted {
 	return Asserted{
 		NoLostAcks: c.Made(ClaimNoLostAcks), NoDuplicates: c.Made(ClaimNoBrokerDuplicates),
 		NoReorder: c.Made(ClaimNoReorder), HighWatermarkMonotonic: c.Made(ClaimHighWatermarkMonotonic),
+		NewestKept: c.Made(ClaimNewestKept), CompactionLags: c.Made(ClaimCompactionLags),
+		NoResurrectedKeys: c.Made(ClaimNoResurrectedKeys),
 	}
 }
 
@@ -231,6 +256,51 @@ func claimReadCommitted(c *Configuration) Claim {
 		return Claim{ClaimReadCommitted, false, "Unclean leader election is on, so committed records or their markers may be lost."}
 	}
 	return Claim{ClaimReadCommitted, true, "Transactions are used with read_committed consumers that do not commit automatically, and retention outlives the readers."}
+}
+
+func claimNewestKept(c *Configuration) Claim {
+	if kept := claimNoLostAcks(c); !kept.Made {
+		return Claim{ClaimNewestKept, false, "Acknowledged records may be lost, and with them the newest one of a key. " + kept.Why}
+	}
+	retention := ""
+	if c.Compaction.DeletedToo {
+		retention = " and until retention deletes its segment"
+	}
+	return Claim{ClaimNewestKept, true, "Compaction removes a record only if its key has a later one; the newest stays" + retention + ", but for a tombstone whose time is over."}
+}
+
+func claimCompactionLags(c *Configuration) Claim {
+	x := &c.Compaction
+	not := func(why string) Claim { return Claim{ClaimCompactionLags, false, why} }
+	switch {
+	case x.ClocksWrong:
+		return not("Clocks are set wrong, and the age of records and tombstones is measured by them.")
+	case c.UncleanElection:
+		return not("Unclean leader election is on, so a record may be given another place, and another age.")
+	}
+	return Claim{ClaimCompactionLags, true, fmt.Sprintf("No record goes within its topic's min.compaction.lag.ms (%d ms at least), and no tombstone within delete.retention.ms (%d ms at least) after that.", x.MinLagMillis, x.DeleteRetentionMillis)}
+}
+
+// claimNoResurrection is Kafka's promise about tombstones. A replica that is away
+// for longer than they stay may keep a value whose tombstone it never gets.
+func claimNoResurrection(c *Configuration) Claim {
+	x := &c.Compaction
+	not := func(format string, args ...any) Claim {
+		return Claim{ClaimNoResurrectedKeys, false, fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case x.ClocksWrong:
+		return not("Clocks are set wrong, and the time of tombstones is measured by them.")
+	case c.UncleanElection:
+		return not("Unclean leader election is on, so a tombstone may be lost when its values are not.")
+	case !claimNoLostAcks(c).Made:
+		return not("Acknowledged records may be lost, tombstones among them.")
+	case x.DeleteRetentionMillis <= x.AwayMillis:
+		return not("The faults can keep a replica away for %d ms, and delete.retention.ms=%d lets a tombstone go meanwhile, whose values that replica then keeps.", x.AwayMillis, x.DeleteRetentionMillis)
+	case x.DeleteRetentionMillis <= x.PassMillis:
+		return not("One pass of a cleaner may take %d ms, and delete.retention.ms=%d counts from its beginning.", x.PassMillis, x.DeleteRetentionMillis)
+	}
+	return Claim{ClaimNoResurrectedKeys, true, fmt.Sprintf("A reader that was given a value sees its tombstone for delete.retention.ms (%d ms at least) less the %d ms that a pass of a cleaner may take, and no replica is away for longer than %d ms.", x.DeleteRetentionMillis, x.PassMillis, x.AwayMillis)}
 }
 
 // groupsForget says why a coordinator may find less in __consumer_offsets than it

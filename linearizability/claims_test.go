@@ -106,3 +106,34 @@ func TestGroupClaims(t *testing.T) {
 		}
 	}
 }
+
+func TestCompactionClaims(t *testing.T) {
+	all := []string{ClaimNewestKept, ClaimCompactionLags, ClaimNoResurrectedKeys}
+	for _, test := range []struct {
+		name   string
+		change func(*Configuration)
+		want   []string
+	}{
+		{"no compacted topic", func(c *Configuration) { c.Compaction.Topics = 0 }, nil},
+		{"safe", func(*Configuration) {}, all},
+		{"acks=1", func(c *Configuration) { c.Producers[0].Acks = 1 }, []string{ClaimCompactionLags}},
+		{"unclean", func(c *Configuration) { c.UncleanElection = true }, nil},
+		{"clocks", func(c *Configuration) { c.Compaction.ClocksWrong = true }, []string{ClaimNewestKept}},
+		{"a replica away for long", func(c *Configuration) { c.Compaction.AwayMillis = 60_000 }, []string{ClaimNewestKept, ClaimCompactionLags}},
+		{"a slow cleaner", func(c *Configuration) { c.Compaction.PassMillis = 60_000 }, []string{ClaimNewestKept, ClaimCompactionLags}},
+	} {
+		configuration := safeConfiguration()
+		configuration.Compaction = CompactionTraits{Topics: 1, DeleteRetentionMillis: 60_000, PassMillis: 2000, AwayMillis: 40_000}
+		test.change(&configuration)
+		claims := ComputeClaims(&configuration)
+		var made []string
+		for _, name := range all {
+			if claims.Made(name) {
+				made = append(made, name)
+			}
+		}
+		if diff := cmp.Diff(test.want, made); diff != "" {
+			t.Errorf("%s (-want +made):\n%s", test.name, diff)
+		}
+	}
+}

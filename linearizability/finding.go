@@ -55,6 +55,14 @@ const (
 	TwoOwners
 	// ZombieCommit: a commit that was accepted from a generation that was over when it was sent.
 	ZombieCommit
+	// NewestRemoved: the newest record of a key is missing from a compacted log.
+	NewestRemoved
+	// TombstoneRemoved: a tombstone went before its delete.retention.ms can have passed.
+	TombstoneRemoved
+	// Resurrected: a reader was given a value and not the tombstone behind it, in time.
+	Resurrected
+	// CompactedTooYoung: a record is missing that min.compaction.lag.ms protected.
+	CompactedTooYoung
 )
 
 var kindNames = [...]string{
@@ -67,7 +75,8 @@ var kindNames = [...]string{
 	HighWatermarkRegress: "high-watermark-regress", LogStartInvalid: "log-start-invalid",
 	DigestMismatch: "digest-mismatch", OffsetRewind: "offset-rewind", MetadataRegress: "metadata-regress",
 	MetadataFork: "metadata-fork", ProducerIDReused: "producer-id-reused", TwoOwners: "two-owners",
-	ZombieCommit: "zombie-commit",
+	ZombieCommit: "zombie-commit", NewestRemoved: "newest-removed", TombstoneRemoved: "tombstone-removed-early",
+	Resurrected: "resurrected-key", CompactedTooYoung: "compacted-too-young",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -93,6 +102,12 @@ func (k Kind) Claim() string {
 		return ClaimNoOffsetRewind
 	case TwoOwners, ZombieCommit:
 		return ClaimSingleOwner
+	case NewestRemoved:
+		return ClaimNewestKept
+	case TombstoneRemoved, CompactedTooYoung:
+		return ClaimCompactionLags
+	case Resurrected:
+		return ClaimNoResurrectedKeys
 	}
 	return ""
 }

@@ -45,11 +45,17 @@ type Asserted struct {
 	NoDuplicates           bool
 	NoReorder              bool
 	HighWatermarkMonotonic bool
+	NewestKept             bool
+	CompactionLags         bool
+	NoResurrectedKeys      bool
 }
 
 // AssertAll makes every claim: acks=all, idempotent, no planned data loss.
 func AssertAll() Asserted {
-	return Asserted{NoLostAcks: true, NoDuplicates: true, NoReorder: true, HighWatermarkMonotonic: true}
+	return Asserted{
+		NoLostAcks: true, NoDuplicates: true, NoReorder: true, HighWatermarkMonotonic: true,
+		NewestKept: true, CompactionLags: true, NoResurrectedKeys: true,
+	}
 }
 
 // LogStartReason says why a log start moved. Zero is not a reason.

@@ -37,7 +37,8 @@ type Report struct {
 	Duplicated     int64 `json:"duplicated"`
 	Reordered      int64 `json:"reordered"`
 	Skipped        int64 `json:"skipped"`
-	Expired        int64 `json:"expired"` // jumped over by a reader because the log start had passed
+	Expired        int64 `json:"expired"`   // jumped over by a reader because the log start had passed
+	Compacted      int64 `json:"compacted"` // offsets of compacted partitions at which the drain found nothing
 
 	// PermittedLost is the part of Lost for which the claim was not made.
 	PermittedLost int64 `json:"permitted_lost"`

@@ -40,7 +40,9 @@ type Checker struct {
 	readers        []readerState
 	orderIndex     table
 	orders         []orderState
-	cut            map[BatchID]cutBatch // acknowledged, and lost by an announced truncation
+	cut            map[BatchID]cutBatch   // acknowledged, and lost by an announced truncation
+	keyed          map[BatchID]keyedBatch // of pending batches in compacted partitions
+	seen           Seen                   // of the present read of a compacted partition
 	finished       bool
 }
 
@@ -83,6 +85,7 @@ type readerState struct {
 	sum           digest
 	blockEnd      int64
 	coldInSum     int64 // slots of it that were cold when read
+	passed        int64 // offsets of the stretch at which compaction has left nothing
 	watermarkedAt uint64
 }
 
@@ -115,6 +118,7 @@ type partitionState struct {
 	ackedUnplaced []int32
 	invoked       bool
 	sample        *Recorder // hears the same calls, or nil
+	keys          *keyState // of a compacted partition, else nil
 	expiredGap    int64     // at the end: longest stretch below the log start that nobody saw
 	lost          int64     // acknowledged records, so far
 	drained       bool
@@ -140,6 +144,7 @@ func NewChecker(config Config) *Checker {
 func (c *Checker) Sample(name Partition, config WindowConfig) *Recorder {
 	config.Asserted = c.config.Asserted
 	p := c.partition(name)
+	config.Compacted = p.keys != nil
 	p.sample = NewRecorder(name, config)
 	return p.sample
 }
@@ -187,6 +192,12 @@ func (a *Asserted) permits(kind Kind) bool {
 		return !a.NoReorder
 	case ClaimHighWatermarkMonotonic:
 		return !a.HighWatermarkMonotonic
+	case ClaimNewestKept:
+		return !a.NewestKept
+	case ClaimCompactionLags:
+		return !a.CompactionLags
+	case ClaimNoResurrectedKeys:
+		return !a.NoResurrectedKeys
 	}
 	return false
 }
@@ -298,6 +309,7 @@ func (c *Checker) cutOff(p *partitionState, i int32, cause Cause) {
 	c.report.LossByCause[cause] += int64(b.count)
 	c.remember(p, b.id, cutBatch{partition: p.index, count: b.count, base: b.told, cause: cause, lost: true})
 	b.told = -1
+	delete(c.keyed, b.id)
 	c.release(i)
 }
 
@@ -351,6 +363,7 @@ func (c *Checker) Failed(name Partition, id BatchID, event uint64) {
 	if i < 0 {
 		return
 	}
+	delete(c.keyed, id)
 	b := &c.pending[i]
 	b.failed, b.returned, b.answered = true, true, event
 	if b.base >= 0 {
@@ -400,6 +413,7 @@ func (c *Checker) Gone(name Partition, id BatchID, cause Cause, event uint64) {
 		c.lost(p, b, event)
 		c.report.LossByCause[cause] += int64(b.count)
 	}
+	delete(c.keyed, id)
 	c.release(i)
 }
 

@@ -9,6 +9,10 @@ import (
 // The digest is kept for hot reads too, so that a reader which falls behind in
 // the middle of a block still covers that block from its start.
 func (c *Checker) accumulate(p *partitionState, r *readerState, seen *run) {
+	if p.keys != nil {
+		r.position, r.event = seen.end(), seen.event
+		return
+	}
 	zero := seen.base - int64(seen.first)
 	for at, end := seen.base, seen.end(); at < end; {
 		stop := min(end, r.blockEnd)
@@ -166,6 +170,9 @@ func (c *Checker) Truncated(name Partition, from int64, cause Cause, event uint6
 	}
 	p.floor, p.watermarkMax = min(p.floor, from), min(p.watermarkMax, from)
 	p.delivered.remove(from, maxOffset)
+	if p.keys != nil {
+		p.keys.cut(from)
+	}
 	kept := p.openWatermark[:0]
 	for _, open := range p.openWatermark {
 		if open.from < from {

@@ -13,6 +13,7 @@ func (c *Checker) Drained(reader int32, name Partition, end int64, event uint64)
 	}
 	r := c.reader(p, reader)
 	p.drained, p.drainEnd, p.drainEvent = true, end, event
+	c.report.Compacted += r.passed
 	if r.from < 0 && end == p.logStart {
 		return // an empty log
 	}
@@ -58,6 +59,9 @@ func (c *Checker) Finish() *Report {
 			c.report.inconclusive(fmt.Sprintf("%s was not drained", p.name))
 			continue
 		}
+		if p.keys != nil {
+			c.finishKeys(p)
+		}
 		c.finishLost(p)
 	}
 	c.finishPending()
@@ -93,6 +97,10 @@ func (c *Checker) finishPending() {
 				c.report.Expired += int64(b.count) // retention may have taken it unseen
 				continue
 			}
+			if c.shadowed(p, b) {
+				c.report.Compacted += int64(b.count) // unseen
+				continue
+			}
 			c.lost(p, b, p.drainEvent)
 		}
 	}
@@ -100,9 +108,21 @@ func (c *Checker) finishPending() {
 
 // finishHoles is C2: every slot from the log start to the highest watermark.
 func (c *Checker) finishHoles(p *partitionState) {
+	unseen := c.compactedUnseen(p)
 	hole := func(from, to int64) {
 		p.expiredGap = max(p.expiredGap, min(to, p.logStart)-from)
 		from, to = max(from, p.logStart), min(to, p.watermarkMax)
+		if from < to && p.keys != nil && !c.config.Asserted.NoDuplicates {
+			return // a second copy, whose keys the one that is known has written again
+		}
+		if from < to && to-from <= unseen {
+			unseen -= to - from
+			return
+		}
+		if from < to && p.keys != nil && c.config.Asserted.NoLostAcks && c.mayFill(p) {
+			c.report.Unverified += to - from // compacted before anybody saw it, perhaps
+			return
+		}
 		if from < to {
 			c.found(Finding{Kind: HoleBelowHighWatermark, Partition: p.name, Offset: from, Records: to - from,
 				First:  Witness{p.watermarkAt, 0, p.watermarkMax, fmt.Sprintf("the high watermark was %d", p.watermarkMax)},
@@ -130,7 +150,11 @@ func (c *Checker) finishLost(p *partitionState) {
 		}
 		lost += count
 	}
-	for i := range p.blocks {
+	blocks, hot := p.blocks, p.hot.count
+	if p.keys != nil {
+		blocks, hot = nil, 0 // what is not delivered has been judged by its key
+	}
+	for i := range blocks {
 		b := &p.blocks[i]
 		end := p.coldEnd
 		if i+1 < len(p.blocks) {
@@ -147,7 +171,7 @@ func (c *Checker) finishLost(p *partitionState) {
 		}
 		note(from, min(missing, int64(b.acked)))
 	}
-	for i := range p.hot.count {
+	for i := range hot {
 		r := p.hot.at(i)
 		from := max(r.base, p.logStart)
 		if !r.acked || from >= r.end() {

@@ -9,6 +9,9 @@ import (
 // in the producer's order. It reports whether the slots were free.
 func (c *Checker) place(p *partitionState, r run, duplicate bool) bool {
 	r.dup = duplicate
+	if p.keys != nil {
+		c.placeKeys(p, &r)
+	}
 	if len(p.openWatermark) > 0 {
 		c.checkSplit(p, &r)
 	}

@@ -205,9 +205,26 @@ func (c *Checker) compareCold(p *partitionState, r *readerState, seen *run) {
 			}
 		}
 	}
-	r.coldInSum += int64(seen.count)
 	index := c.readerIndex.get(uint64(r.partition)<<32 | uint64(uint32(r.reader)))
-	c.checkOrder(seen, p, c.order(2*(index+1), seen.id.Producer()), r.generation)
+	order := c.order(2*(index+1), seen.id.Producer())
+	if p.keys != nil {
+		c.checkThinned(p, seen, order, r.generation)
+		return
+	}
+	r.coldInSum += int64(seen.count)
+	c.checkOrder(seen, p, order, r.generation)
+}
+
+// checkThinned is the order of one reader in a compacted partition, of whose
+// batches any part may be gone: what is left of one batch belongs together.
+func (c *Checker) checkThinned(p *partitionState, seen *run, o *orderState, generation uint32) {
+	whole := run{base: seen.base - int64(seen.first), id: seen.id, event: seen.event, count: seen.count}
+	if o.generation == generation && o.id == whole.id && o.base != whole.base {
+		c.duplicated(p, seen.id, seen.base, seen.count, seen.event, fmt.Sprintf("was seen at %d as record %d", seen.base, seen.first),
+			Witness{o.event, o.id, o.base, fmt.Sprintf("began at %d", o.base)})
+		return
+	}
+	c.checkOrder(&whole, p, o, generation)
 }
 
 // placeSeen gives slots that were seen for the first time to a pending batch.
@@ -275,6 +292,10 @@ func (c *Checker) unexpected(p *partitionState, i int32, seen *run) {
 // jump handles a read that does not start at the reader's position.
 func (c *Checker) jump(p *partitionState, r *readerState, to int64, event uint64) {
 	position := r.position
+	if p.keys != nil && to > position {
+		c.passOver(p, r, to, event)
+		return // its stretch goes on
+	}
 	from := max(position, min(p.logStart, to))
 	c.report.Expired += from - position
 	switch {
@@ -294,7 +315,7 @@ func (c *Checker) jump(p *partitionState, r *readerState, to int64, event uint64
 }
 
 func (r *readerState) start(offset int64) {
-	r.from, r.position = offset, offset
+	r.from, r.position, r.passed = offset, offset, 0
 	r.sumFrom, r.sum, r.coldInSum = offset, digest{}, 0
 	r.blockEnd = (offset/blockOffsets + 1) * blockOffsets
 }

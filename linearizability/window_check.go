@@ -75,7 +75,7 @@ func (r *Recorder) resolve() []*operation {
 		switch {
 		case o.failed && o.base >= 0 && !o.copied:
 			r.fault(FailedAppendPresent, o.base, o.id, o.event, fmt.Sprintf("was at %d and failed for certain", o.base))
-		case o.base < 0 && o.acked && o.acksAll && r.limit == forever:
+		case o.base < 0 && o.acked && o.acksAll && r.limit == forever && !r.config.Compacted:
 			unplaced = append(unplaced, o)
 		}
 		if o.base >= 0 && !r.outside(o.base) && o.base+int64(o.count) <= r.limit {
@@ -102,6 +102,15 @@ func (r *Recorder) resolve() []*operation {
 		}
 	}
 	return operations
+}
+
+// gap is the offset below which slots may have gone without anybody having seen
+// them: the log start, or any that compaction may have come to.
+func (r *Recorder) gap() int64 {
+	if r.config.Compacted {
+		return forever
+	}
+	return r.logStart
 }
 
 // expiredGap is the longest stretch below the log start that nobody saw; retention
@@ -206,7 +215,7 @@ func (r *Recorder) replay(operations []*operation, calls, replies []int64, resul
 		result.Windows++
 		state := start
 		for i := from; i < to; i++ {
-			next, ok := operations[i].step(state, r.logStart)
+			next, ok := operations[i].step(state, r.gap())
 			if !ok {
 				r.broken(operations, i, state, result)
 				return
@@ -214,7 +223,7 @@ func (r *Recorder) replay(operations []*operation, calls, replies []int64, resul
 			state = next
 		}
 		history = ranked(history[:0], operations[from:to], calls[from:to], replies[from:to])
-		if !porcupine.CheckOperations(windowModel(start, r.logStart, false), history) {
+		if !porcupine.CheckOperations(windowModel(start, r.gap(), false), history) {
 			result.Notes = append(result.Notes, fmt.Sprintf("porcupine rejects the window at %d that replays", operations[from].position()))
 		}
 		start = state
@@ -271,7 +280,7 @@ func (r *Recorder) broken(operations []*operation, at int, state logState, resul
 	from := max(0, at-pictureBefore)
 	start := logState{end: r.config.Start}
 	for i := range from {
-		start, _ = operations[i].step(start, r.logStart)
+		start, _ = operations[i].step(start, r.gap())
 	}
 	r.picture(operations[from:min(len(operations), at+pictureAfter)], start, false, result)
 }
@@ -296,7 +305,7 @@ func (r *Recorder) picture(cut []*operation, start logState, orderOnly bool, res
 		lanes[lane] = reply
 		history = append(history, porcupine.Operation{ClientId: lane, Input: o, Call: o.call, Return: reply})
 	}
-	model := windowModel(start, r.logStart, orderOnly)
+	model := windowModel(start, r.gap(), orderOnly)
 	verdict, info := porcupine.CheckOperationsVerbose(model, history, pictureTimeout)
 	if verdict == porcupine.Ok {
 		result.Notes = append(result.Notes, "porcupine accepts the operations around the violation: the two checks disagree")

@@ -16,6 +16,8 @@ type WindowConfig struct {
 	WindowOperations int
 	// NoPicture skips the search and the HTML around a violation.
 	NoPicture bool
+	// Compacted: offsets may be missing, which porcupine is not asked about.
+	Compacted bool
 }
 
 const (
@@ -245,6 +247,9 @@ func (r *Recorder) ReadBatch(reader int32, base int64, count int32, id BatchID, 
 	if seen.position < 0 {
 		seen.position, seen.from = base, base
 	}
+	if r.config.Compacted {
+		seen.position = max(seen.position, base)
+	}
 	if seen.position < r.logStart && base > seen.position {
 		seen.position = min(base, r.logStart)
 	}
@@ -275,6 +280,12 @@ func (r *Recorder) ReadBatch(reader int32, base int64, count int32, id BatchID, 
 	if !r.outside(o.base) && o.end <= r.limit {
 		r.add(o)
 	}
+}
+
+// PassedOver is Checker.PassedOver.
+func (r *Recorder) PassedOver(reader int32, to int64) {
+	seen := r.reader(reader)
+	seen.position = max(seen.position, to)
 }
 
 // ReaderReset is Checker.ReaderReset.

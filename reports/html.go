@@ -278,6 +278,7 @@ func (v *pageView) tiles(r *Result) {
 		{Name: "unknown outcome", Value: count(n.Unknown)},
 		{Name: "failed, not appended", Value: count(n.Failed)},
 		{Name: "unverified", Value: count(n.Unverified), Bad: n.Unverified > 0},
+		{Name: "compacted away", Value: count(n.Compacted)},
 		{Name: "RPO", Value: fmt.Sprintf("%s records, %s, %s", count(r.RPO.Records), bytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds)), Bad: r.RPO.Records > 0 && !r.lossPermitted()},
 		{Name: "trace hash", Value: r.TraceHash},
 	}

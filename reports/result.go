@@ -90,6 +90,9 @@ type Records struct {
 	Unverified  int64 `json:"unverified"` // could not be checked
 	Unknown     int64 `json:"unknown"`    // the producer never learned the outcome
 	Failed      int64 `json:"failed"`     // certainly not appended
+	// Compacted counts the offsets of compacted topics at which the last reading found
+	// nothing.
+	Compacted int64 `json:"compacted,omitempty"`
 }
 
 // Claim is something that the configuration promises, or does not.

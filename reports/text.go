@@ -174,6 +174,9 @@ func (t *terminal) records(r *Result) {
 		count(n.Unverified)+" unverified"))
 	t.labelled("", glued(count(n.Redelivered)+" redelivered", count(n.Unknown)+" of unknown outcome",
 		count(n.Failed)+" failed"))
+	if n.Compacted > 0 {
+		t.labelled("", count(n.Compacted)+" compacted away")
+	}
 	if p := r.PermittedLoss; p != nil {
 		verb := "as predicted from the elections"
 		switch {

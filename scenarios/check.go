@@ -193,10 +193,6 @@ func (l *loader) checkTopics(s *Scenario) *Error {
 		if err != nil {
 			return l.property(path+"/config", err)
 		}
-		if settings.CleanupPolicy.Has(config.CleanupCompact) {
-			return l.property(path+"/config", &config.Error{What: "topic property", Name: "cleanup.policy", Value: settings.CleanupPolicy.String(),
-				Problem: "has compact, which the checkers cannot judge: they expect every record to stay; brokers compact __consumer_offsets"})
-		}
 		if settings.MinInsyncReplicas > t.ReplicationFactor {
 			place := path + "/config//min.insync.replicas="
 			if !l.has(place) {

@@ -60,9 +60,34 @@ func (l *loader) checkProducers(s *Scenario) *Error {
 			return l.property(path+"/config", problem)
 		}
 		p.Settings = settings
+		if err := l.checkRecordKeys(p, topic, path); err != nil {
+			return err
+		}
 		if largest := min(topic.Settings.MaxMessageBytes, settings.MaxRequestSizeBytes); int64(p.MessageSize) > largest {
 			return l.failAt(l.at(path+"/message_size"), fmt.Sprintf("no record of this size fits: max.message.bytes and max.request.size allow %d bytes", largest), "")
 		}
+	}
+	return nil
+}
+
+// compactedKeysMax bounds the keys of a compacted topic's producers, each of which
+// the checkers remember for every reader.
+const compactedKeysMax = 1_000_000
+
+// checkRecordKeys holds the keys of records to what compaction needs.
+func (l *loader) checkRecordKeys(p *Producer, topic *Topic, path string) *Error {
+	keyless := p.Keys.Distribution == "none"
+	place := path + "/keys/distribution"
+	if !l.has(place) {
+		place = path + "/topic"
+	}
+	switch {
+	case keyless && topic.Compacted():
+		return l.failAt(l.at(place), fmt.Sprintf("the topic %s is compacted and takes no record without a key: its producers need keys, such as { distribution: uniform }", topic.Name), "")
+	case keyless && p.Tombstones > 0:
+		return l.failAt(l.at(path+"/tombstones"), "a tombstone names the key to forget: tombstones need keys, such as { distribution: uniform }", "")
+	case topic.Compacted() && p.Keys.Cardinality > compactedKeysMax:
+		return l.failAt(l.at(path+"/keys/cardinality"), fmt.Sprintf("the checkers remember each key of a compacted topic, at most %d", compactedKeysMax), "")
 	}
 	return nil
 }

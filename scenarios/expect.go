@@ -26,6 +26,7 @@ type Minimums struct {
 	Delivered  int64 `key:"delivered" default:"0" min:"0" max:"1000000000000" doc:"Records delivered to consumers."`
 	Faults     int64 `key:"faults" default:"0" min:"0" max:"1000000" doc:"Faults injected; when left out, one for each fault in the timeline."`
 	Elections  int64 `key:"elections" default:"0" min:"0" max:"1000000" doc:"Partition leaders elected."`
+	Compacted  int64 `key:"compacted" default:"0" min:"0" max:"1000000000000" doc:"Records of compacted topics that are gone when everything is read again in the end."`
 	Rebalances int64 `key:"rebalances" default:"0" min:"0" max:"1000000" doc:"Group rebalances completed."`
 }
 
@@ -203,6 +204,9 @@ var safetyClaims = []struct{ name, doc string }{
 	{"no_offset_rewind", "High watermark, log start and committed offsets never go back."},
 	{"no_phantom_reads", "What was delivered is still there at the end."},
 	{"single_owner", "A partition has one owner in each generation of a group."},
+	{"newest_kept", "Of compacted topics: the newest record of each key stays readable, but for a tombstone whose time is over."},
+	{"compaction_lags", "Of compacted topics: no record goes within min.compaction.lag.ms, no tombstone within delete.retention.ms."},
+	{"no_resurrected_keys", "Of compacted topics: whoever was given a value is given its tombstone too, if within delete.retention.ms."},
 	{"all_read", "Everything acknowledged is delivered by the end."},
 }
 

@@ -100,6 +100,14 @@ type Topic struct {
 	Settings          config.Topic // Config on top of the brokers' defaults
 }
 
+// Compacted tells whether cleanup.policy has compact.
+func (t *Topic) Compacted() bool { return t.Settings.CleanupPolicy.Has(config.CleanupCompact) }
+
+// Compacts tells whether any topic is compacted.
+func (s *Scenario) Compacts() bool {
+	return slices.ContainsFunc(s.Topics, func(t Topic) bool { return t.Compacted() })
+}
+
 // PartitionsAtEnd is how many partitions a topic has once the timeline's
 // add_partitions have been carried out.
 func (s *Scenario) PartitionsAtEnd(t *Topic) int64 {
@@ -138,6 +146,7 @@ type Producer struct {
 	Records      int64         `key:"records" min:"1" max:"1000000000000" doc:"Records in all, sent as fast as the cluster takes them (shared-iterations)."`
 	MessageSize  Size          `key:"message_size" default:"1KiB" min:"16B" max:"16MiB" doc:"Bytes of a record's value; the first sixteen identify the record."`
 	Keys         Keys          `key:"keys" doc:"How keys are chosen."`
+	Tombstones   PPM           `key:"tombstones" default:"0%" doc:"Share of records that have a key and no value: a compacted topic forgets the key. What identifies such a record stands in a header. Needs keys."`
 	BatchRecords int64         `key:"batch_records" default:"0" min:"0" max:"100000" doc:"Close every batch at this many records; 0 leaves it to batch.size and linger.ms."`
 	StartAt      time.Duration `key:"start_at" default:"0s" min:"0s" max:"720h" doc:"When they start."`
 	For          time.Duration `key:"for" default:"0s" min:"0s" max:"720h" doc:"How long they send; 0s is until the duration ends."`

@@ -112,6 +112,13 @@ func (l *Log) SetHighWatermark(offset int64) {
 	l.highWatermark = max(l.start, min(offset, l.end))
 }
 
+// Segment tells where the segment that holds an offset ends, and whether it is the
+// active one.
+func (l *Log) Segment(offset int64) (end int64, active bool) {
+	i := l.segmentAt(offset)
+	return l.segments[i].end, i == len(l.segments)-1
+}
+
 // Usable says whether the log takes appends and reads; not so while it is being
 // truncated or after its deletion.
 func (l *Log) Usable() bool { return l.state == usable }

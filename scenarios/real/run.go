@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ const (
 // Run carries the scenario out, as it is: see Shorten. An error means that the
 // cluster could not be built; everything that happens then is in the result.
 func Run(ctx context.Context, s *scenarios.Scenario, o Options) (*reports.Result, error) {
+	if s.Compacts() || slices.ContainsFunc(s.Workload.Producers, func(p scenarios.Producer) bool { return p.Tombstones > 0 }) {
+		return nil, fmt.Errorf("%s: compacted topics and tombstones are judged in the simulation only; leave out --real", s.File)
+	}
 	dir := o.Dir
 	if dir == "" {
 		var err error

@@ -49,13 +49,15 @@ type run struct {
 	claims   lin.Claims
 	origin   clock.Instant // the scenario's time zero
 	auditor  int32         // its reader number
-	audited  [][]audit     // by topic, partition
-	admin    *client.Admin
-	producer []*client.Producer
-	windows  []*lin.Recorder
-	failures []string // reasons why the run proves nothing
-	stuck    []string // what never came about, though nothing was in its way
-	partial  bool
+	// compactionAuditor is the reader number of the one of compacted topics.
+	compactionAuditor int32
+	audited           [][]audit // by topic, partition
+	admin             *client.Admin
+	producer          []*client.Producer
+	windows           []*lin.Recorder
+	failures          []string // reasons why the run proves nothing
+	stuck             []string // what never came about, though nothing was in its way
+	partial           bool
 }
 
 // audit is how far the auditor has come with a partition.
@@ -226,7 +228,7 @@ func (r *run) drain() {
 	for t := range r.audited {
 		for p := range r.audited[t] {
 			if a := &r.audited[t][p]; r.auditDone(t, p, quiet) {
-				r.ledger.checker.Drained(r.auditor, partitionOf(int32(t), int32(p)), a.end, r.ledger.event())
+				r.ledger.checker.Drained(r.auditorOf(int32(t)), partitionOf(int32(t), int32(p)), a.end, r.ledger.event())
 			} else {
 				r.failures = append(r.failures, fmt.Sprintf("%s was not read to its end: %s", partitionName(r.ledger.topics[t].name, int32(p)), r.unread(t, p)))
 			}

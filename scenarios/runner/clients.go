@@ -35,6 +35,8 @@ func (r *run) client(id netsim.HostID, h *hostInfo, info sim.BootInfo) edge.Mach
 		return client.NewConsumer(r.consumerConfig(h, identity))
 	case roleAuditor:
 		return client.NewConsumer(r.auditorConfig(identity))
+	case roleCompactionAuditor:
+		return client.NewConsumer(r.compactionAuditorConfig(identity))
 	default:
 		r.admin = client.NewAdmin(r.adminConfig(identity))
 		r.faults.operate.admin, r.faults.operate.host = r.admin, id
@@ -72,6 +74,7 @@ func (r *run) producerConfig(h *hostInfo, identity client.Identity) client.Produ
 		Instance: int64(h.index), Instances: p.Count, MessageSizeBytes: max(int(p.MessageSize), client.PayloadHeaderBytes),
 		BatchRecords: int32(p.BatchRecords), Keys: keysOf(&p.Keys),
 	}
+	load.Keys.TombstonesPPM = int64(p.Tombstones)
 	if p.For > 0 {
 		load.End = min(load.End, load.Start.Add(p.For))
 	}
@@ -122,7 +125,7 @@ func (r *run) consumerConfig(h *hostInfo, identity client.Identity) client.Consu
 	}
 	out := client.ConsumerConfig{
 		Identity: identity, Index: r.readerIndex(h), Settings: settings, CommitAfterPoll: true, ProcessingTime: c.ProcessingTime,
-		Start: r.origin.Add(c.StartAt), Stop: clock.Never, Observer: r.ledger,
+		Start: r.origin.Add(c.StartAt), Stop: clock.Never, Keys: r.scenario.Compacts(), Observer: r.ledger,
 	}
 	if c.StartAt == 0 {
 		out.Start = clock.Instant(joinAt)
@@ -167,6 +170,7 @@ func (r *run) readers() {
 	}
 	r.auditor = r.ledger.addReader("", nil)
 	r.ledger.auditor = r.auditor
+	r.compactionAuditor = r.ledger.addReader("", nil)
 	for i := range r.scenario.Topics {
 		parts := make([]audit, r.scenario.PartitionsAtEnd(&r.scenario.Topics[i]))
 		for p := range parts {
@@ -186,7 +190,7 @@ func (r *run) auditorConfig(identity client.Identity) client.ConsumerConfig {
 	settings.RequestTimeoutMillis = 5000 // a silent broker must not hold up the audit
 	out := client.ConsumerConfig{
 		Identity: identity, Index: r.auditor, Settings: settings, Assign: true, Start: r.origin, Stop: clock.Never,
-		Ends: auditEvery, Observer: (*auditObserver)(r),
+		Ends: auditEvery, Keys: r.scenario.Compacts(), Observer: (*auditObserver)(r),
 	}
 	if r.scenario.Grows() {
 		out.Settings.MetadataMaxAgeMillis = auditorMetadataMillis // it must learn of new partitions before the end
@@ -200,6 +204,29 @@ func (r *run) auditorConfig(identity client.Identity) client.ConsumerConfig {
 	return out
 }
 
+// compactionAuditorConfig is a second auditor, of compacted topics: once everything
+// has settled it reads what compaction has left of them. The first one sees records
+// before they go, so that it is known what must be left.
+func (r *run) compactionAuditorConfig(identity client.Identity) client.ConsumerConfig {
+	out := r.auditorConfig(identity)
+	out.Index, out.Topics = r.compactionAuditor, nil
+	out.Start = r.origin.Add(r.scenario.Duration + r.scenario.Settle)
+	for i := range r.scenario.Topics {
+		if t := &r.scenario.Topics[i]; t.Compacted() {
+			out.Topics = append(out.Topics, r.topic(t.Name))
+		}
+	}
+	return out
+}
+
+// auditorOf is the reader whose word decides about a topic in the end.
+func (r *run) auditorOf(topic int32) int32 {
+	if r.scenario.Topics[topic].Compacted() {
+		return r.compactionAuditor
+	}
+	return r.auditor
+}
+
 // auditObserver is the ledger with an eye on how far the auditor has come.
 type auditObserver run
 
@@ -209,12 +236,27 @@ func (a *auditObserver) ListInvoked(reader int32, p client.TopicPartition, now c
 
 func (a *auditObserver) ListedEnd(e *client.ListedEnd) {
 	a.ledger.ListedEnd(e)
+	if e.Reader != (*run)(a).auditorOf(e.Topic) {
+		return
+	}
 	a.audited[e.Topic][e.Partition] = audit{end: e.Offset, invoked: e.Invoked}
 }
 
 func (a *auditObserver) Delivered(d *client.Delivery) {
 	a.ledger.Delivered(d)
-	a.ledger.auditedEnd[d.Topic][d.Partition] = d.BaseOffset + int64(d.Count)
+	a.stands(d.Reader, d.Topic, d.Partition, d.BaseOffset+int64(d.Count))
+}
+
+func (a *auditObserver) PassedOver(o *client.PassedOver) {
+	a.ledger.PassedOver(o)
+	a.stands(o.Reader, o.Topic, o.Partition, o.To)
+}
+
+// stands notes the position of the auditor whose word decides.
+func (a *auditObserver) stands(reader, topic, index int32, offset int64) {
+	if reader == (*run)(a).auditorOf(topic) {
+		a.ledger.auditedEnd[topic][index] = offset
+	}
 }
 
 func (a *auditObserver) HighWatermark(reader int32, p client.TopicPartition, hw int64, epoch int32) {
@@ -223,7 +265,7 @@ func (a *auditObserver) HighWatermark(reader int32, p client.TopicPartition, hw 
 
 func (a *auditObserver) Position(reader int32, p client.TopicPartition, offset int64, reason client.PositionReason) {
 	a.ledger.Position(reader, p, offset, reason)
-	a.ledger.auditedEnd[p.Topic][p.Partition] = offset
+	a.stands(reader, p.Topic, p.Partition, offset)
 }
 
 func (a *auditObserver) FetchInvoked(int32, client.TopicPartition)                       {}

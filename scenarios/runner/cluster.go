@@ -40,10 +40,11 @@ const (
 	roleConsumer
 	roleAuditor
 	roleAdmin
+	roleCompactionAuditor
 )
 
 func (r role) String() string {
-	return [...]string{"controller", "broker", "producer", "consumer", "auditor", "admin"}[r]
+	return [...]string{"controller", "broker", "producer", "consumer", "auditor", "admin", "compaction-auditor"}[r]
 }
 
 // hostInfo is what the runner knows about a host.
@@ -90,6 +91,9 @@ func newLayout(s *scenarios.Scenario) *layout {
 	}
 	l.add(hostInfo{name: "auditor", zone: s.Cluster.Zones[0], role: roleAuditor})
 	l.add(hostInfo{name: "admin", zone: s.Cluster.Zones[0], role: roleAdmin})
+	if s.Compacts() {
+		l.add(hostInfo{name: "compaction-auditor", zone: s.Cluster.Zones[0], role: roleCompactionAuditor})
+	}
 	return l
 }
 

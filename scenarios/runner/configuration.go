@@ -43,6 +43,7 @@ func ConfigurationOf(s *scenarios.Scenario) *lin.Configuration {
 		UncleanElection: b.TopicDefaults.UncleanLeaderElection,
 	}
 	c.Faults = faultTraits(s, c.ReplicationFactor)
+	c.Compaction = compactionTraits(s)
 	c.Faults.PartitionsAdded = s.Grows()
 	return c
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-604ea8f1/windtunnel/broker"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
 	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
@@ -28,7 +29,12 @@ func (r *run) newInside() *invariant.Checker {
 			}
 			return int(s.Cluster.Brokers.Settings.TopicDefaults.MinInsyncReplicas)
 		},
-		Compacted: func(topic string) bool { return topic == "__consumer_offsets" },
+		Compacted: func(topic string) bool {
+			return topic == "__consumer_offsets" || slices.ContainsFunc(s.Topics, func(t scenarios.Topic) bool { return t.Name == topic && t.Compacted() })
+		},
+		Resurrects: func(topic string) bool {
+			return topic != "__consumer_offsets" && !r.claims.Made(lin.ClaimNoResurrectedKeys)
+		},
 		UncleanElection: func(topic string) bool {
 			i := slices.IndexFunc(s.Topics, func(t scenarios.Topic) bool { return t.Name == topic })
 			if i < 0 {

@@ -138,6 +138,7 @@ func (r *run) judgeMinimums(res *reports.Result, report *lin.Report) {
 	least("records were delivered", r.ledger.delivered, m.Delivered)
 	least("faults were injected", int64(res.FaultsInjected), m.Faults)
 	least("leaders were elected", int64(res.Elections), m.Elections)
+	least("records were compacted away", report.Compacted, m.Compacted)
 	least("rebalances were completed", int64(res.Rebalances), m.Rebalances)
 	switch loss := r.scenario.Expect.Loss; {
 	case loss == "none" && report.Lost > 0:

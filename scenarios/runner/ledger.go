@@ -30,7 +30,8 @@ type ledger struct {
 	ids      *lin.ProducerIDChecker
 	produce  *latency
 	e2e      *latency
-	sessions []int64 // the producer id last seen, by producer index
+	sessions []int64     // the producer id last seen, by producer index
+	keyed    []lin.Keyed // reused
 	auditor  int32
 	// auditedEnd is how far the auditor has read, by topic and partition.
 	auditedEnd [][]int64
@@ -75,6 +76,7 @@ type finding struct {
 
 type topicLedger struct {
 	name       string
+	compacted  bool
 	existing   int               // partitions that there are by now
 	partitions []partitionLedger // and those that will be added
 }
@@ -119,8 +121,14 @@ func newLedger(s *scenarios.Scenario, w *sim.World, claims lin.Claims) *ledger {
 		owners:  lin.NewOwnershipChecker(), zombies: map[uint64]uint64{}, offsets: lin.NewOffsetChecker(), ids: lin.NewProducerIDChecker(),
 	}
 	for i := range s.Topics {
-		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, existing: int(s.Topics[i].Partitions),
-			partitions: make([]partitionLedger, s.PartitionsAtEnd(&s.Topics[i]))})
+		t := topicLedger{name: s.Topics[i].Name, compacted: s.Topics[i].Compacted(), existing: int(s.Topics[i].Partitions),
+			partitions: make([]partitionLedger, s.PartitionsAtEnd(&s.Topics[i]))}
+		l.topics = append(l.topics, t)
+		for p := range t.partitions {
+			if t.compacted {
+				l.checker.Compacted(partitionOf(int32(i), int32(p)), compactionOf(s, &s.Topics[i]))
+			}
+		}
 	}
 	return l
 }
@@ -216,6 +224,9 @@ func (l *ledger) found(kind, claim string, p lin.Partition, offset int64, format
 func (l *ledger) Invoked(b *client.Batch) {
 	p := partitionOf(b.Topic, b.Partition)
 	l.checker.Invoke(p, lin.BatchID(b.ID), b.Count, b.Acks == -1, l.event())
+	if l.topics[b.Topic].compacted {
+		l.checker.SentKeys(lin.BatchID(b.ID), l.keyedOf(b.Keys, b.Intended))
+	}
 	l.offered += int64(b.Count)
 	if b.ProducerID < 0 {
 		return
@@ -312,7 +323,12 @@ func (l *ledger) Delivered(d *client.Delivery) {
 	if l.replaced(d) {
 		l.checker.AnotherAttempt(partitionOf(d.Topic, d.Partition), lin.BatchID(d.BatchID))
 	}
-	l.checker.ReadBatch(d.Reader, partitionOf(d.Topic, d.Partition), d.BaseOffset, d.Count, lin.BatchID(d.BatchID), d.FirstIndex, l.event())
+	if l.topics[d.Topic].compacted {
+		l.checker.ReadCompacted(d.Reader, partitionOf(d.Topic, d.Partition), d.BaseOffset, lin.BatchID(d.BatchID), d.FirstIndex,
+			l.keyedOf(d.Keys, d.Intended), seenIn(&d.FetchAnswer), l.event())
+	} else {
+		l.checker.ReadBatch(d.Reader, partitionOf(d.Topic, d.Partition), d.BaseOffset, d.Count, lin.BatchID(d.BatchID), d.FirstIndex, l.event())
+	}
 	p := l.part(d.Topic, d.Partition)
 	end := d.BaseOffset + int64(d.Count)
 	p.seenEnd = max(p.seenEnd, end)

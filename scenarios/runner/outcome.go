@@ -73,6 +73,7 @@ func (r *run) records(res *reports.Result, report *lin.Report) {
 	res.Records = reports.Records{
 		Offered: l.offered + l.dropped, Acked: l.acked, Delivered: l.delivered, Lost: report.Lost, Duplicated: report.Duplicated,
 		Redelivered: l.redelivered, Reordered: report.Reordered, Unverified: report.Unverified, Unknown: l.unknown, Failed: l.failed + l.dropped,
+		Compacted: report.Compacted,
 	}
 }
 

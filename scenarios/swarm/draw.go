@@ -202,6 +202,7 @@ func (d *drawer) brokerConfig() {
 	property(d, kv, "replica.high.watermark.checkpoint.interval.ms", "1000")
 	property(d, kv, "metadata.log.max.record.bytes.between.snapshots", "2048")
 	property(d, kv, "controlled.shutdown.enable", "false")
+	set(kv, "log.cleaner.backoff.ms", "300")
 }
 
 func (d *drawer) brokers() int {
@@ -225,6 +226,9 @@ func (d *drawer) topics() {
 			set(&topic.Config, "retention.ms", pick(d, "retention.ms", "30000", "8000"))
 			set(&topic.Config, "file.delete.delay.ms", pick(d, "file.delete.delay.ms", "1000", "0"))
 		}
+		if !d.often("compaction", 3) {
+			d.compaction(&topic.Config)
+		}
 		if d.s.Cluster.Disks.Flush.Mode == scenarios.FlushOS {
 			property(d, &topic.Config, "flush.messages", "50")
 			property(d, &topic.Config, "flush.ms", "500")
@@ -233,6 +237,19 @@ func (d *drawer) topics() {
 		property(d, &topic.Config, "message.timestamp.type", "LogAppendTime")
 		d.s.Topics = append(d.s.Topics, topic)
 	}
+}
+
+// compaction makes a topic compacted, with cleaners that have something to do in
+// the time of a run.
+func (d *drawer) compaction(kv *[]scenarios.KV) {
+	set(kv, "cleanup.policy", pick(d, "cleanup.policy", "compact", "compact,delete"))
+	set(kv, "min.cleanable.dirty.ratio", pick(d, "min.cleanable.dirty.ratio", "0.01", "0.5"))
+	if !slices.ContainsFunc(*kv, func(kv scenarios.KV) bool { return kv.Name == "segment.ms" }) {
+		set(kv, "segment.ms", pick(d, "compacted segment.ms", "1000", "4000"))
+	}
+	set(kv, "delete.retention.ms", pick(d, "delete.retention.ms", "600000", "40000", "1000"))
+	property(d, kv, "min.compaction.lag.ms", "5000", "200")
+	property(d, kv, "max.compaction.lag.ms", "6000")
 }
 
 // expect asks for what the configuration allows; the loss that it permits must

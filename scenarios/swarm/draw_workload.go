@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -56,9 +57,14 @@ func (d *drawer) producer(i int) {
 		p.Records = int64(d.number("records", 1, 3000))
 	}
 	p.MessageSize = pick[scenarios.Size](d, "message size", 16, 100, 1000)
-	p.Keys.Distribution = pick(d, "keys", "none", "uniform", "zipf", "sequential", "hot")
+	keys := []string{"none", "uniform", "zipf", "sequential", "hot"}
+	if slices.ContainsFunc(d.s.Topics, func(t scenarios.Topic) bool { return t.Name == p.Topic && compacted(&t) }) {
+		keys = keys[1:]
+	}
+	p.Keys.Distribution = pick(d, "keys", keys...)
 	if p.Keys.Distribution != "none" {
 		p.Keys.Cardinality = int64(d.number("cardinality", 1, 1000))
+		p.Tombstones = pick[scenarios.PPM](d, "tombstones", 0, 50_000, 400_000)
 	}
 	p.BatchRecords = int64(pick(d, "batch records", 0, 1, 7))
 	if p.Executor != "shared-iterations" && d.flip("producer window") {
@@ -70,6 +76,11 @@ func (d *drawer) producer(i int) {
 	p.Config = nil
 	d.producerConfig(&p.Config)
 	d.s.Workload.Producers = append(d.s.Workload.Producers, p)
+}
+
+// compacted tells what the loader will find.
+func compacted(t *scenarios.Topic) bool {
+	return slices.ContainsFunc(t.Config, func(kv scenarios.KV) bool { return kv.Name == "cleanup.policy" })
 }
 
 func (d *drawer) rate(what string, low int) scenarios.Rate {

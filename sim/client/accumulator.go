@@ -129,7 +129,7 @@ func (p *Producer) choose() int32 {
 
 // keyed tells whether keys decide the partition.
 func (p *Producer) keyed() bool {
-	return p.pendingKey != noKey && !p.settings.PartitionerIgnoreKeys && p.settings.Partitioner == clientconfig.PartitionerDefault
+	return p.pendingKey != NoKey && !p.settings.PartitionerIgnoreKeys && p.settings.Partitioner == clientconfig.PartitionerDefault
 }
 
 // queueLength is how many batches wait for a partition; -1 without a leader.
@@ -148,7 +148,7 @@ func (p *Producer) fits(b *batch, due clock.Instant) bool {
 }
 
 // sizeIn is what count records due then would add to the batch.
-func (p *Producer) sizeIn(b *batch, due clock.Instant, count int, key int64) int {
+func (p *Producer) sizeIn(b *batch, due clock.Instant, count int, key Key) int {
 	delta := int64(0)
 	if b.view.Count > 0 {
 		delta = int64(due.Sub(b.view.Intended[0].At) / time.Millisecond)
@@ -173,6 +173,7 @@ func (p *Producer) append(b *batch, due clock.Instant) (count int64) {
 	b.view.Intended = appendDue(b.view.Intended, due, int32(count))
 	if p.cfg.Load.Keys.Distribution != NoKeys {
 		b.keys = append(b.keys, p.pendingKey)
+		b.tombstones = b.tombstones || p.pendingKey.Tombstone()
 	}
 	b.view.Count += int32(count)
 	keyed := p.keyed()

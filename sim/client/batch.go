@@ -24,7 +24,7 @@ const noSequence = record.EmptySequence
 // A done batch that is still flying waits for its answer, for the memory's sake.
 type batch struct {
 	view Batch // what the observer sees
-	keys []int64
+	keys []Key
 
 	created      clock.Instant
 	lastAttempt  clock.Instant
@@ -39,6 +39,7 @@ type batch struct {
 	flying        bool
 	done          bool
 	maybe         bool // an attempt may have been appended
+	tombstones    bool // some of its records are
 	stale         bool // the encoded header is not what it should be any more
 	sequenceReset bool
 	split         bool
@@ -59,10 +60,10 @@ func (b *batch) timestamp(run int) int64 {
 	return int64(b.wall) + int64(b.view.Intended[run].At.Sub(b.view.Intended[0].At)/time.Millisecond)
 }
 
-// key of a record, or noKey.
-func (b *batch) key(i int) int64 {
+// key of a record, or NoKey.
+func (b *batch) key(i int) Key {
 	if len(b.keys) == 0 {
-		return noKey
+		return NoKey
 	}
 	return b.keys[i]
 }
@@ -84,14 +85,17 @@ func varintBytes(x int64) int { return (bits.Len64(zigzag(x)|1) + 6) / 7 }
 func appendVarint(dst []byte, x int64) []byte { return binary.AppendUvarint(dst, zigzag(x)) }
 
 // recordBytes is what a record adds to a batch.
-func (e *encoder) recordBytes(index int, timestampDelta, key int64) int {
+func (e *encoder) recordBytes(index int, timestampDelta int64, key Key) int {
 	body := e.bodyBytes(index, timestampDelta, key)
 	return varintBytes(int64(body)) + body
 }
 
-func (e *encoder) bodyBytes(index int, timestampDelta, key int64) int {
+func (e *encoder) bodyBytes(index int, timestampDelta int64, key Key) int {
+	if key.Tombstone() {
+		return 1 + varintBytes(timestampDelta) + varintBytes(int64(index)) + 1 + keyBytes + len(tombstoneTail) + PayloadHeaderBytes
+	}
 	n := 1 + varintBytes(timestampDelta) + varintBytes(int64(index)) + 1 + varintBytes(int64(e.size)) + e.size + 1
-	if key != noKey {
+	if key != NoKey {
 		n += keyBytes
 	}
 	return n
@@ -99,7 +103,7 @@ func (e *encoder) bodyBytes(index int, timestampDelta, key int64) int {
 
 // recordsBytes is what count records of one timestamp add to a batch, the first
 // of them at an index.
-func (e *encoder) recordsBytes(index, count int, timestampDelta, key int64) (total int) {
+func (e *encoder) recordsBytes(index, count int, timestampDelta int64, key Key) (total int) {
 	for count > 0 {
 		n := min(count, sameWidth(index))
 		total += n * e.recordBytes(index, timestampDelta, key)
@@ -137,7 +141,12 @@ func (e *encoder) encodePlain(b *batch) {
 	index := 0
 	for run := range b.view.Intended {
 		for left := int(b.view.Intended[run].Count); left > 0; {
-			n := min(left, sameWidth(index))
+			if b.key(index).Tombstone() {
+				dst = e.appendTombstone(dst, b, run, index)
+				index, left = index+1, left-1
+				continue
+			}
+			n := b.valuesFrom(index, min(left, sameWidth(index)))
 			dst = e.appendAlike(dst, b, run, index, n)
 			index, left = index+n, left-n
 		}
@@ -156,6 +165,40 @@ func (e *encoder) encodePlain(b *batch) {
 	be.PutUint64(dst[35:], uint64(b.timestamp(len(b.view.Intended)-1)))
 	be.PutUint32(dst[57:], uint32(b.view.Count))
 	e.putProducer(dst, b)
+}
+
+// valuesFrom is how many of the next count records, the first of which has a value,
+// come before a tombstone.
+func (b *batch) valuesFrom(index, count int) int {
+	for i := 1; i < count && b.tombstones; i++ {
+		if b.keys[index+i].Tombstone() {
+			return i
+		}
+	}
+	return count
+}
+
+// identityHeader is the key of the record header that a tombstone bears instead of
+// a value: a payload's header, by which readers know it.
+const identityHeader = "id"
+
+// tombstoneTail is what stands between a tombstone's key and its payload's header:
+// no value, one header, its key, and the length of its value.
+const tombstoneTail = "\x01\x02\x04" + identityHeader + "\x40"
+
+func (e *encoder) appendTombstone(dst []byte, b *batch, run, index int) []byte {
+	delta, key := b.timestamp(run)-int64(b.wall), b.key(index)
+	dst = appendVarint(dst, int64(e.bodyBytes(index, delta, key)))
+	dst = append(dst, 0)
+	dst = appendVarint(appendVarint(dst, delta), int64(index))
+	dst = append(dst, keyBytes<<1)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(key.Number()))
+	dst = append(dst, tombstoneTail...)
+	at := len(dst)
+	dst = dst[:at+PayloadHeaderBytes]
+	p := e.payloadOf(b, index, b.view.Intended[run].At)
+	putPayload(dst[at:], &p)
+	return dst
 }
 
 // pattern is an encoded record that serves as the model of others: they differ
@@ -246,11 +289,15 @@ func (e *encoder) encodeCompressed(b *batch) {
 			p := e.payloadOf(b, index, due.At)
 			putPayload(e.value, &p)
 			k := []byte(nil)
-			if b.key(index) != noKey {
+			if b.key(index) != NoKey {
 				putKey(&key, b.key(index))
 				k = key[:]
 			}
-			e.builder.Append(b.timestamp(run), k, e.value, nil)
+			if b.key(index).Tombstone() {
+				e.builder.Append(b.timestamp(run), k, nil, []record.Header{{Key: []byte(identityHeader), Value: e.value[:PayloadHeaderBytes]}})
+			} else {
+				e.builder.Append(b.timestamp(run), k, e.value, nil)
+			}
 			index++
 		}
 	}

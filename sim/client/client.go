@@ -140,6 +140,9 @@ type Keys struct {
 	Cardinality  int64
 	Exponent     int64 // ZipfKeys, in hundredths: 99 is 0.99
 	SharePPM     int64 // HotKey: the share of key 0 in parts per million
+	// TombstonesPPM is the share of records that have a key and no value, in parts
+	// per million. What identifies such a record stands in a header.
+	TombstonesPPM int64
 }
 
 // Window is a stretch of time [From, To).
@@ -168,7 +171,9 @@ type ConsumerConfig struct {
 	Pauses []Window
 	// Ends makes the consumer ask for the end of each of its partitions this
 	// often (ListOffsets); 0 is never.
-	Ends     time.Duration
+	Ends time.Duration
+	// Keys has the observer told each record's key (Delivery.Keys).
+	Keys     bool
 	Observer ConsumerObserver
 }
 

@@ -121,6 +121,7 @@ type Consumer struct {
 	scratch  record.Scratch
 	payload  payloadReader
 	intended []Due
+	keys     []Key
 	delivery Delivery // the run that is being handed out
 	request  wire.FetchRequest
 	response wire.FetchResponse

@@ -62,6 +62,9 @@ func (l *readLog) HighWatermark(int32, TopicPartition, int64, int32) {}
 func (l *readLog) Position(_ int32, p TopicPartition, offset int64, _ PositionReason) {
 	l.next[p] = offset
 }
+func (l *readLog) PassedOver(o *PassedOver) {
+	l.t.Fatalf("passed over %+v: nothing compacts here", *o)
+}
 func (l *readLog) CommitInvoked(c *Commit) {
 	p := TopicPartition{c.Topic, c.Partition}
 	if !l.owned[p] || c.Offset > l.next[p] {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 
@@ -18,6 +19,7 @@ func durationOf(n int) time.Duration { return time.Duration(n) }
 type fetchNode struct {
 	id       int32
 	inFlight bool
+	asked    clock.Instant // when the request in flight, or the last one, was sent
 	session  int32
 	epoch    int32 // of the next request; 0 opens a session
 	held     []heldPartition
@@ -38,7 +40,7 @@ type completedFetch struct {
 	records   []edge.Slice // as the frame brought them; from next on they are retained
 	next      int
 	offset    int64 // position that was asked for
-	at        clock.Instant
+	FetchAnswer
 }
 
 // rest is what has not been handed out of the first piece that has any.
@@ -62,8 +64,9 @@ func (f *completedFetch) handedOut(rest []byte) {
 // spareFetchesMax bounds the lists of pieces that are kept for reuse.
 const spareFetchesMax = 256
 
-func (c *Consumer) complete(partition int, records []edge.Slice, asked int64) {
-	f := completedFetch{partition: partition, offset: asked, at: c.net.now}
+func (c *Consumer) complete(n *fetchNode, partition int, records []edge.Slice) {
+	f := completedFetch{partition: partition, offset: n.held[partition].offset,
+		FetchAnswer: FetchAnswer{Asked: n.asked, Fetched: c.net.now, Broker: n.id, Epoch: n.held[partition].epoch}}
 	if n := len(c.spareFetches); n > 0 {
 		f.records, c.spareFetches = c.spareFetches[n-1], c.spareFetches[:n-1]
 	}
@@ -232,7 +235,7 @@ func (c *Consumer) fetch(n *fetchNode, to *peer) {
 	c.forgotten(n, r)
 	c.turn++
 	c.stats.Fetches++
-	n.inFlight = true
+	n.inFlight, n.asked = true, c.net.now
 	net := &c.net
 	net.correlation++
 	head := wire.RequestHeader{Key: wire.KeyFetch, Version: version, CorrelationID: net.correlation, ClientID: net.clientID, HasClientID: true}
@@ -349,7 +352,7 @@ func (c *Consumer) fetchedPartition(n *fetchNode, p *readPartition, a *wire.Fetc
 		return
 	}
 	p.buffered = true
-	c.complete(at, a.Slices, asked)
+	c.complete(n, at, a.Slices)
 }
 
 func (c *Consumer) fetchFailed(n *fetchNode, p *readPartition, a *wire.FetchPartitionResponse) {
@@ -428,10 +431,11 @@ func (c *Consumer) handOut(p *readPartition, f *completedFetch, limit int) (reco
 		if err := b.CheckCRC(); err != nil {
 			c.observer.Corrupt(c.cfg.Index, c.public(p), b.BaseOffset(), err.Error())
 		}
-		n, done := c.handOutBatch(p, b, f.at, limit-records)
+		n, done := c.handOutBatch(p, f, b, limit-records)
 		records += n
 		if done {
 			f.handedOut(rest)
+			c.passOver(p, f, b)
 			p.position, p.epoch = b.NextOffset(), b.LeaderEpoch()
 			c.stats.Batches++
 		}
@@ -441,7 +445,7 @@ func (c *Consumer) handOut(p *readPartition, f *completedFetch, limit int) (reco
 
 // handOutBatch delivers a batch's records from the position on; done tells
 // whether it got to the batch's end.
-func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.Instant, limit int) (n int, done bool) {
+func (c *Consumer) handOutBatch(p *readPartition, f *completedFetch, b record.Batch, limit int) (n int, done bool) {
 	if b.Attributes().Control() {
 		return 0, true
 	}
@@ -450,8 +454,8 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 		return 0, true
 	}
 	d := &c.delivery
-	*d = Delivery{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number, LeaderEpoch: b.LeaderEpoch(), Fetched: fetched, Now: c.net.now}
-	c.intended = c.intended[:0]
+	*d = Delivery{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number, LeaderEpoch: b.LeaderEpoch(), FetchAnswer: f.FetchAnswer, Now: c.net.now}
+	c.intended, c.keys = c.intended[:0], c.keys[:0]
 	v := &c.payload
 	epoch, base, position := b.LeaderEpoch(), b.BaseOffset(), p.position
 	for n < limit {
@@ -467,7 +471,7 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 		if offset < position {
 			continue
 		}
-		if problem := v.read(rec.Value); problem != "" {
+		if problem := v.read(identityOf(rec)); problem != "" {
 			c.observer.Corrupt(c.cfg.Index, c.public(p), offset, problem)
 			continue
 		}
@@ -482,6 +486,9 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 		}
 		d.Count++
 		c.intended = appendDue(c.intended, v.intended, 1)
+		if c.cfg.Keys {
+			c.keys = append(c.keys, keyOf(rec))
+		}
 		n++
 		position = offset + 1
 		p.position, p.epoch = position, epoch
@@ -490,10 +497,37 @@ func (c *Consumer) handOutBatch(p *readPartition, b record.Batch, fetched clock.
 	return n, done || position >= b.NextOffset()
 }
 
+// identityOf is where a record says what it is: its value, or a tombstone's header.
+func identityOf(rec *record.Record) []byte {
+	if rec.Value == nil && len(rec.Headers) == 1 && string(rec.Headers[0].Key) == identityHeader {
+		return rec.Headers[0].Value
+	}
+	return rec.Value
+}
+
+func keyOf(rec *record.Record) Key {
+	if len(rec.Key) != keyBytes {
+		return NoKey
+	}
+	k := Key(binary.BigEndian.Uint64(rec.Key))
+	if rec.Value == nil {
+		k |= tombstoneBit
+	}
+	return k
+}
+
+// passOver says that a batch's end has no records, if so.
+func (c *Consumer) passOver(p *readPartition, f *completedFetch, b record.Batch) {
+	if b.NextOffset() > p.position && !b.Attributes().Control() {
+		c.observer.PassedOver(&PassedOver{Reader: c.cfg.Index, Topic: c.cfg.Topics[p.topic].Index, Partition: p.number,
+			To: b.NextOffset(), FetchAnswer: f.FetchAnswer})
+	}
+}
+
 func (c *Consumer) deliver(d *Delivery) {
 	if d.Count > 0 {
-		d.Intended = c.intended
+		d.Intended, d.Keys = c.intended, c.keys
 		c.observer.Delivered(d)
-		d.Count, c.intended = 0, c.intended[:0]
+		d.Count, c.intended, c.keys = 0, c.intended[:0], c.keys[:0]
 	}
 }

@@ -18,8 +18,26 @@ type keySource struct {
 	guideShift int
 }
 
-// noKey stands for a record without a key.
-const noKey int64 = -1
+// Key is a record's key as observers see it: its number, and whether the record
+// is a tombstone.
+type Key int64
+
+// NoKey stands for a record without a key.
+const NoKey Key = -1
+
+// tombstoneBit marks the key of a record without a value.
+const tombstoneBit Key = 1 << 62
+
+// Number is the key itself; of NoKey it is -1.
+func (k Key) Number() int64 {
+	if k.Tombstone() {
+		return int64(k &^ tombstoneBit)
+	}
+	return int64(k)
+}
+
+// Tombstone tells whether the record has no value.
+func (k Key) Tombstone() bool { return k >= 0 && k&tombstoneBit != 0 }
 
 func newKeySource(k Keys, seed uint64) keySource {
 	s := keySource{keys: k, rng: rand.NewPCG(seed, pcgStream+1)}
@@ -50,7 +68,16 @@ func (s *keySource) makeGuide() {
 	}
 }
 
-func (s *keySource) draw() int64 {
+// draw returns the next record's key, and with it whether it is a tombstone.
+func (s *keySource) draw() Key {
+	k := Key(s.drawNumber())
+	if s.keys.TombstonesPPM > 0 && k != NoKey && int64(s.below(1_000_000)) < s.keys.TombstonesPPM {
+		k |= tombstoneBit
+	}
+	return k
+}
+
+func (s *keySource) drawNumber() int64 {
 	switch s.keys.Distribution {
 	case UniformKeys:
 		return int64(s.below(uint64(s.keys.Cardinality)))
@@ -68,7 +95,7 @@ func (s *keySource) draw() int64 {
 	case ZipfKeys:
 		return s.drawZipf()
 	}
-	return noKey
+	return int64(NoKey)
 }
 
 // below returns a number in [0, n), uniform but for n/2^64.

@@ -18,6 +18,7 @@ type Batch struct {
 	Attempts   int32 // sent so often, the present one included
 	Leader     int32 // the broker that the last attempt went to
 	Intended   []Due // when the records were due, in their order
+	Keys       []Key // of the records, in their order; empty where none has a key
 	Now        clock.Instant
 }
 
@@ -69,12 +70,21 @@ type Delivery struct {
 	BaseOffset  int64
 	Count       int32
 	BatchID     uint64
-	FirstIndex  int32         // of the first record of the run, within the producer's batch
-	BatchCount  int32         // records of the producer's batch
-	Intended    []Due         // of the run's records, in their order
-	LeaderEpoch int32         // of the stored batch
-	Fetched     clock.Instant // when the records came from the broker; the application may get them later
-	Now         clock.Instant
+	FirstIndex  int32 // of the first record of the run, within the producer's batch
+	BatchCount  int32 // records of the producer's batch
+	Intended    []Due // of the run's records, in their order
+	Keys        []Key // of the run's records, if ConsumerConfig.Keys asks for them
+	LeaderEpoch int32 // of the stored batch
+	FetchAnswer
+	Now clock.Instant
+}
+
+// FetchAnswer is where records come from. The application may get them later.
+type FetchAnswer struct {
+	Asked   clock.Instant // when the request was sent
+	Fetched clock.Instant // when the answer came
+	Broker  int32         // that was asked,
+	Epoch   int32         // as of this leader epoch
 }
 
 // PositionReason says why a position was set other than by reading on.
@@ -90,6 +100,16 @@ const (
 
 func (r PositionReason) String() string {
 	return [...]string{"committed", "reset", "out of range", "truncated"}[r]
+}
+
+// PassedOver is a stretch without records up to an offset, behind what was
+// delivered before.
+type PassedOver struct {
+	Reader    int32
+	Topic     int32
+	Partition int32
+	To        int64 // the new position
+	FetchAnswer
 }
 
 // Commit is a commit of one partition's offset.
@@ -121,6 +141,9 @@ type ConsumerObserver interface {
 	// HighWatermark is what each answer to a fetch claims.
 	HighWatermark(reader int32, p TopicPartition, highWatermark int64, leaderEpoch int32)
 	Position(reader int32, p TopicPartition, offset int64, reason PositionReason)
+	// PassedOver says that the position has moved to an offset over some at which
+	// there is no record: compaction has emptied a batch, or cut off its end.
+	PassedOver(o *PassedOver)
 	// CommitInvoked comes before the request is sent, Committed with its
 	// outcome. ok false with an empty code 0 is a lost answer: unknown.
 	CommitInvoked(c *Commit)

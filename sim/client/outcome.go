@@ -180,6 +180,7 @@ func (p *Producer) splitBatch(q *partitionQueue, b *batch) {
 			part.view.Intended = appendDue(part.view.Intended, due.At, 1)
 			if len(b.keys) > 0 {
 				part.keys = append(part.keys, b.keys[i])
+				part.tombstones = part.tombstones || b.keys[i].Tombstone()
 			}
 			part.view.Count++
 			i++

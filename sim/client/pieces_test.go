@@ -41,19 +41,25 @@ func TestEncoderAgainstBuilder(t *testing.T) {
 		b.view.ID, b.view.Topic, b.view.Partition = rapid.Uint64().Draw(t, "id"), 7, 9
 		b.view.ProducerID, b.view.Epoch, b.view.Sequence = 77, 3, 1234
 		keyed := rapid.Bool().Draw(t, "keyed")
+		b.tombstones = keyed && rapid.Bool().Draw(t, "tombstones")
 		at := clock.Instant(0)
 		for run := range rapid.IntRange(1, 4).Draw(t, "runs") {
 			at += clock.Instant(rapid.Int64Range(1, 1e8).Draw(t, "step"))
 			count := rapid.SampledFrom([]int{1, 2, 63, 64, 65, 130, 8200}).Draw(t, "count")
 			b.view.Intended = appendDue(b.view.Intended, at, int32(count))
-			key := noKey
-			if keyed {
-				key = rapid.Int64Range(0, 1e6).Draw(t, "key")
+			if !keyed {
+				b.size += e.recordsBytes(int(b.view.Count), count, b.timestamp(run)-int64(b.wall), NoKey)
+			} else {
+				key, every := Key(rapid.Int64Range(0, 1e6).Draw(t, "key")), rapid.IntRange(1, 40).Draw(t, "tombstone every")
 				for i := range count {
-					b.keys = append(b.keys, key+int64(i))
+					k := key + Key(i)
+					if b.tombstones && i%every == 0 {
+						k |= tombstoneBit
+					}
+					b.keys = append(b.keys, k)
+					b.size += e.recordBytes(int(b.view.Count)+i, b.timestamp(run)-int64(b.wall), k)
 				}
 			}
-			b.size += e.recordsBytes(int(b.view.Count), count, b.timestamp(run)-int64(b.wall), key)
 			b.view.Count += int32(count)
 		}
 		e.encode(b)
@@ -69,9 +75,13 @@ func TestEncoderAgainstBuilder(t *testing.T) {
 				putPayload(value, &p)
 				var key []byte
 				if keyed {
-					key = binary.BigEndian.AppendUint64(nil, uint64(b.keys[i]))
+					key = binary.BigEndian.AppendUint64(nil, uint64(b.keys[i].Number()))
 				}
-				builder.Append(b.timestamp(run), key, appendFiller(value, e.size), nil)
+				if b.key(i).Tombstone() {
+					builder.Append(b.timestamp(run), key, nil, []record.Header{{Key: []byte("id"), Value: value}})
+				} else {
+					builder.Append(b.timestamp(run), key, appendFiller(value, e.size), nil)
+				}
 				i++
 			}
 		}
@@ -226,7 +236,7 @@ func TestConstantInstants(t *testing.T) {
 }
 
 func TestZipf(t *testing.T) {
-	s := newKeySource(Keys{ZipfKeys, 1_000_000, 100, 0}, 1)
+	s := newKeySource(Keys{Distribution: ZipfKeys, Cardinality: 1_000_000, Exponent: 100}, 1)
 	if got := power(1024, 100); got>>20 != 1<<10-1 && got>>20 != 1<<10 {
 		t.Errorf("1024^-1 * 2^40 = %d", got)
 	}
@@ -253,7 +263,7 @@ func TestZipf(t *testing.T) {
 func TestZipfGuide(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newKeySource(Keys{ZipfKeys, rapid.SampledFrom([]int64{1, 2, 7, 5000, 1_000_000}).Draw(t, "keys"),
-			rapid.Int64Range(1, exponentMax).Draw(t, "exponent"), 0}, 1)
+			rapid.Int64Range(1, exponentMax).Draw(t, "exponent"), 0, 0}, 1)
 		total := s.zipf[len(s.zipf)-1].end
 		at := rapid.Uint64Range(0, total-1).Draw(t, "at")
 		if rapid.Bool().Draw(t, "edge") {
@@ -377,7 +387,7 @@ func hundred(e *encoder, apart time.Duration) *batch {
 	x.view.ProducerID, x.view.Epoch, x.view.Sequence = 1, 1, 1
 	for i := range 100 {
 		x.view.Intended = appendDue(x.view.Intended, clock.Instant(apart)*clock.Instant(i), 1)
-		x.size += e.recordBytes(i, 0, noKey)
+		x.size += e.recordBytes(i, 0, NoKey)
 		x.view.Count++
 	}
 	return x

@@ -61,7 +61,7 @@ type Producer struct {
 	sticky     sticky
 	identity   producerIdentity
 
-	pendingKey  int64 // drawn for the next record
+	pendingKey  Key // drawn for the next record
 	hasPending  bool
 	blocked     bool // the next record waits for memory or metadata
 	paused      bool // shared iterations: enough batches outstanding
@@ -117,7 +117,7 @@ func NewProducer(cfg ProducerConfig) *Producer {
 	p.encoder.codec = record.Codec(p.settings.Compression)
 	p.encoder.size = cfg.Load.MessageSizeBytes
 	p.sticky = sticky{rng: rand.New(rand.NewPCG(cfg.Seed, pcgStream+2)), partition: -1}
-	p.recordBytes = p.encoder.recordBytes(1<<20, 1<<40, 0)
+	p.recordBytes = max(p.encoder.recordBytes(1<<20, 1<<40, 0), p.encoder.recordBytes(1<<20, 1<<40, tombstoneBit))
 	p.identity = producerIdentity{id: record.EmptyProducerID, epoch: record.EmptyProducerEpoch}
 	return p
 }

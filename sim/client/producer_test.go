@@ -110,7 +110,7 @@ func (w *toy) found(t failer, topic string) (at map[uint64][]int64, order map[in
 					break
 				}
 				var v payloadReader
-				if problem := v.read(rec.Value); problem != "" {
+				if problem := v.read(identityOf(rec)); problem != "" {
 					t.Fatalf("p%d@%d: %s", i, r.Offset(), problem)
 				}
 				if v.index != n || n > 0 && v.batch != id || int32(v.count) != b.Count() || v.topic != 5 || v.partition != int32(i) {
@@ -152,7 +152,7 @@ func TestProducerKeepsRecords(t *testing.T) {
 			Stages: []Stage{{time.Second, Rate{3000, time.Second}}, {time.Second, Rate{100, time.Second}}},
 			VUs:    rapid.Int64Range(1, 50).Draw(t, "vus"), Records: rapid.Int64Range(1, 5000).Draw(t, "records"),
 			BatchRecords: rapid.SampledFrom([]int32{0, 0, 1, 7}).Draw(t, "batch"), End: clock.Instant(2 * time.Second),
-			Keys: Keys{KeyDistribution(rapid.IntRange(0, 4).Draw(t, "keys")), 100, 99, 500_000}}
+			Keys: Keys{KeyDistribution(rapid.IntRange(0, 4).Draw(t, "keys")), 100, 99, 500_000, rapid.SampledFrom([]int64{0, 200_000}).Draw(t, "tombstones")}}
 		if load.Kind == SharedIterations {
 			load.End = clock.Never
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-func putKey(key *[keyBytes]byte, k int64) { binary.BigEndian.PutUint64(key[:], uint64(k)) }
+func putKey(key *[keyBytes]byte, k Key) { binary.BigEndian.PutUint64(key[:], uint64(k.Number())) }
 
 // drainNode is a broker with the partitions that it leads.
 type drainNode struct {
@@ -189,6 +189,7 @@ func (p *Producer) board(q *partitionQueue, b *batch) {
 	if !b.invoked {
 		b.invoked = true
 		p.stats.Sent += int64(b.view.Count)
+		b.view.Keys = b.keys
 		p.observer.Invoked(&b.view)
 	}
 }

@@ -44,6 +44,8 @@ func (c *Checker) wrote(n *nodeState, logs *log.Manager, e *edge.Effects) {
 				}
 				n.files[op.File] = logFile{key: key}
 			}
+		case edge.OpRename:
+			c.compacted(n, logs, op)
 		case edge.OpClose:
 			delete(n.files, op.File)
 		case edge.OpWrite:
@@ -63,6 +65,40 @@ func (c *Checker) wrote(n *nodeState, logs *log.Manager, e *edge.Effects) {
 				c.wroteBatches(n, f.l, s.Bytes())
 			}
 		}
+	}
+}
+
+// compacted looks at a segment that compaction puts in the place of another.
+func (c *Checker) compacted(n *nodeState, logs *log.Manager, op *edge.DiskOp) {
+	key, ok := segmentOf(op.NewPath)
+	if !ok || op.Path != op.NewPath+".cleaned" {
+		return
+	}
+	lg := logs.Get(key)
+	if lg == nil {
+		return
+	}
+	name := strings.TrimSuffix(op.NewPath[strings.IndexByte(op.NewPath, '/')+1:], ".log")
+	base, err := strconv.ParseInt(name, 10, 64)
+	if err != nil {
+		return
+	}
+	end, active := lg.Segment(base)
+	c.sealedOnly(n, c.ledger(key, lg.TopicID()), cleanedSegment{base, end, active, lg.HighWatermark()})
+}
+
+type cleanedSegment struct {
+	base, end int64
+	active    bool
+	mark      int64 // the replica's high watermark
+}
+
+// sealedOnly: what may still be truncated, or is still being written, is no place to
+// learn from which records are the newest of their keys.
+func (c *Checker) sealedOnly(n *nodeState, l *ledger, s cleanedSegment) {
+	c.checks++
+	if s.active || s.end > s.mark {
+		c.violated(ruleSealedOnly, l, "%s compacts the segment %d to %d (active: %v) with the high watermark at %d", n.Name, s.base, s.end, s.active, s.mark)
 	}
 }
 

@@ -53,6 +53,9 @@ type Config struct {
 	// Compacted says whether a topic is compacted: then replicas agree on the newest
 	// record of each key, not on every batch. Nil is none.
 	Compacted func(topic string) bool
+	// Resurrects says whether a replica of a compacted topic may have been away for so
+	// long that it holds values whose tombstones are gone. Nil is none.
+	Resurrects func(topic string) bool
 	// FlushBeforeAck says that flush.messages is 1: then all that counts towards
 	// the high watermark must be on stable storage.
 	FlushBeforeAck bool

@@ -411,6 +411,45 @@ func TestSameContents(t *testing.T) {
 	}
 }
 
+func TestSameNewest(t *testing.T) {
+	value := func(offset int64, key string) storedRecord { return storedRecord{offset: offset, key: key, value: "v"} }
+	tombstone := func(offset int64, key string) storedRecord {
+		return storedRecord{offset: offset, key: key, tombstone: true}
+	}
+	whole := []storedRecord{value(0, "a"), value(1, "b"), value(2, "a"), tombstone(3, "b"), value(4, "c")}
+	tests := []struct {
+		name  string
+		start int64
+		b     []storedRecord
+		want  []rule
+	}{
+		{"equal", 0, whole, nil},
+		{"compacted", 0, whole[2:], nil},
+		{"the tombstone gone", 0, []storedRecord{whole[2], whole[4]}, nil},
+		{"deleted by retention", 4, whole[4:], nil},
+		{"the newest gone", 0, whole[:4], []rule{ruleSameContents}},
+		{"the newest gone, an older one kept", 0, []storedRecord{whole[0], whole[3], whole[4]}, []rule{ruleSameContents}},
+		{"a value without its tombstone", 0, []storedRecord{whole[1], whole[2], whole[4]}, []rule{ruleSameContents}},
+		{"another value", 0, []storedRecord{{offset: 2, key: "a", value: "w"}, whole[3], whole[4]}, []rule{ruleSameContents, ruleSameContents}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(nil)
+			s.sameNewest(s.l, []contentSide{{mark: 5, records: whole}, {start: tt.start, mark: 5, records: tt.b}})
+			s.expect(t, tt.want...)
+		})
+	}
+}
+
+func TestSealedOnly(t *testing.T) {
+	s := newStage(nil)
+	s.sealedOnly(&s.nodes[0], s.l, cleanedSegment{base: 0, end: 10, mark: 10})
+	s.expect(t)
+	s.sealedOnly(&s.nodes[0], s.l, cleanedSegment{base: 0, end: 10, mark: 9})
+	s.sealedOnly(&s.nodes[0], s.l, cleanedSegment{base: 0, end: 10, active: true, mark: 10})
+	s.expect(t, ruleSealedOnly, ruleSealedOnly)
+}
+
 func TestViolationsAreBounded(t *testing.T) {
 	s := newStage(nil)
 	for range 1000 {

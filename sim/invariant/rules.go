@@ -24,6 +24,7 @@ const (
 	ruleEpochCaches
 	ruleSameContents
 	ruleSequences
+	ruleSealedOnly
 	ruleAckCommitted
 	ruleAckReplicated
 	ruleGroupOffset
@@ -54,6 +55,7 @@ var ruleNames = [ruleCount]string{
 	ruleEpochCaches:        "replicas agree on leader epochs below the high watermark",
 	ruleSameContents:       "replicas are identical below the high watermark",
 	ruleSequences:          "producers' epochs and sequences are contiguous in the log",
+	ruleSealedOnly:         "compaction takes sealed segments below the high watermark only",
 	ruleAckCommitted:       "what was acked with acks=all is committed",
 	ruleAckReplicated:      "what was acked is on enough replicas",
 	ruleGroupOffset:        "a committed group offset is below the committed end",

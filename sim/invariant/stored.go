@@ -224,7 +224,8 @@ func (s *contentSide) keep(b record.Batch) error {
 // sameNewest: replicas compact on their own, so that one may hold what another
 // has dropped; but the newest record of each key below the least high watermark
 // is on every replica, unless that replica has a newer one of the key, or it is
-// a tombstone, whose time may have passed.
+// a tombstone, whose time may have passed. A replica that has been away for longer
+// than tombstones stay may hold values that the others have deleted.
 func (c *Checker) sameNewest(l *ledger, sides []contentSide) (batches int64) {
 	mark := int64(1) << 62
 	for i := range sides {
@@ -241,6 +242,7 @@ func (c *Checker) sameNewest(l *ledger, sides []contentSide) (batches int64) {
 			}
 		}
 	}
+	resurrects := c.cfg.Resurrects != nil && c.cfg.Resurrects(l.key.Topic)
 	for i := range sides {
 		newest := make(map[string]storedRecord)
 		for _, r := range sides[i].records {
@@ -250,7 +252,7 @@ func (c *Checker) sameNewest(l *ledger, sides []contentSide) (batches int64) {
 			c.checks++
 			for _, r := range newestBelow(sides[k].records, mark) {
 				own, ok := newest[r.key]
-				if ok && own.offset > r.offset || own == r || r.tombstone && (!ok || own.offset > r.offset) {
+				if r.offset < sides[i].start || ok && own.offset > r.offset || own == r || r.tombstone && (!ok || resurrects) || !ok && resurrects {
 					continue
 				}
 				c.violated(ruleSameContents, l, "%s holds at offset %d the newest record of a key below %d, %s does not",
