@@ -28,6 +28,7 @@ const (
 	QuorumWithoutCheck
 	LoadStopsEarly
 	ForgetProducersOfLeader
+	TombstonesByAge
 
 	count
 )
@@ -88,6 +89,9 @@ var exhibits = [count]Exhibit{
 	ForgetProducersOfLeader: {"idem-state-not-replicated",
 		"A follower learns the producers' sequences from what it copies, so that it knows them when it leads.",
 		"KIP-98, Redpanda 3039"},
+	TombstonesByAge: {"clean-tombstone-by-age",
+		"A tombstone's delete.retention.ms begins when it is first compacted, together with the values that go then, not when it was written.",
+		"KAFKA-4545, KIP-534"},
 }
 
 // Exhibits lists all switches in the table's order.

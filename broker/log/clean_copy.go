@@ -1,6 +1,7 @@
 package log
 
 import (
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
@@ -104,7 +105,11 @@ func (m *Manager) cleanFate(b record.Batch) (f fate, reason string) {
 		return fateKeep, ""
 	}
 	if fresh {
-		o.DeleteHorizon, o.BaseTimestamp = true, x.now+x.log.cfg.DeleteRetentionMillis
+		from := x.now
+		if m.cfg.Bugs.Has(bugs.TombstonesByAge) {
+			from = b.MaxTimestamp()
+		}
+		o.DeleteHorizon, o.BaseTimestamp = true, from+x.log.cfg.DeleteRetentionMillis
 	}
 	return fateThin, m.cleanBuild(b, o)
 }
