@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/units"
 )
 
 // Bounds on the size of a simulated cluster.
@@ -16,6 +17,7 @@ const (
 	clientsMax  = 20_000
 	eventsMax   = 1000
 	brokersMax  = 300
+	delaysMax   = 10_000
 	// diskBandwidthMin is a byte in a microsecond, below which a disk cannot count.
 	diskBandwidthMin = 1_000_000
 )
@@ -93,11 +95,8 @@ func (l *loader) checkCluster(s *Scenario) *Error {
 	if n := len(c.Brokers.Nodes); l.has("cluster/brokers/nodes") && (n == 0 || n > brokersMax) {
 		return l.failAt(l.at("cluster/brokers/nodes"), fmt.Sprintf("nodes must name the zones of 1 to %d brokers", brokersMax), "")
 	}
-	if !l.has("cluster/network/same_zone/latency") {
-		c.Network.SameZone.Latency = sameZoneLatency
-	}
-	if !l.has("cluster/network/cross_zone/latency") {
-		c.Network.CrossZone.Latency = crossZoneLatency
+	if err := l.checkNetwork(s); err != nil {
+		return err
 	}
 	if c.Disks.Bandwidth > 0 && c.Disks.Bandwidth < diskBandwidthMin {
 		return l.failAt(l.at("cluster/disks/bandwidth"), "a disk moves at least 1MB a second", "1MB")
@@ -111,6 +110,67 @@ func (l *loader) checkCluster(s *Scenario) *Error {
 	}
 	c.Brokers.Settings = settings
 	return l.applyFlush(c)
+}
+
+func (l *loader) checkNetwork(s *Scenario) *Error {
+	n := &s.Cluster.Network
+	if err := l.checkDelays(&n.SameZone, "cluster/network/same_zone", sameZoneLatency); err != nil {
+		return err
+	}
+	if err := l.checkDelays(&n.CrossZone, "cluster/network/cross_zone", crossZoneLatency); err != nil {
+		return err
+	}
+	for i := range n.Links {
+		z, path := &n.Links[i], fmt.Sprintf("cluster/network/links[%d]", i)
+		if len(z.Between) != 2 {
+			return l.failAt(l.at(path+"/between"), "between must name two zones", "")
+		}
+		for j, zone := range z.Between {
+			if err := l.knownZone(s, zone, fmt.Sprintf("%s/between[%d]", path, j)); err != nil {
+				return err
+			}
+		}
+		for j := range i {
+			if o := n.Links[j].Between; slices.Equal(o, z.Between) || o[0] == z.Between[1] && o[1] == z.Between[0] {
+				return l.failAt(l.at(path+"/between"), "these two zones have a link already", "")
+			}
+		}
+		if err := l.checkDelays(&z.Link, path+"/link", crossZoneLatency); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkDelays holds a link to one way of saying its delays, and reads those that
+// were measured.
+func (l *loader) checkDelays(link *Link, path string, usual time.Duration) *Error {
+	given := func(key string) bool { return l.has(path + "/" + key) }
+	if !given("latency") && !given("measured") {
+		link.Latency = usual
+	}
+	for _, pair := range [][2]string{{"latency", "measured"}, {"jitter", "measured"}, {"p99", "measured"}, {"jitter", "p99"}} {
+		if given(pair[0]) && given(pair[1]) {
+			return l.failAt(l.at(path+"/"+pair[1]), fmt.Sprintf("%s and %s exclude each other", pair[0], pair[1]), "")
+		}
+	}
+	if given("p99") && (link.Latency == 0 || link.P99 < link.Latency) {
+		return l.failAt(l.at(path+"/p99"), fmt.Sprintf("p99 is not below the latency, which is %s and not zero", link.Latency), "")
+	}
+	if given("measured") && (len(link.Measured) == 0 || len(link.Measured) > delaysMax) {
+		return l.failAt(l.at(path+"/measured"), fmt.Sprintf("measured holds 1 to %d delays", delaysMax), "")
+	}
+	for i, text := range link.Measured {
+		delay, problem, suggestion := units.Parse(text, units.Durations, "duration")
+		if problem == "" && (delay < 0 || delay > int64(time.Minute)) {
+			problem = "a delay lies between 0s and 1m"
+		}
+		if problem != "" {
+			return l.failAt(l.at(fmt.Sprintf("%s/measured[%d]", path, i)), problem, suggestion)
+		}
+		link.Delays = append(link.Delays, time.Duration(delay))
+	}
+	return nil
 }
 
 // applyFlush turns the disks' flush policy into the topics' default of

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,6 +126,7 @@ func TestDocs(t *testing.T) {
 		{"../docs/scenarios.md", Reference()},
 		{"../docs/config.md", ConfigReference()},
 		{"schema.json", Schema()},
+		{"../README.md", readmeWithScenarios(t)},
 	} {
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(file.path), 0o755); err != nil {
@@ -139,6 +141,30 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%s is stale; run go generate ./scenarios (-want +got):\n%s", file.path, diff)
 		}
 	}
+}
+
+// readmeWithScenarios is README with the table of the scenarios that are shipped.
+func readmeWithScenarios(t *testing.T) []byte {
+	const head, foot = "| scenario | what happens |\n|---|---|\n", "\n`simrun list` shows them"
+	readme := string(read(t, "../README.md"))
+	before, rest, found := strings.Cut(readme, head)
+	_, after, ends := strings.Cut(rest, foot)
+	if !found || !ends {
+		t.Fatal("README has no table of scenarios")
+	}
+	table := ""
+	for _, name := range Shipped() {
+		text, err := ReadShipped(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Load(text, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table += fmt.Sprintf("| `%s` | %s |\n", name, s.Description)
+	}
+	return []byte(before + head + table + foot + after)
 }
 
 // What the runner relies on: everything is explicit after loading.

@@ -70,15 +70,28 @@ type AddedBroker struct {
 
 // Network describes the links of a healthy cluster.
 type Network struct {
-	SameZone  Link `key:"same_zone" doc:"Between two nodes, or a client and a node, of one zone."`
-	CrossZone Link `key:"cross_zone" doc:"Between different zones."`
+	SameZone  Link       `key:"same_zone" doc:"Between two machines of one zone: nodes, or a client and a node."`
+	CrossZone Link       `key:"cross_zone" doc:"Between different zones."`
+	Links     []ZoneLink `key:"links" doc:"Between particular zones, instead of cross_zone or same_zone: a region that is far away."`
+	Interface Bandwidth  `key:"interface" default:"0bit" doc:"Capacity of each machine's network interface, in and out, for all of its connections together; 0bit is no limit."`
 }
 
 // Link is one direction of a connection between two machines.
 type Link struct {
-	Latency   time.Duration `key:"latency" min:"0s" max:"1m" doc:"One-way delay."`
+	Latency   time.Duration `key:"latency" min:"0s" max:"1m" doc:"One-way delay; with p99, its median."`
 	Jitter    time.Duration `key:"jitter" default:"0s" min:"0s" max:"1m" doc:"Added to the delay, uniformly from zero to this."`
-	Bandwidth Bandwidth     `key:"bandwidth" default:"0bit" doc:"Capacity for each pair of machines and direction; 0bit is no limit."`
+	P99       time.Duration `key:"p99" default:"0s" min:"0s" max:"1m" doc:"The delay of one packet in a hundred, instead of jitter: delays are then lognormal, as on a busy network."`
+	Measured  []string      `key:"measured" repeats:"yes" doc:"Delays that were measured, instead of latency: each is equally likely, for example [280us, 300us, 310us, 2ms]."`
+	Loss      PPM           `key:"loss" default:"0%" doc:"Share of packets lost, always; TCP shows it as delay and resets."`
+	Bandwidth Bandwidth     `key:"bandwidth" default:"0bit" doc:"Capacity in each direction, shared by all machines of the two zones; 0bit is no limit."`
+
+	Delays []time.Duration // Measured, parsed
+}
+
+// ZoneLink is the link between two zones, in both directions.
+type ZoneLink struct {
+	Between []string `key:"between" need:"yes" repeats:"yes" doc:"The two zones; one zone twice is the network within it."`
+	Link    Link     `key:"link" need:"yes" doc:"What lies between them."`
 }
 
 // Disks describes the disk of every node.

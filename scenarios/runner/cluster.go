@@ -124,8 +124,16 @@ func (l *layout) topology(s *scenarios.Scenario) netsim.Topology {
 		SameZone:  link(&s.Cluster.Network.SameZone),
 		CrossZone: link(&s.Cluster.Network.CrossZone),
 	}
+	for i := range s.Cluster.Network.Links {
+		z := &s.Cluster.Network.Links[i]
+		t.ZoneLinks = append(t.ZoneLinks, netsim.ZoneLink{From: z.Between[0], To: z.Between[1], Link: link(&z.Link)})
+		if z.Between[0] != z.Between[1] {
+			t.ZoneLinks = append(t.ZoneLinks, netsim.ZoneLink{From: z.Between[1], To: z.Between[0], Link: link(&z.Link)})
+		}
+	}
+	nic := s.Cluster.Network.Interface.BytesPerSecond()
 	for _, h := range l.hosts {
-		host := netsim.Host{Name: h.name, Zone: h.zone}
+		host := netsim.Host{Name: h.name, Zone: h.zone, EgressBytesPerSecond: nic, IngressBytesPerSecond: nic}
 		switch h.role {
 		case roleBroker:
 			host.Ports = []netsim.Port{{Number: clientPort, Listener: edge.ListenerClient}}
@@ -138,12 +146,16 @@ func (l *layout) topology(s *scenarios.Scenario) netsim.Topology {
 }
 
 // link turns the file's words into the network's: the delay is at least the
-// latency and at most latency plus jitter.
+// latency and at most latency plus jitter, lognormal, or one of those measured.
 func link(l *scenarios.Link) netsim.Link {
-	return netsim.Link{
-		Latency:        netsim.Uniform(l.Latency, l.Latency+l.Jitter),
-		BytesPerSecond: l.Bandwidth.BytesPerSecond(),
+	latency := netsim.Uniform(l.Latency, l.Latency+l.Jitter)
+	switch {
+	case len(l.Delays) > 0:
+		latency = netsim.Measured(l.Delays)
+	case l.P99 > 0:
+		latency = netsim.Lognormal(l.Latency, l.P99)
 	}
+	return netsim.Link{Latency: latency, LossPPM: int32(l.Loss), BytesPerSecond: l.Bandwidth.BytesPerSecond()}
 }
 
 // diskConfig is the disk of a node.

@@ -181,6 +181,13 @@ func (d *drawer) cluster() {
 	links.SameZone.Latency, links.SameZone.Jitter = 300*time.Microsecond, d.millis("same zone jitter", 0, 2)
 	links.CrossZone.Latency, links.CrossZone.Jitter = d.millis("cross zone latency", 1, 30), d.millis("cross zone jitter", 0, 20)
 	links.CrossZone.Bandwidth = pick[scenarios.Bandwidth](d, "bandwidth", 0, 1e9, 20e6)
+	if !d.often("lognormal delays", 4) {
+		links.CrossZone.Jitter, links.CrossZone.P99 = 0, links.CrossZone.Latency+d.millis("p99 above the median", 1, 200)
+	}
+	if zones > 1 && !d.often("far zone", 5) {
+		links.Links = []scenarios.ZoneLink{{Between: c.Zones[:2], Link: scenarios.Link{Latency: d.millis("far latency", 20, 80)}}}
+	}
+	links.Interface = pick[scenarios.Bandwidth](d, "interface", 0, 100e6)
 	disks := &c.Disks
 	disks.WriteLatency = pick(d, "write latency", 100*time.Microsecond, time.Millisecond, 0)
 	disks.SyncLatency = pick(d, "sync latency", 500*time.Microsecond, 10*time.Millisecond, 0)
