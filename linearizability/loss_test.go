@@ -1,6 +1,7 @@
 package linearizability
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -334,6 +335,44 @@ func TestAnotherAttemptIsNotTheAcknowledgedOne(t *testing.T) {
 		}
 		if report := c.Finish(); report.Lost != want || report.LossByCause[testCause] != want || report.Verdict != Ok {
 			t.Errorf("another attempt %v: %d lost, want %d: %s", another, report.Lost, want, report.Summary())
+		}
+	}
+}
+
+// Goal: a reader that a deposed leader still serves goes on where it stood, which is
+// no jump over what was cut off; any other jump is one.
+func TestReaderOfADeposedLeader(t *testing.T) {
+	permitted := AssertAll()
+	permitted.NoLostAcks = false
+	for _, test := range []struct {
+		name string
+		next []int64 // where its reads begin after the cut, each of one record
+		want bool    // whether they are in order
+	}{
+		{"goes on", []int64{3, 4}, true},
+		{"learns of the cut", []int64{0, 1}, true},
+		{"goes on, and learns of it later", []int64{3, 0}, false}, // without a reset
+		{"jumps elsewhere", []int64{2}, false},
+		{"learns of it, then jumps", []int64{0, 3}, false},
+	} {
+		c, p := NewChecker(Config{Asserted: permitted}), testPartition
+		for i := range 3 {
+			id := NewBatchID(1, uint64(i+1))
+			c.Invoke(p, id, 1, true, 1)
+			c.Acked(p, id, int64(i), 2)
+			c.HighWatermark(9, p, int64(i+1), 1, false, 3)
+			c.ReadBatch(9, p, int64(i), 1, id, 0, 3)
+		}
+		c.Truncated(p, 0, testCause, 4)
+		for i, at := range test.next {
+			id := NewBatchID(2, uint64(i+1))
+			c.Invoke(p, id, 1, true, 5)
+			c.HighWatermark(9, p, 10, int32(2+i), false, 6)
+			c.ReadBatch(9, p, at, 1, id, 0, 6)
+		}
+		report := c.Finish()
+		if got := !slices.ContainsFunc(report.Findings.List, func(f Finding) bool { return f.Kind == SkippedRecords || f.Kind == NonMonotonicRead }); got != test.want {
+			t.Errorf("%s: in order %v, want %v: %s", test.name, got, test.want, report.Summary())
 		}
 	}
 }

@@ -75,6 +75,7 @@ type readerState struct {
 	leaderEpoch   int32
 	from          int64 // start of its contiguous stretch, -1 before the first read
 	position      int64
+	former        int64 // its position before truncations that it may not know of yet, -1
 	watermark     int64 // last told, -1 before
 	watermarkMax  int64 // highest told, -1 before
 	strictFloor   int64 // floor at InvokeRead, -1 when none is outstanding
@@ -167,7 +168,7 @@ func (c *Checker) reader(p *partitionState, reader int32) *readerState {
 	}
 	c.readerIndex.put(key, int32(len(c.readers)))
 	c.readers = append(c.readers, readerState{
-		partition: p.index, reader: reader, leaderEpoch: -1, from: -1,
+		partition: p.index, reader: reader, leaderEpoch: -1, from: -1, former: -1,
 		watermark: -1, watermarkMax: -1, strictFloor: -1,
 	})
 	return &c.readers[len(c.readers)-1]

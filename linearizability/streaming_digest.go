@@ -203,8 +203,9 @@ func (c *Checker) rewindReader(r *readerState, from int64) {
 	r.watermark, r.watermarkMax = min(r.watermark, from), min(r.watermarkMax, from)
 	r.strictFloor = min(r.strictFloor, from)
 	if r.position > from {
+		former := max(r.former, r.position)
 		r.start(from)
-		r.from = min(r.from, from)
+		r.former = former
 		r.generation++
 	}
 }

@@ -123,6 +123,8 @@ func (c *Checker) ReadBatch(reader int32, name Partition, baseOffset int64, coun
 		r.start(baseOffset)
 	} else if baseOffset != r.position {
 		c.jump(p, r, baseOffset, event)
+	} else {
+		r.former = -1
 	}
 	end := baseOffset + int64(count)
 	if r.watermarkMax >= 0 && end > r.watermarkMax {
@@ -297,6 +299,11 @@ func (c *Checker) jump(p *partitionState, r *readerState, to int64, event uint64
 		return // its stretch goes on
 	}
 	from := max(position, min(p.logStart, to))
+	if to == r.former { // a deposed leader still serves it, which has all that was cut off
+		r.start(to)
+		r.generation++
+		return
+	}
 	c.report.Expired += from - position
 	switch {
 	case to < position:
@@ -315,7 +322,7 @@ func (c *Checker) jump(p *partitionState, r *readerState, to int64, event uint64
 }
 
 func (r *readerState) start(offset int64) {
-	r.from, r.position, r.passed = offset, offset, 0
+	r.from, r.position, r.former, r.passed = offset, offset, -1, 0
 	r.sumFrom, r.sum, r.coldInSum = offset, digest{}, 0
 	r.blockEnd = (offset/blockOffsets + 1) * blockOffsets
 }
