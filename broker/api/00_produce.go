@@ -32,6 +32,7 @@ func (d *Data) Produce(c *step.Context, r *conn.Request) {
 	}
 	p := d.Partitions.NewProduce()
 	p.Request, p.Session, p.Version, p.Acks, p.TimeoutMillis, p.Frame = r.ID, r.Session, r.Version, req.Acks, req.TimeoutMillis, r.Frame
+	d.asked.reset()
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
@@ -39,6 +40,11 @@ func (d *Data) Produce(c *step.Context, r *conn.Request) {
 			from := 0
 			if len(records) > 0 {
 				from = partition.PlaceIn(r.Frame.Bytes(), records)
+			}
+			place, again := d.asked.place(onceKey{t.Topic, t.TopicID, t.Partitions[j].Partition})
+			if again { // of two batches for one partition the later counts
+				p.Parts[place].From, p.Parts[place].To = from, from+len(records)
+				continue
 			}
 			p.AddPart(t.Topic, t.TopicID, t.Partitions[j].Partition, from, from+len(records))
 		}
@@ -84,9 +90,9 @@ func (d *Data) AnswerProduce(c *step.Context, p *partition.Produce) {
 
 func (d *Data) produced(id conn.RequestID, t *wire.ProduceTopicResponse, part *partition.ProducePart) {
 	out := t.AddPartition(part.Partition)
-	out.ErrorCode = part.ErrorCode
+	out.ErrorCode, out.LogStartOffset = part.ErrorCode, part.LogStartOffset
 	if part.ErrorCode == 0 {
-		out.BaseOffset, out.LogAppendTimeMillis, out.LogStartOffset = part.BaseOffset, part.LogAppendTime, part.LogStartOffset
+		out.BaseOffset, out.LogAppendTimeMillis = part.BaseOffset, part.LogAppendTime
 		return
 	}
 	if part.ErrorMessage != "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Fetch (key 1, versions 4 to 18). Version 7 has sessions (KIP-227), 9 fences by
@@ -33,15 +34,21 @@ func (d *Data) Fetch(c *step.Context, r *conn.Request) {
 	f.MaxWaitMillis, f.MinBytes, f.MaxBytes = req.MaxWaitMillis, req.MinBytes, req.MaxBytes
 	f.ReadCommitted = req.IsolationLevel == 1
 	f.SessionID, f.SessionEpoch, f.Rack = req.SessionID, req.SessionEpoch, req.Rack
+	d.asked.reset()
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
 			a := &t.Partitions[j]
-			f.Asks = append(f.Asks, partition.FetchAsk{
+			ask := partition.FetchAsk{
 				Topic: t.Topic, TopicID: t.TopicID, Partition: a.Partition,
 				LeaderEpoch: a.CurrentLeaderEpoch, LastFetchedEpoch: a.LastFetchedEpoch,
 				Offset: a.FetchOffset, LogStartOffset: a.LogStartOffset, MaxBytes: a.MaxBytes,
-			})
+			}
+			if place, again := d.asked.place(onceKey{t.Topic, t.TopicID, a.Partition}); again {
+				f.Asks[place] = ask
+			} else {
+				f.Asks = append(f.Asks, ask)
+			}
 		}
 	}
 	for i := range req.Forgotten {
@@ -160,8 +167,9 @@ func (e *fetchEncoder) partition(f *partition.Fetch, r *partition.FetchResult) {
 	if e.version >= 5 {
 		e.int64(r.LogStartOffset)
 	}
-	// Aborted transactions: null, or none of them for read_committed.
-	if f.ReadCommitted {
+	// Aborted transactions: null, or none of them for read_committed and, as in
+	// Kafka, of a partition that is not known.
+	if f.ReadCommitted || r.ErrorCode == kerr.UnknownTopicOrPartition.Code || r.ErrorCode == kerr.UnknownTopicID.Code {
 		e.length(0)
 	} else {
 		e.length(-1)

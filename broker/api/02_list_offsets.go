@@ -37,6 +37,7 @@ func (d *Data) ListOffsets(c *step.Context, r *conn.Request) {
 	}
 	l := d.Partitions.NewListOffsets()
 	l.Request, l.Version, l.ReplicaID, l.ReadCommitted = r.ID, r.Version, req.ReplicaID, req.IsolationLevel == 1
+	d.asked.reset()
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
@@ -48,11 +49,9 @@ func (d *Data) ListOffsets(c *step.Context, r *conn.Request) {
 			if !d.gate.May(r.Session, acl.Describe, acl.Topic, t.Topic) {
 				part.Refuse(kerr.TopicAuthorizationFailed.Code)
 			}
-			for k := range l.Parts {
-				if l.Parts[k].Topic == t.Topic && l.Parts[k].Partition == p.Partition {
-					part.Refuse(kerr.InvalidRequest.Code)
-					l.Parts[k].Refuse(kerr.InvalidRequest.Code)
-				}
+			if place, again := d.asked.place(onceKey{topic: t.Topic, partition: p.Partition}); again {
+				l.Parts[place].Refuse(kerr.InvalidRequest.Code)
+				continue
 			}
 			l.Parts = append(l.Parts, part)
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
@@ -14,7 +15,8 @@ import (
 
 // Metadata (key 3, versions 0 to 13) is answered from the broker's own image,
 // which may lag behind the controller's. Null topics means all of them; from
-// version 10 on a topic may be named by its id.
+// version 12 on a topic may be named by its id. One that is named twice is
+// answered once.
 
 // authorizedUnknown stands for "authorized operations were not asked for".
 const authorizedUnknown = -2147483648
@@ -23,6 +25,26 @@ const authorizedUnknown = -2147483648
 // a partition has whose leader cannot be reached as the client has reached us.
 const listenerNotFoundVersion = 6
 
+// topicIDVersion is from where on topics may be named by their ids. Versions 10 and
+// 11 have the field already, and it is refused there (KAFKA-12701).
+const topicIDVersion = 12
+
+func byID(t kmsg.MetadataRequestTopic) bool { return t.Topic == nil || t.TopicID != [16]byte{} }
+
+// refuseIDs answers a request that names topics in a way that its version does not
+// have: nothing in it is told.
+func refuseIDs(resp *kmsg.MetadataResponse, asked []kmsg.MetadataRequestTopic) {
+	resp.ControllerID, resp.AuthorizedOperations = -1, authorizedUnknown
+	for i := range asked {
+		t := kmsg.NewMetadataResponseTopic()
+		t.ErrorCode, t.AuthorizedOperations, t.TopicID = kerr.InvalidRequest.Code, authorizedUnknown, asked[i].TopicID
+		if t.Topic = asked[i].Topic; t.Topic == nil {
+			t.Topic = kmsg.StringPtr("")
+		}
+		resp.Topics = append(resp.Topics, t)
+	}
+}
+
 func (s *Server) metadata(c *step.Context, r *conn.Request) {
 	var req kmsg.MetadataRequest
 	if !decode(s.responder, c, r, &req) {
@@ -30,6 +52,11 @@ func (s *Server) metadata(c *step.Context, r *conn.Request) {
 	}
 	resp := kmsg.NewPtrMetadataResponse()
 	resp.SetVersion(r.Version)
+	if r.Version < topicIDVersion && slices.ContainsFunc(req.Topics, byID) {
+		refuseIDs(resp, req.Topics)
+		s.responder.Respond(c, r.ID, resp)
+		return
+	}
 	resp.ClusterID = kmsg.StringPtr(s.self.ClusterID)
 	resp.ControllerID = s.aliveBroker()
 	resp.AuthorizedOperations = authorizedUnknown
@@ -56,12 +83,21 @@ func (s *Server) metadata(c *step.Context, r *conn.Request) {
 			}
 		}
 	}
+	var asked once
 	for i := range req.Topics {
-		resp.Topics = append(resp.Topics, s.requestedTopic(c, r, &req, &req.Topics[i]))
+		out := s.requestedTopic(c, r, &req, &req.Topics[i])
+		name := onceKey{id: out.TopicID}
+		if out.Topic != nil {
+			name = onceKey{topic: *out.Topic}
+		}
+		if _, again := asked.place(name); !again {
+			resp.Topics = append(resp.Topics, out)
+		}
 	}
 	if req.IncludeTopicAuthorizedOperations {
 		for i := range resp.Topics {
-			if t := &resp.Topics[i]; t.Topic != nil && t.ErrorCode == 0 {
+			// What one may do to a topic does not depend on whether there is one.
+			if t := &resp.Topics[i]; t.Topic != nil && t.ErrorCode != kerr.TopicAuthorizationFailed.Code {
 				t.AuthorizedOperations = s.gate.Operations(r.Session, acl.Topic, *t.Topic)
 			}
 		}

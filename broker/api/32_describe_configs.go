@@ -29,9 +29,7 @@ func (s *Server) describeConfigs(c *step.Context, r *conn.Request) {
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = asked.ResourceType, asked.ResourceName
 		entries, code, message := s.configEntries(r, asked)
-		if out.ErrorCode = code; code != 0 {
-			out.ErrorMessage = &message
-		}
+		out.ErrorCode, out.ErrorMessage = code, &message // empty, not null, if nothing is wrong
 		for j := range entries {
 			out.Configs = append(out.Configs, configEntry(&entries[j], &req))
 		}

@@ -24,6 +24,7 @@ func (s *Server) describeUserScramCredentials(c *step.Context, r *conn.Request) 
 	}
 	resp := kmsg.NewPtrDescribeUserSCRAMCredentialsResponse()
 	resp.SetVersion(r.Version)
+	resp.ErrorMessage = kmsg.StringPtr("") // not null if nothing is wrong; so of each user
 	if !s.gate.MayCluster(r.Session, acl.Describe) {
 		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
 		resp.ErrorMessage = kmsg.StringPtr(kerr.ClusterAuthorizationFailed.Description)
@@ -55,7 +56,7 @@ func (s *Server) describeUserScramCredentials(c *step.Context, r *conn.Request) 
 
 func (s *Server) scramUser(name string, twice bool) kmsg.DescribeUserSCRAMCredentialsResponseResult {
 	out := kmsg.NewDescribeUserSCRAMCredentialsResponseResult()
-	out.User = name
+	out.User, out.ErrorMessage = name, kmsg.StringPtr("")
 	if twice {
 		out.ErrorCode = kerr.DuplicateResource.Code
 		out.ErrorMessage = kmsg.StringPtr("Cannot describe SCRAM credentials for the same user twice in a single request: " + name)

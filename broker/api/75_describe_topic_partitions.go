@@ -83,11 +83,14 @@ func (s *Server) pageTopics(r *conn.Request, req *kmsg.DescribeTopicPartitionsRe
 func (s *Server) pageOf(r *conn.Request, name string, first int32, room int) (out kmsg.DescribeTopicPartitionsResponseTopic, rest int32) {
 	out = kmsg.NewDescribeTopicPartitionsResponseTopic()
 	out.Topic, out.IsInternal, out.AuthorizedOperations = &name, strings.HasPrefix(name, "__"), authorizedUnknown
-	t := s.image.Topic(name)
-	switch {
-	case !s.gate.May(r.Session, acl.Describe, acl.Topic, name):
+	if !s.gate.May(r.Session, acl.Describe, acl.Topic, name) {
 		out.ErrorCode = kerr.TopicAuthorizationFailed.Code
 		return out, -1
+	}
+	// What one may do to a topic does not depend on whether there is one.
+	out.AuthorizedOperations = s.gate.Operations(r.Session, acl.Topic, name)
+	t := s.image.Topic(name)
+	switch {
 	case meta.ValidateTopicName(name) != nil:
 		out.ErrorCode = kerr.InvalidTopicException.Code
 		return out, -1
@@ -95,7 +98,7 @@ func (s *Server) pageOf(r *conn.Request, name string, first int32, room int) (ou
 		out.ErrorCode = kerr.UnknownTopicOrPartition.Code
 		return out, -1
 	}
-	out.TopicID, out.AuthorizedOperations = t.ID, s.gate.Operations(r.Session, acl.Topic, name)
+	out.TopicID = t.ID
 	for i := first; int(i) < len(t.Partitions); i++ {
 		if len(out.Partitions) == room {
 			return out, i

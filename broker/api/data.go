@@ -22,6 +22,7 @@ type Data struct {
 	produceResp wire.ProduceResponse
 	fetch       wire.FetchRequest
 	endpoints   []wire.NodeEndpoint
+	asked       once
 }
 
 // Requests is what Data needs of the table of requests.

@@ -50,14 +50,14 @@ func drawTopic(t *rapid.T, f *partition.Fetch, want *wire.FetchResponse, n byte)
 	}
 	wt := want.AddTopic(name, id)
 	for i := int32(0); i < rapid.Int32Range(1, 3).Draw(t, "partitions"); i++ {
-		r := partition.FetchResult{Topic: name, TopicID: id, Partition: i, ErrorCode: rapid.Int16Range(0, 80).Draw(t, "code"),
+		r := partition.FetchResult{Topic: name, TopicID: id, Partition: i, ErrorCode: rapid.SampledFrom([]int16{0, 1, 3, 6, 100}).Draw(t, "code"),
 			HighWatermark: rapid.Int64().Draw(t, "hw"), LastStableOffset: rapid.Int64().Draw(t, "lso"),
 			LogStartOffset: rapid.Int64().Draw(t, "start"), DivergingEpoch: -1, DivergingEnd: -1, LeaderID: -1, LeaderEpoch: -1,
 			PreferredReplica: rapid.Int32Range(-1, 3).Draw(t, "prefer"), From: len(f.Records)}
 		p := wt.AddPartition(i)
 		p.ErrorCode, p.HighWatermark, p.LastStableOffset, p.LogStartOffset = r.ErrorCode, r.HighWatermark, r.LastStableOffset, r.LogStartOffset
 		p.PreferredReadReplica = r.PreferredReplica
-		if f.ReadCommitted {
+		if f.ReadCommitted || r.ErrorCode == 3 || r.ErrorCode == 100 { // UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID
 			p.AbortedTransactions = []wire.AbortedTransaction{}
 		}
 		if rapid.Bool().Draw(t, "diverges") {

@@ -111,8 +111,14 @@ func (s *story) admin(t *testing.T, d *datadriven.TestData) string {
 		for range number(d, "times", 1) {
 			req.Topics = append(req.Topics, rt)
 		}
-		resp := s.w.active().call(req).(*kmsg.DeleteTopicsResponse)
-		return outcome(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
+		for range number(d, "ids", 0) { // as often by its id
+			req.Topics = append(req.Topics, kmsg.DeleteTopicsRequestTopic{TopicID: s.w.active().k.Image().Topic(name).ID})
+		}
+		var b strings.Builder
+		for _, t := range s.w.active().call(req).(*kmsg.DeleteTopicsResponse).Topics {
+			b.WriteString(outcome(t.ErrorCode, t.ErrorMessage))
+		}
+		return b.String()
 	case "create-partitions":
 		req := kmsg.NewPtrCreatePartitionsRequest()
 		req.Version = 3

@@ -281,48 +281,94 @@ func (t *change) deleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
 	}
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
 	list := deletions(req)
-	count := make(map[string]int)
-	for _, rt := range list {
-		if rt.Topic != nil && rt.TopicID == [16]byte{} {
-			count[*rt.Topic]++
-		}
-	}
-	for _, rt := range list {
-		if rt.Topic != nil && count[*rt.Topic] < 0 {
-			continue // a duplicate that has been answered
-		}
+	n := newNamed(list)
+	for i := range list {
 		out := kmsg.NewDeleteTopicsResponseTopic()
-		out.Topic, out.TopicID = rt.Topic, rt.TopicID
-		var topic *meta.Topic
-		var f *failure
-		byID := rt.TopicID != [16]byte{}
+		out.Topic, out.TopicID = list[i].Topic, list[i].TopicID
+		topic, f := t.deletion(&list[i], n)
 		switch {
-		case byID && rt.Topic != nil:
-			f = fail(kerr.InvalidRequest, "You may not specify both topic name and topic id.")
-		case byID:
-			if topic = t.image.TopicByID(rt.TopicID); topic == nil {
-				f = fail(kerr.UnknownTopicID, "%s", kerr.UnknownTopicID.Description)
-			}
-		case rt.Topic == nil:
-			f = fail(kerr.InvalidRequest, "Neither topic name nor id were specified.")
-		case count[*rt.Topic] > 1:
-			f = fail(kerr.InvalidRequest, "Duplicate topic name.")
-			count[*rt.Topic] = -1
-		default:
-			if topic = t.image.Topic(*rt.Topic); topic == nil {
-				f = fail(kerr.UnknownTopicOrPartition, "%s", kerr.UnknownTopicOrPartition.Description)
-			}
-		}
-		if f != nil {
+		case topic == nil && f == nil:
+			continue // another mention of it is answered
+		case f != nil:
 			out.ErrorCode, out.ErrorMessage = f.Code, &f.message
-		} else {
+		}
+		if topic != nil {
 			name := topic.Name
 			out.Topic, out.TopicID = &name, topic.ID
+		}
+		if f == nil {
 			t.add(&meta.RemoveTopicRecord{TopicID: topic.ID})
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
 	return resp
+}
+
+// named is how often a request names a topic, and -1 once that was answered.
+type named struct {
+	names map[string]int
+	ids   map[meta.TopicID]int
+}
+
+func newNamed(list []kmsg.DeleteTopicsRequestTopic) named {
+	n := named{make(map[string]int), make(map[meta.TopicID]int)}
+	for _, rt := range list {
+		switch {
+		case rt.Topic == nil:
+			n.ids[rt.TopicID]++
+		case rt.TopicID == meta.TopicID{}:
+			n.names[*rt.Topic]++
+		}
+	}
+	return n
+}
+
+// deletion finds the topic that is to be deleted, or says why it is not; both are
+// nil for a mention that another one speaks for.
+func (t *change) deletion(rt *kmsg.DeleteTopicsRequestTopic, n named) (*meta.Topic, *failure) {
+	byID := rt.TopicID != [16]byte{}
+	switch {
+	case byID && rt.Topic != nil:
+		return nil, fail(kerr.InvalidRequest, "You may not specify both topic name and topic id.")
+	case byID:
+		return t.deletionByID(rt.TopicID, n)
+	case rt.Topic == nil:
+		return nil, fail(kerr.InvalidRequest, "Neither topic name nor id were specified.")
+	}
+	name := *rt.Topic
+	if n.names[name] < 0 {
+		return nil, nil
+	}
+	if n.names[name] > 1 {
+		n.names[name] = -1
+		return nil, fail(kerr.InvalidRequest, "Duplicate topic name.")
+	}
+	topic := t.image.Topic(name)
+	switch {
+	case topic == nil:
+		return nil, fail(kerr.UnknownTopicOrPartition, "%s", kerr.UnknownTopicOrPartition.Description)
+	case n.ids[topic.ID] != 0:
+		return topic, fail(kerr.InvalidRequest, "The provided topic name maps to an ID that was already supplied.")
+	}
+	return topic, nil
+}
+
+func (t *change) deletionByID(id meta.TopicID, n named) (*meta.Topic, *failure) {
+	if n.ids[id] < 0 {
+		return nil, nil
+	}
+	if n.ids[id] > 1 {
+		n.ids[id] = -1
+		return nil, fail(kerr.InvalidRequest, "Duplicate topic id.")
+	}
+	topic := t.image.TopicByID(id)
+	if topic == nil {
+		return nil, fail(kerr.UnknownTopicID, "%s", kerr.UnknownTopicID.Description)
+	}
+	if n.names[topic.Name] == 1 { // the name is refused
+		return nil, nil
+	}
+	return topic, nil
 }
 
 // createPartitions is CreatePartitions (37).

@@ -35,12 +35,12 @@ type joinRequest struct {
 	kmsg.JoinGroupRequest
 	request  parked
 	clientID string
-	host     string
+	host     string // as Java prints an address, with a slash before it
 }
 
 // JoinGroup answers when the group's next generation is known, or at once.
 func (m *Manager) JoinGroup(c *step.Context, r *conn.Request) {
-	j := &joinRequest{request: parked{r.ID, r.Version}, clientID: r.ClientID, host: r.Peer}
+	j := &joinRequest{request: parked{r.ID, r.Version}, clientID: r.ClientID, host: "/" + r.Peer}
 	if !m.decode(c, r, &j.JoinGroupRequest) {
 		return
 	}

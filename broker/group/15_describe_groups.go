@@ -29,7 +29,7 @@ func (m *Manager) DescribeGroups(c *step.Context, r *conn.Request) {
 			continue
 		}
 		out := m.describe(id, r.Version)
-		if req.IncludeAuthorizedOperations && (out.ErrorCode == errNone || out.ErrorCode == errGroupNotFound) {
+		if req.IncludeAuthorizedOperations && out.ErrorCode == errNone {
 			out.AuthorizedOperations = m.gate.Operations(r.Session, acl.Group, id)
 		}
 		resp.Groups = append(resp.Groups, out)
@@ -41,9 +41,6 @@ func (m *Manager) describe(id string, version int16) kmsg.DescribeGroupsResponse
 	out := kmsg.NewDescribeGroupsResponseGroup()
 	out.Group = id
 	s, code := m.find(id)
-	if id == "" {
-		code = errInvalidGroupID
-	}
 	if code != errNone {
 		out.ErrorCode = code
 		return out
@@ -64,8 +61,9 @@ func (m *Manager) describe(id string, version int16) kmsg.DescribeGroupsResponse
 		om := kmsg.NewDescribeGroupsResponseGroupMember()
 		om.MemberID, om.InstanceID, om.ClientID, om.ClientHost = mb.id, mb.instance, mb.clientID, mb.clientHost
 		if g.state == Stable {
-			om.ProtocolMetadata, om.MemberAssignment = mb.metadata(g.protocolName()), mb.assignment
+			om.ProtocolMetadata = mb.metadata(g.protocolName())
 		}
+		om.MemberAssignment = mb.assignment
 		out.Members = append(out.Members, om)
 	}
 	return out

@@ -42,9 +42,6 @@ func (m *Manager) DeleteGroups(c *step.Context, r *conn.Request) {
 }
 
 func (m *Manager) mayDelete(id string) (*shard, *group, int16) {
-	if id == "" {
-		return nil, nil, errInvalidGroupID
-	}
 	s, code := m.find(id)
 	if code != errNone {
 		return nil, nil, code

@@ -73,6 +73,17 @@ func appendError(err error) int16 {
 	return errStorage
 }
 
+// tellsLogStart says whether an answer that refuses a batch says where the log
+// starts. Where the replica or its log is not to be trusted it does not; for a
+// batch that is too large or damaged Kafka leaves it out, too.
+func tellsLogStart(code int16) bool {
+	switch code {
+	case errUnknownTopicOrPartition, errUnknownTopicID, errNotLeaderOrFollower, errStorage, errMessageTooLarge, errRecordListTooLarge, errCorruptMessage:
+		return false
+	}
+	return true
+}
+
 // readError is the code for what a log could not read.
 func readError(err error) int16 {
 	switch {

@@ -42,7 +42,7 @@ type ProducePart struct {
 	ErrorCode      int16
 	BaseOffset     int64 // -1 on an error
 	LogAppendTime  int64 // milliseconds; -1 unless the topic's timestamps are of that type
-	LogStartOffset int64 // -1 on an error
+	LogStartOffset int64 // -1 if not known, or not told with an error
 	ErrorMessage   string
 	RecordIndex    int32 // of the record that is wrong (KIP-467); -1
 	LeaderID       int32 // whom to ask instead (KIP-951); -1
@@ -93,6 +93,9 @@ func (m *Manager) producePart(c *step.Context, req *Produce, index int32) {
 		code = m.mayAppend(p, req.Acks)
 	}
 	if code != errNone {
+		if code == errNotEnoughReplicas {
+			part.LogStartOffset = p.log.StartOffset()
+		}
 		m.decide(c, req, index, code)
 		return
 	}
@@ -196,11 +199,15 @@ func (m *Manager) prepare(c *step.Context, p *Partition, req *Produce, part *Pro
 	if len(rest) != 0 {
 		return nil, 0, 0, errOneBatch
 	}
-	if batch.BaseOffset() != 0 {
-		return nil, 0, 0, errBaseOffset
+	if batch.Attributes().Codec() == record.Zstd && req.Version < zstdVersion {
+		return nil, 0, 0, errZstd
 	}
 	if batch.Attributes().Transactional() {
 		return nil, 0, 0, errTransactional
+	}
+	part.LogStartOffset = p.log.StartOffset() // what follows is refused by the log
+	if batch.BaseOffset() != 0 {
+		return nil, 0, 0, errBaseOffset
 	}
 	sum, err := m.inspect(c, p, req, part, batch)
 	if err != nil {
@@ -230,9 +237,14 @@ func recompressed(s *record.Scratch, dst []byte, b record.Batch, codec record.Co
 var (
 	errOneBatch      = &refusal{errInvalidRecord, "a produce request holds exactly one batch for a partition"}
 	errBaseOffset    = &refusal{errInvalidRecord, "the base offset of a produced batch is 0"}
+	errZstd          = &refusal{errUnsupportedCompressionType, "zstd comes with version 7 of Produce"}
 	errTransactional = &refusal{errInvalidTxnState, "transactions are not supported"}
 	errTimestampType = &refusal{errInvalidTimestamp, "a producer may not set the timestamp type to LogAppendTime"}
 )
+
+// zstdVersion is from where on Produce takes zstd (KIP-110): who asks in older
+// versions may be followed by readers that do not know it.
+const zstdVersion = 7
 
 // refusal is an error that carries its code.
 type refusal struct {

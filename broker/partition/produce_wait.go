@@ -123,7 +123,10 @@ func (m *Manager) decide(c *step.Context, req *Produce, index int32, code int16)
 	}
 	part.ErrorCode, part.decided = code, true
 	if code != errNone {
-		part.BaseOffset, part.LogAppendTime, part.LogStartOffset = -1, -1, -1
+		part.BaseOffset, part.LogAppendTime = -1, -1
+		if !tellsLogStart(code) {
+			part.LogStartOffset = -1
+		}
 	}
 	if code == errNotLeaderOrFollower {
 		part.LeaderID, part.LeaderEpoch = m.hint(part.Topic, part.Partition)

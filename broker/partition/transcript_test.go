@@ -143,7 +143,17 @@ func (w *world) produceCommand(t *testing.T, d *datadriven.TestData) {
 	d.ScanArgs(t, "value", &value)
 	d.MaybeScanArgs(t, "acks", &acks)
 	d.MaybeScanArgs(t, "timeout", &timeout)
+	var codec string
 	o := record.NoProducer(record.None)
+	if d.MaybeScanArgs(t, "codec", &codec) {
+		var err error
+		if o.Codec, err = record.ParseCodec(codec); err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+	}
+	version := produceVersion
+	d.MaybeScanArgs(t, "version", &version)
+	w.produceVersion = int16(version)
 	if d.MaybeScanArgs(t, "pid", &pid) {
 		d.MaybeScanArgs(t, "epoch", &epoch)
 		d.MaybeScanArgs(t, "seq", &seq)

@@ -29,10 +29,12 @@ type world struct {
 	image    *meta.Image
 	topic    meta.TopicID
 	messages []*message
-	hold     func(*message) bool // nil: nothing is held
-	said     []string
-	cfg      config.Broker
-	minISR   int64
+
+	produceVersion int16
+	hold           func(*message) bool // nil: nothing is held
+	said           []string
+	cfg            config.Broker
+	minISR         int64
 }
 
 // failer is a *testing.T or a *rapid.T.
@@ -74,8 +76,11 @@ type node struct {
 
 const worldTopic = "t"
 
+// produceVersion is the version of Produce that is played if none is named.
+const produceVersion = 9
+
 func newWorld(t failer, brokers int, minISR int64) *world {
-	w := &world{t: t, cfg: config.DefaultBroker(), minISR: minISR}
+	w := &world{t: t, produceVersion: produceVersion, cfg: config.DefaultBroker(), minISR: minISR}
 	w.cfg.TopicDefaults.MinInsyncReplicas = minISR
 	w.topic[15] = 7
 	p := &meta.Partition{Leader: 1, LeaderEpoch: 0, PartitionEpoch: 0}
@@ -288,7 +293,11 @@ func (n *node) AnswerProduce(_ *step.Context, p *Produce) {
 		return
 	}
 	for i := range p.Parts {
-		n.w.said = append(n.w.said, fmt.Sprintf("produce %d: error=%d base=%d", p.Request, p.Parts[i].ErrorCode, p.Parts[i].BaseOffset))
+		line := fmt.Sprintf("produce %d: error=%d base=%d", p.Request, p.Parts[i].ErrorCode, p.Parts[i].BaseOffset)
+		if p.Parts[i].ErrorCode != errNone && p.Parts[i].LogStartOffset >= 0 {
+			line += fmt.Sprintf(" start=%d", p.Parts[i].LogStartOffset)
+		}
+		n.w.said = append(n.w.said, line)
 	}
 }
 
@@ -416,7 +425,7 @@ func batch(at int64, o record.Options, values ...string) []byte {
 func (n *node) produce(id conn.RequestID, acks int16, timeout time.Duration, o record.Options, values ...string) {
 	b := batch(int64(n.context().Wall), o, values...)
 	req := n.parts.NewProduce()
-	req.Request, req.Version, req.Acks, req.TimeoutMillis = id, 9, acks, int32(timeout.Milliseconds())
+	req.Request, req.Version, req.Acks, req.TimeoutMillis = id, n.w.produceVersion, acks, int32(timeout.Milliseconds())
 	req.Frame = edge.NewBuffer(b)
 	req.AddPart(worldTopic, meta.TopicID{}, 0, 0, len(b))
 	n.parts.Produce(n.context(), req)
