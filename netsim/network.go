@@ -47,6 +47,10 @@ const (
 	// scatterBytesMin is the mean size from which the slices of a frame are passed
 	// on by reference: below it, copying them costs less than keeping count.
 	scatterBytesMin = 512
+
+	// poolBytes is what the frames' pool keeps, which the disks of all hosts share:
+	// retention deletes a segment of many partitions at once.
+	poolBytes = 48 << 20
 )
 
 // Network is the state of all connections. It belongs to one simulation.
@@ -109,6 +113,7 @@ func New(t Topology, seed uint64) *Network {
 	}
 	n := &Network{names: make(map[string]HostID, len(t.Hosts))}
 	n.rng = *rand.NewPCG(seed, pcgStream)
+	n.pool.Keep(poolBytes)
 	for i := range t.Hosts {
 		h := &t.Hosts[i]
 		n.hosts = append(n.hosts, host{name: h.Name, ports: h.Ports, alive: true})

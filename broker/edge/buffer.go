@@ -82,10 +82,9 @@ const (
 	// classes counts the size classes: four to each doubling, so that a buffer is
 	// at most a quarter larger than what it holds.
 	classes = 4*(maxClassBits-minClassBits) + 1
-	// freePerClassBytes and freeBytesMax bound what a pool keeps of one size
-	// class and of all together.
-	freePerClassBytes = 8 << 20
-	freeBytesMax      = 16 << 20
+	// freeBytesMax bounds what a pool keeps of all size classes together, unless
+	// Keep says otherwise. One class may have half of it.
+	freeBytesMax = 16 << 20
 )
 
 // Pool reuses buffers in size classes, last in, first out.
@@ -93,6 +92,7 @@ type Pool struct {
 	guard     Guard // nil in one thread of execution
 	free      [classes][]*Buffer
 	bytes     int // of all lists
+	bytesMax  int // 0: freeBytesMax
 	scattered []*Buffer
 }
 
@@ -106,6 +106,10 @@ type Guard interface {
 // NewSharedPool returns a pool from which several threads of a real host get
 // buffers, while the core releases them.
 func NewSharedPool(g Guard) *Pool { return &Pool{guard: g} }
+
+// Keep lets a pool keep so many bytes for reuse. Where memory comes back in bursts, a
+// pool that cannot hold one of them allocates as much anew each time.
+func (p *Pool) Keep(bytes int) { p.bytesMax = bytes }
 
 // sizeClass returns the class for n bytes, and how many bytes its buffers have.
 func sizeClass(n int) (class, size int) {
@@ -144,7 +148,11 @@ func (p *Pool) put(b *Buffer) {
 		defer p.guard.Unlock()
 	}
 	size := cap(b.data)
-	if len(p.free[b.class])*size >= freePerClassBytes || p.bytes+size > freeBytesMax {
+	most := p.bytesMax
+	if most == 0 {
+		most = freeBytesMax
+	}
+	if len(p.free[b.class])*size >= most/2 || p.bytes+size > most {
 		return
 	}
 	p.bytes += size

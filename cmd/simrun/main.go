@@ -17,7 +17,7 @@ import (
 // gcPercent is the default of GOGC here. A simulation's live heap is large and
 // steady and it makes little garbage, so collecting early costs nothing that can
 // be measured and saves a fifth of the memory.
-const gcPercent = 40
+const gcPercent = 20
 
 func main() {
 	if os.Getenv("GOGC") == "" {

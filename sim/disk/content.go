@@ -354,18 +354,25 @@ func (d *Disk) read(n *node, off, length int64) *edge.Buffer {
 		}
 	}
 	b := d.pool.Get(int(length))
-	to := b.Bytes()
+	d.copyOut(n, off, b.Bytes())
+	return b
+}
+
+// copyOut fills to with what the file holds from off on, as far as it reaches, and
+// returns how much that is.
+func (d *Disk) copyOut(n *node, off int64, to []byte) int {
+	to = to[:max(0, min(int64(len(to)), n.size-off))]
+	length := len(to)
 	for len(to) > 0 && off < n.packedEnd() {
 		k := copy(to, d.plainBlock(n, int(off/packedBlock))[off%packedBlock:])
 		to = to[k:]
 		off += int64(k)
 	}
-	for len(to) > 0 {
+	for i := n.position(off); len(to) > 0; i++ {
 		e := n.extents[i].clip(off, off+int64(len(to)))
 		k := copy(to, e.slice.Bytes())
 		to = to[k:]
 		off += int64(k)
-		i++
 	}
-	return b
+	return length
 }

@@ -31,14 +31,20 @@ func (d *Disk) Contents(path string) ([]byte, bool) {
 	if n == nil || n.isDir {
 		return nil, false
 	}
-	out := make([]byte, 0, n.size)
-	for i := range n.packed {
-		out = append(out, d.plainBlock(n, i)...)
-	}
-	for _, e := range n.extents {
-		out = append(out, e.slice.Bytes()...)
-	}
+	out := make([]byte, n.size)
+	d.copyOut(n, 0, out)
 	return out, true
+}
+
+// ContentsAt copies what a file holds from an offset on into b and returns how
+// much that is: less than b at the end of the file, 0 of a file that is missing.
+// It is Contents for those who need not have all at once.
+func (d *Disk) ContentsAt(path string, off int64, b []byte) int {
+	n := d.lookup(path)
+	if n == nil || n.isDir {
+		return 0
+	}
+	return d.copyOut(n, off, b)
 }
 
 // Pending returns how many operations have been submitted and have not ended.

@@ -11,11 +11,12 @@ const (
 	// packedBlock is the unit in which old contents are packed.
 	packedBlock = 256 << 10
 	// packedAfter is how many bytes at the end of a file stay as they are, for
-	// readers near the end of a log.
-	packedAfter = 256 << 10
+	// readers near the end of a log, and so that segments which retention will soon
+	// take are not packed first.
+	packedAfter = 1 << 20
 	// plainBytesMax is how much the disks of a simulation hold before anything is
-	// packed: small ones are not worth the time.
-	plainBytesMax = 384 << 20
+	// packed, what replicas share counted for each: small ones are not worth the time.
+	plainBytesMax = 64 << 20
 )
 
 // What was appended to a file a while ago is kept compressed, stable or not: a

@@ -29,7 +29,7 @@ func TestPackingIsInvisible(t *testing.T) {
 		for range steps {
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
 			case 0, 1, 2, 3:
-				write(len(model), rapid.IntRange(1, 1<<20).Draw(t, "append"), rapid.Byte().Draw(t, "fill"))
+				write(len(model), rapid.IntRange(1, 3<<19).Draw(t, "append"), rapid.Byte().Draw(t, "fill"))
 			case 4:
 				if len(model) > 0 {
 					off := rapid.IntRange(0, len(model)-1).Draw(t, "off")
@@ -77,7 +77,7 @@ func TestReplicasShareBlocks(t *testing.T) {
 		r.d.Share(archive, new(edge.Pool))
 		r.d.archive.plainBytesMax = 0
 		r.do(edge.DiskOp{Kind: edge.OpOpen, File: 1, Path: "log"})
-		for k := range 4 {
+		for k := range 3 + packedAfter/packedBlock {
 			b := bytes.Repeat([]byte{byte(k), 3, 5, 7}, packedBlock/4)
 			r.do(edge.DiskOp{Kind: edge.OpWrite, File: 1, Offset: int64(k) * packedBlock, Data: data(string(b))})
 		}

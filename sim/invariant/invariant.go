@@ -126,7 +126,8 @@ type Checker struct {
 	perRule    [ruleCount]uint64
 	total      uint64
 	checks     uint64
-	rotation   int // where CompareContents goes on
+	rotation   int    // where CompareContents goes on
+	window     []byte // into which it reads
 }
 
 var _ sim.Observer = (*Checker)(nil)

@@ -46,7 +46,7 @@ func (c *Checker) CompareContents(disks func(netsim.HostID) *disk.Disk, maxBytes
 			}
 			side := contentSide{name: c.nodes[i].Name, start: p.StartOffset(), mark: p.HighWatermark(),
 				compacted: c.cfg.Compacted != nil && c.cfg.Compacted(l.key.Topic)}
-			maxBytes -= side.read(disks(c.nodes[i].Host), files[i], l.key)
+			maxBytes -= side.read(disks(c.nodes[i].Host), files[i], l.key, &c.window)
 			sides = append(sides, side)
 		}
 		if len(sides) > 0 && sides[0].compacted {
@@ -79,41 +79,18 @@ type storedBatch struct {
 	bad           bool // the CRC is wrong
 }
 
-// read collects the batches from start to mark.
-func (s *contentSide) read(d *disk.Disk, files []disk.FileInfo, key log.Partition) (bytes int64) {
+// windowBytes is how much of a segment is read at a time, unless one batch is
+// larger: a segment may hold a gigabyte.
+const windowBytes = 1 << 20
+
+// read collects the batches from start to mark. window is memory to read into.
+func (s *contentSide) read(d *disk.Disk, files []disk.FileInfo, key log.Partition, window *[]byte) (bytes int64) {
 	prefix := key.String() + "/"
 	at := int64(-1) // the next offset, once there is one
 	for _, f := range files {
-		if !strings.HasPrefix(f.Path, prefix) {
-			continue
-		}
-		data, ok := d.Contents(f.Path)
-		if !ok {
-			continue
-		}
-		bytes += int64(len(data))
-		for len(data) > 0 && at < s.mark {
-			b, rest, err := record.Next(data)
-			if err != nil {
-				s.flaw = err.Error()
-				break
-			}
-			data = rest
-			switch {
-			case b.NextOffset() <= s.start:
-				continue
-			case at >= 0 && (b.BaseOffset() < at || b.BaseOffset() > at && !s.compacted):
-				s.flaw = "the batches are not contiguous"
-			}
-			at = b.NextOffset()
-			if s.compacted && s.keep(b) != nil {
-				s.flaw = "a batch cannot be read"
-			}
-			if at <= s.mark {
-				s.stored = append(s.stored, storedBatch{base: b.BaseOffset(), next: at, epoch: b.LeaderEpoch(),
-					crc: b.CRC(), bad: b.CheckCRC() != nil, producer: b.ProducerID(), producerEpoch: b.ProducerEpoch(),
-					sequence: b.BaseSequence(), lastSequence: b.LastSequence()})
-			}
+		if strings.HasPrefix(f.Path, prefix) {
+			bytes += f.Size
+			at = s.readSegment(d, f.Path, at, window)
 		}
 	}
 	if at >= s.mark {
@@ -122,6 +99,60 @@ func (s *contentSide) read(d *disk.Disk, files []disk.FileInfo, key log.Partitio
 		s.flaw = "the files end"
 	}
 	return bytes
+}
+
+// readSegment collects a segment's batches below mark. It takes and returns the
+// next offset, -1 while there is none.
+func (s *contentSide) readSegment(d *disk.Disk, path string, at int64, memory *[]byte) int64 {
+	if *memory == nil {
+		*memory = make([]byte, windowBytes)
+	}
+	window, held := *memory, 0
+	for position := int64(0); at < s.mark; {
+		n := d.ContentsAt(path, position, window[held:])
+		position += int64(n)
+		data := window[:held+n]
+		for len(data) > 0 && at < s.mark {
+			b, rest, err := record.Next(data)
+			if err == record.ErrShort && n > 0 {
+				break // the rest of it comes next
+			}
+			if err != nil {
+				s.flaw = err.Error()
+				return at
+			}
+			data = rest
+			at = s.take(b, at)
+		}
+		if n == 0 {
+			break
+		}
+		if held = copy(window, data); held == len(window) {
+			window = append(window, make([]byte, len(window))...)
+			*memory = window
+		}
+	}
+	return at
+}
+
+// take adds one batch, and returns the offset behind it.
+func (s *contentSide) take(b record.Batch, at int64) int64 {
+	switch {
+	case b.NextOffset() <= s.start:
+		return at
+	case at >= 0 && (b.BaseOffset() < at || b.BaseOffset() > at && !s.compacted):
+		s.flaw = "the batches are not contiguous"
+	}
+	at = b.NextOffset()
+	if s.compacted && s.keep(b) != nil {
+		s.flaw = "a batch cannot be read"
+	}
+	if at <= s.mark {
+		s.stored = append(s.stored, storedBatch{base: b.BaseOffset(), next: at, epoch: b.LeaderEpoch(),
+			crc: b.CRC(), bad: b.CheckCRC() != nil, producer: b.ProducerID(), producerEpoch: b.ProducerEpoch(),
+			sequence: b.BaseSequence(), lastSequence: b.LastSequence()})
+	}
+	return at
 }
 
 // sameContents: below the least high watermark and above the highest log start
