@@ -29,6 +29,7 @@ const (
 	LoadStopsEarly
 	ForgetProducersOfLeader
 	TombstonesByAge
+	CompactPastHighWatermark
 
 	count
 )
@@ -92,6 +93,9 @@ var exhibits = [count]Exhibit{
 	TombstonesByAge: {"clean-tombstone-by-age",
 		"A tombstone's delete.retention.ms begins when it is first compacted, together with the values that go then, not when it was written.",
 		"KAFKA-4545, KIP-534"},
+	CompactPastHighWatermark: {"compact-past-hw",
+		"A record is compacted away for a later one of its key only when that one is committed.",
+		"KAFKA-13194"},
 }
 
 // Exhibits lists all switches in the table's order.

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
@@ -112,7 +113,8 @@ func (l *Log) dirt(now int64) dirt {
 			continue
 		}
 		young := l.cfg.MinCompactionLagMillis > 0 && s.maxTimestamp > now-l.cfg.MinCompactionLagMillis
-		if s.end > l.highWatermark || s.synced < s.end || s.syncing || s.awaitsSync || young {
+		uncommitted := s.end > l.highWatermark && !l.m.cfg.Bugs.Has(bugs.CompactPastHighWatermark)
+		if uncommitted || s.synced < s.end || s.syncing || s.awaitsSync || young {
 			break
 		}
 		if oldest < 0 {
