@@ -12,12 +12,13 @@ import (
 
 // Expect is what a run must show to pass.
 type Expect struct {
-	Safety      []string    `key:"safety" enum:"@safety" doc:"Claims that the configuration must allow and the run must keep; when left out, every claim that the configuration allows."`
-	Loss        string      `key:"loss" default:"none" enum:"none|predicted|some" doc:"none: no acknowledged record is lost. predicted: exactly those are lost that the simulator says must be. some: as predicted, and at least one."`
-	DuringFault []Assertion `key:"during_fault" doc:"Assertions about the time from each fault until it has healed."`
-	AfterHeal   []Recovery  `key:"after_heal" named:"yes" doc:"What must be reached again after the last fault has healed."`
-	Thresholds  []Assertion `key:"thresholds" doc:"Assertions about the time outside the faults."`
-	Minimums    Minimums    `key:"minimums" doc:"A run in which less than this happened proves nothing and fails."`
+	Safety      []string      `key:"safety" enum:"@safety" doc:"Claims that the configuration must allow and the run must keep; when left out, every claim that the configuration allows."`
+	Loss        string        `key:"loss" default:"none" enum:"none|predicted|some" doc:"none: no acknowledged record is lost. predicted: exactly those are lost that the simulator says must be. some: as predicted, and at least one."`
+	DuringFault []Assertion   `key:"during_fault" doc:"Assertions about the time from each fault until it has healed and recovery has passed."`
+	Recovery    time.Duration `key:"recovery" default:"0s" min:"0s" max:"1h" doc:"Time after each heal that still counts as the fault's, in during_fault, thresholds and reports: what is sent then may wait for connections that are being made anew."`
+	AfterHeal   []Recovery    `key:"after_heal" named:"yes" doc:"What must be reached again after the last fault has healed."`
+	Thresholds  []Assertion   `key:"thresholds" doc:"Assertions about the time outside the faults and the recovery from them."`
+	Minimums    Minimums      `key:"minimums" doc:"A run in which less than this happened proves nothing and fails."`
 }
 
 // Minimums are the least that must have happened.

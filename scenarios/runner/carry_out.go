@@ -340,18 +340,26 @@ func (r *run) phaseOf(t clock.Instant) phase.Phase {
 		return phase.Before
 	}
 	for i := range r.faults.done {
-		if s := &r.faults.done[i]; t >= s.from && t <= s.to {
+		if s := &r.faults.done[i]; t >= s.from && t <= r.over(s) {
 			return phase.During
 		}
 	}
 	return phase.After
 }
 
+// over is when a fault and the recovery from it are.
+func (r *run) over(s *span) clock.Instant {
+	if s.to == clock.Never {
+		return s.to
+	}
+	return s.to.Add(r.scenario.Expect.Recovery)
+}
+
 // faulty implements faultTimes.
 func (r *run) faulty(from, to clock.Instant) (sum time.Duration) {
 	for i := range r.faults.done { // in the order in which they began
 		s := &r.faults.done[i]
-		begin, end := max(from, s.from), min(to, s.to)
+		begin, end := max(from, s.from), min(to, r.over(s))
 		if end > begin {
 			sum += end.Sub(begin)
 			from = end
@@ -363,7 +371,7 @@ func (r *run) faulty(from, to clock.Instant) (sum time.Duration) {
 // begun implements faultTimes.
 func (r *run) begun(from, to clock.Instant) clock.Instant {
 	for i := range r.faults.done { // in the order in which they began
-		if s := &r.faults.done[i]; min(to, s.to) > max(from, s.from) {
+		if s := &r.faults.done[i]; min(to, r.over(s)) > max(from, s.from) {
 			return s.from
 		}
 	}
