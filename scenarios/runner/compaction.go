@@ -28,7 +28,7 @@ func passOf(s *scenarios.Scenario) time.Duration {
 		e := &s.Timeline[i]
 		switch {
 		case e.Target.Kind == scenarios.TargetClients:
-		case e.Fault == "pause":
+		case e.Fault == "pause", e.Fault == "stress":
 			pass += e.For
 		case e.Fault == "disk":
 			pass += slowOperations * e.Latency
@@ -56,8 +56,10 @@ func awayOf(s *scenarios.Scenario) (longest time.Duration) {
 		if end == e.At {
 			end = s.Duration + s.Settle // until then, as far as the file tells
 		}
-		if e.At > to {
-			from = e.At
+		if begin := e.At - e.Age; begin > to { // a restored disk has been away since it was copied
+			from = begin
+		} else {
+			from = min(from, begin)
 		}
 		to = max(to, end+returnTime)
 		longest = max(longest, to-from)
