@@ -1,6 +1,10 @@
 package scenarios
 
-import "time"
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // Event is one line of the timeline: a fault or an operator's action. Which
 // options a verb takes is in the table verbs.
@@ -67,6 +71,16 @@ func (e *Event) ReplacesDisk() bool { return e.Lose || e.Operator == "restore_ba
 // LostPackets is the share of a link's packets that do not arrive: those that are
 // lost, and those that TCP's checksum drops.
 func (e *Event) LostPackets() PPM { return min(e.Loss+e.Corrupt, 1_000_000) }
+
+// APIKey is the key of the request that hold_rpc names.
+func (e *Event) APIKey() int16 {
+	for key := range int16(kmsg.MaxKey + 1) {
+		if kmsg.NameForKey(key) == e.API {
+			return key
+		}
+	}
+	panic("scenarios: the loader let the unknown request " + e.API + " pass")
+}
 
 // TargetKind says how a target is to be resolved.
 type TargetKind uint8

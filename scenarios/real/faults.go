@@ -106,7 +106,7 @@ func (f *faults) plan(e *scenarios.Event) (action, error) {
 		return f.slowLink(e)
 	case "disk":
 		if !e.Full || e.Latency > 0 || e.Error > 0 {
-			return nil, errors.New("a disk can be full here, but neither slow nor broken")
+			return nil, errors.New("a disk can be full here, but neither slow nor broken: brokerd writes to the machine's own file system")
 		}
 		f.note("A full disk is a quota of one byte, windtunnel.log.dirs.max.bytes.")
 		return f.onNodes(e, f.fill), nil
@@ -119,6 +119,12 @@ func (f *faults) plan(e *scenarios.Event) (action, error) {
 		}), nil
 	case "rolling_restart":
 		return f.onNodes(e, f.rollingRestart), nil
+	case "hold_rpc":
+		return f.holdRPC(e), nil
+	case "add_partitions":
+		return f.addPartitions(e), nil
+	case "clock":
+		return nil, errors.New("all processes here have the machine's clock, and brokerd no other")
 	}
 	return nil, errors.New("this machine has no means to do it")
 }

@@ -22,6 +22,7 @@ type ledger struct {
 	origin     time.Time
 	topics     []topicLedger
 	faults     []faultWindow
+	recovery   time.Duration // that counts as the fault's
 	produce    phase.Latency
 	endToEnd   phase.Latency
 	frontier   map[groupPartition]int64
@@ -60,10 +61,10 @@ type gap struct {
 type faultWindow struct{ from, to time.Duration }
 
 func newLedger(s *scenarios.Scenario, asserted lin.Asserted) *ledger {
-	l := &ledger{checker: lin.NewChecker(lin.Config{Asserted: asserted}), errors: map[string]int64{},
+	l := &ledger{recovery: s.Expect.Recovery, checker: lin.NewChecker(lin.Config{Asserted: asserted}), errors: map[string]int64{},
 		frontier: map[groupPartition]int64{}}
 	for i := range s.Topics {
-		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, partitions: make([]gap, s.Topics[i].Partitions)})
+		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, partitions: make([]gap, s.PartitionsAtEnd(&s.Topics[i]))})
 	}
 	return l
 }
@@ -76,7 +77,7 @@ func (l *ledger) tick() uint64 { l.event++; return l.event }
 
 func (l *ledger) phaseOf(intended time.Duration) phase.Phase {
 	for _, f := range l.faults {
-		if intended >= f.from && (f.to < 0 || intended < f.to) {
+		if intended >= f.from && (f.to < 0 || intended < f.to+l.recovery) {
 			return phase.During
 		}
 	}

@@ -20,11 +20,14 @@ type network struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	cut     map[direction]int
-	weather map[direction][]*weather
-	random  *rand.Rand
-	links   map[*link]bool
-	proxies []net.Listener
-	closed  bool
+	// holds counts the faults that hold back a kind of request, heldBack the requests.
+	holds    map[held]int
+	heldBack map[held]int
+	weather  map[direction][]*weather
+	random   *rand.Rand
+	links    map[*link]bool
+	proxies  []net.Listener
+	closed   bool
 }
 
 // direction is from one party to another, by the names of the scenario.
@@ -47,7 +50,7 @@ const (
 )
 
 func newNetwork(seed uint64) *network {
-	n := &network{cut: map[direction]int{}, weather: map[direction][]*weather{}, links: map[*link]bool{},
+	n := &network{cut: map[direction]int{}, holds: map[held]int{}, heldBack: map[held]int{}, weather: map[direction][]*weather{}, links: map[*link]bool{},
 		random: rand.New(rand.NewPCG(seed, 1))}
 	n.changed = sync.NewCond(&n.mu)
 	return n
@@ -97,9 +100,9 @@ func (n *network) pass(client net.Conn, node, backend string) {
 	}()
 	var both sync.WaitGroup
 	both.Go(func() {
-		n.flow(direction{caller, node}, io.MultiReader(strings.NewReader(string(hello)), client), back)
+		n.flow(direction{caller, node}, io.MultiReader(strings.NewReader(string(hello)), client), back, &frames{})
 	})
-	both.Go(func() { n.flow(direction{node, caller}, back, client) })
+	both.Go(func() { n.flow(direction{node, caller}, back, client, nil) })
 	both.Wait()
 }
 
@@ -130,8 +133,9 @@ type chunk struct {
 	due  time.Time
 }
 
-// flow passes bytes on in one direction until either side ends.
-func (n *network) flow(d direction, from io.Reader, to net.Conn) {
+// flow passes bytes on in one direction until either side ends; requests are nil
+// for answers.
+func (n *network) flow(d direction, from io.Reader, to net.Conn, requests *frames) {
 	chunks := make(chan chunk, chunksMax)
 	var ended error // of the reader, who tells it by closing the channel
 	go func() {
@@ -149,7 +153,7 @@ func (n *network) flow(d direction, from io.Reader, to net.Conn) {
 		}
 	}()
 	// An end is passed on as it came: in order, or with a reset.
-	if n.forward(d, chunks, to) && errors.Is(ended, io.EOF) {
+	if n.forward(d, chunks, to, requests) && errors.Is(ended, io.EOF) {
 		_ = to.Close()
 	} else {
 		reset(to)
@@ -166,17 +170,30 @@ func (n *network) flow(d direction, from io.Reader, to net.Conn) {
 
 // forward writes chunks when they are due; it is true if it has written all of
 // them.
-func (n *network) forward(d direction, chunks <-chan chunk, to net.Conn) bool {
-	for c := range chunks {
-		time.Sleep(time.Until(c.due))
+func (n *network) forward(d direction, chunks <-chan chunk, to net.Conn, requests *frames) bool {
+	write := func(data []byte) bool {
 		if !n.open(d) {
 			return false
 		}
-		if _, err := to.Write(c.data); err != nil {
-			return false
+		_, err := to.Write(data)
+		return err == nil
+	}
+	for c := range chunks {
+		time.Sleep(time.Until(c.due))
+		if requests == nil {
+			if !write(c.data) {
+				return false
+			}
+			continue
+		}
+		requests.buffer = append(requests.buffer, c.data...)
+		for piece, first := requests.next(); piece != nil; piece, first = requests.next() {
+			if first && !n.await(d, requests.key) || !write(piece) {
+				return false
+			}
 		}
 	}
-	return true
+	return requests == nil || len(requests.buffer) == 0 || write(requests.buffer)
 }
 
 // reset ends a connection as one whose peer is gone: an orderly end would be a

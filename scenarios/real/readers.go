@@ -97,7 +97,7 @@ func (w *workload) memberOptions(group *scenarios.Consumer, name string, at *pos
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(group.Group), kgo.ConsumeTopics(group.Topics...), kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(millis(s.SessionTimeoutMillis)), kgo.HeartbeatInterval(millis(s.HeartbeatIntervalMillis)),
-		kgo.FetchMaxWait(millis(s.FetchMaxWaitMillis)), kgo.RequestTimeoutOverhead(millis(s.RequestTimeoutMillis)),
+		kgo.MetadataMaxAge(metadataAge(&s.Common)), kgo.FetchMaxWait(millis(s.FetchMaxWaitMillis)), kgo.RequestTimeoutOverhead(millis(s.RequestTimeoutMillis)),
 		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { w.ledger.rebalanced() }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { at.forget(w, lost) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { at.forget(w, lost) }),
@@ -222,7 +222,7 @@ func (w *workload) readTo(ctx context.Context, cl *kgo.Client, reader int32, at 
 func (w *workload) listStrictly(ctx context.Context, cl *kgo.Client, reader int32) (map[lin.Partition]int64, error) {
 	w.ledger.mu.Lock()
 	for t := range w.scenario.Topics {
-		for p := range int32(w.scenario.Topics[t].Partitions) {
+		for p := range int32(w.scenario.PartitionsAtEnd(&w.scenario.Topics[t])) {
 			w.ledger.checker.InvokeRead(reader, lin.Partition{Topic: int32(t), Index: p}, w.ledger.tick())
 		}
 	}
@@ -243,7 +243,7 @@ func (w *workload) list(ctx context.Context, cl *kgo.Client, timestamp int64) (m
 	for t := range w.scenario.Topics {
 		topic := kmsg.NewListOffsetsRequestTopic()
 		topic.Topic = w.scenario.Topics[t].Name
-		for p := range int32(w.scenario.Topics[t].Partitions) {
+		for p := range int32(w.scenario.PartitionsAtEnd(&w.scenario.Topics[t])) {
 			part := kmsg.NewListOffsetsRequestTopicPartition()
 			part.Partition, part.Timestamp = p, timestamp
 			topic.Partitions = append(topic.Partitions, part)

@@ -168,34 +168,83 @@ func (p *proxied) read(c net.Conn, bytes int, limit time.Duration) error {
 }
 
 func TestNetwork(t *testing.T) {
+	ping := request(3, "ping")
 	n := newProxied(t)
 	cut, free := n.dial("producer-1"), n.dial("producer-2")
 	// Answers are cut, questions are not; the other client is not touched.
 	oneWay := between([]string{"producer-1"}, []string{"broker-1"}, "to")
 	n.setCut(oneWay, 1)
-	n.write(cut, "ping")
-	n.write(free, "ping")
-	if err := n.read(free, 4, readLimit); err != nil {
+	n.write(cut, ping)
+	n.write(free, ping)
+	if err := n.read(free, len(ping), readLimit); err != nil {
 		t.Errorf("the other client was cut as well: %v", err)
 	}
-	if err := n.read(cut, 4, 50*time.Millisecond); err == nil {
+	if err := n.read(cut, len(ping), 50*time.Millisecond); err == nil {
 		t.Error("an answer came through the cut")
 	}
 	n.setCut(oneWay, -1)
-	if err := n.read(cut, 4, readLimit); err != nil {
+	if err := n.read(cut, len(ping), readLimit); err != nil {
 		t.Errorf("what was held did not arrive after the heal: %v", err)
 	}
 	// Delay holds each direction back.
 	both := between([]string{"producer-1"}, []string{"broker-1"}, "both")
 	heal := n.worsen(both, &weather{latency: 200 * time.Millisecond})
 	begin := time.Now()
-	n.write(cut, "ping")
-	if err := n.read(cut, 4, readLimit); err != nil || time.Since(begin) < 400*time.Millisecond {
+	n.write(cut, ping)
+	if err := n.read(cut, len(ping), readLimit); err != nil || time.Since(begin) < 400*time.Millisecond {
 		t.Errorf("an answer after %v (%v); two directions of 200 ms each take 400", time.Since(begin), err)
 	}
 	heal()
 	if w := n.weather[both[0]]; len(w) != 0 {
 		t.Errorf("%d faults are left after the heal", len(w))
+	}
+}
+
+// request is a frame of a kind of request, with a text after its key.
+func request(key int16, text string) string {
+	frame := binary.BigEndian.AppendUint32(nil, uint32(2+len(text)))
+	frame = binary.BigEndian.AppendUint16(frame, uint16(key))
+	return string(append(frame, text...))
+}
+
+// One kind of request is held, from its first byte on and with all behind it on its
+// connection; others, answers, and other clients get through.
+func TestHold(t *testing.T) {
+	n := newProxied(t)
+	long := strings.Repeat("held", 200)
+	one, other := n.dial("producer-1"), n.dial("producer-2")
+	way := []direction{{"producer-1", "broker-1"}}
+	release := n.hold(way, 1)
+	n.write(one, request(0, "other"))
+	if err := n.read(one, 11, readLimit); err != nil {
+		t.Fatalf("another kind of request was held: %v", err)
+	}
+	n.write(other, request(1, "the same"))
+	if err := n.read(other, 14, readLimit); err != nil {
+		t.Fatalf("another client was held: %v", err)
+	}
+	// A request that is under way when the hold begins goes on; it comes in parts.
+	n.write(one, request(3, "under way.")[:9])
+	if err := n.read(one, 9, readLimit); err != nil {
+		t.Fatal(err)
+	}
+	second := n.hold(way, 3)
+	n.write(one, request(3, "under way.")[9:]+request(1, long)[:3])
+	if err := n.read(one, 7, readLimit); err != nil {
+		t.Fatalf("the rest of a request was held: %v", err)
+	}
+	n.write(one, request(1, long)[3:]+request(0, "last"))
+	if err := n.read(one, 1, 50*time.Millisecond); err == nil {
+		t.Fatal("something came of a request that was to be held")
+	}
+	if got := release(); got != 1 {
+		t.Errorf("%d requests were held, want 1", got)
+	}
+	if err := n.read(one, 806+10, readLimit); err != nil {
+		t.Errorf("what was held did not arrive after the release: %v", err)
+	}
+	if got := second(); got != 0 {
+		t.Errorf("%d requests of the other kind were held, want none", got)
 	}
 }
 
@@ -205,8 +254,8 @@ func TestEndsArePassedOn(t *testing.T) {
 	n := newProxied(t)
 	hit, broken, closed := n.dial("producer-1"), n.dial("producer-2"), n.dial("producer-3")
 	n.reset("producer-1")
-	n.write(broken, "reset")
-	n.write(closed, "close")
+	n.write(broken, request(3, "reset"))
+	n.write(closed, request(3, "close"))
 	for _, c := range []struct {
 		conn net.Conn
 		want error
@@ -246,8 +295,8 @@ func TestWeather(t *testing.T) {
 	}
 }
 
-// TestBothWorlds runs a small scenario with a killed leader and a full disk on
-// processes.
+// TestBothWorlds runs a small scenario on processes: a topic grows, the leader of an
+// added partition is killed, a disk is full and a follower's fetches are held back.
 func TestBothWorlds(t *testing.T) {
 	brokerd := filepath.Join(t.TempDir(), "brokerd")
 	if out, err := exec.Command("go", "build", "-o", brokerd, "../../cmd/brokerd").CombinedOutput(); err != nil {
@@ -264,12 +313,14 @@ topics:
   orders: { partitions: 3, replication.factor: 3, config: { min.insync.replicas: 2 } }
 workload:
   producers:
-    - { name: shop, topic: orders, executor: constant-arrival-rate, rate: 200/s, message_size: 100B, config: { acks: all } }
+    - { name: shop, topic: orders, executor: constant-arrival-rate, rate: 200/s, message_size: 100B, config: { acks: all, metadata.max.age.ms: 500 } }
   consumers:
-    - { name: billing, group: billing, topic: orders, config: { auto.offset.reset: earliest, enable.auto.commit: false } }
+    - { name: billing, group: billing, topic: orders, config: { auto.offset.reset: earliest, enable.auto.commit: false, metadata.max.age.ms: 500 } }
 timeline:
-  - { at: 4s, for: 4s, fault: kill, target: { leader_of: orders/0 } }
+  - { at: 1s, operator: add_partitions, topic: orders, partitions: 5 }
+  - { at: 4s, for: 4s, fault: kill, target: { leader_of: orders/4 } }
   - { at: 12s, for: 3s, fault: disk, target: { leader_of: orders/1 }, full: true }
+  - { at: 17s, for: 500ms, fault: hold_rpc, api: Fetch, from: { follower_of: orders/0 }, to: { leader_of: orders/0 } }
 `), "both-worlds.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -282,7 +333,7 @@ timeline:
 	if _, err := Run(t.Context(), s, options); err == nil || !strings.Contains(err.Error(), "earlier run") {
 		t.Errorf("a second run in the folder of the first: %v", err)
 	}
-	if res.Verdict != reports.Pass || res.Records.Acked != 4000 || res.FaultsInjected != 2 {
+	if res.Verdict != reports.Pass || res.Records.Acked != 4000 || res.FaultsInjected != 4 {
 		t.Errorf("%s: %d acked, %d faults, %v %v %v", res.Verdict, res.Records.Acked, res.FaultsInjected, res.Reasons, res.Anomalies, res.ClientErrors)
 	}
 	boots := 0

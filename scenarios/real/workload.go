@@ -33,9 +33,17 @@ type workload struct {
 	mu        sync.Mutex
 }
 
+// metadataAgeMin is how soon a client may ask again for what it was told.
+const metadataAgeMin = 100 * time.Millisecond
+
+// metadataAge is metadata.max.age.ms, as far down as franz-go goes.
+func metadataAge(c *clientconfig.Common) time.Duration {
+	return max(metadataAgeMin, time.Duration(c.MetadataMaxAgeMillis)*time.Millisecond)
+}
+
 // client makes a franz-go client that the proxies know by its name.
 func (w *workload) client(name string, opts ...kgo.Opt) (*kgo.Client, error) {
-	opts = append([]kgo.Opt{kgo.SeedBrokers(w.seeds...), kgo.ClientID(name), kgo.MetadataMinAge(100 * time.Millisecond)}, opts...)
+	opts = append([]kgo.Opt{kgo.SeedBrokers(w.seeds...), kgo.ClientID(name), kgo.MetadataMinAge(metadataAgeMin)}, opts...)
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("make client %s: %w", name, err)
@@ -119,7 +127,8 @@ type producer struct {
 	number     int // of all producers, from 1
 	index      int // within its group
 	topic      int32
-	partitions int64
+	partitions int64 // of the topic, as far as the client knows
+	grown      int64 // and at the end of the scenario
 	sent       int64
 	random     *rand.Rand
 	zipf       []float64 // cumulative shares
@@ -132,7 +141,7 @@ const idShift = 40
 func (w *workload) newProducer(group *scenarios.Producer, name string, number, index int) (*producer, error) {
 	s := &group.Settings
 	opts := []kgo.Opt{
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(group.Topic),
+		kgo.MetadataMaxAge(metadataAge(&s.Common)), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(group.Topic),
 		kgo.ProducerLinger(time.Duration(s.LingerMillis) * time.Millisecond), kgo.ProducerBatchMaxBytes(int32(max(s.BatchSizeBytes, 1<<10) + 1<<10)),
 		kgo.RecordDeliveryTimeout(time.Duration(s.DeliveryTimeoutMillis) * time.Millisecond),
 		kgo.ProduceRequestTimeout(time.Duration(s.RequestTimeoutMillis) * time.Millisecond),
@@ -156,6 +165,7 @@ func (w *workload) newProducer(group *scenarios.Producer, name string, number, i
 	for t := range w.scenario.Topics {
 		if w.scenario.Topics[t].Name == group.Topic {
 			p.topic, p.partitions = int32(t), w.scenario.Topics[t].Partitions
+			p.grown = w.scenario.PartitionsAtEnd(&w.scenario.Topics[t])
 		}
 	}
 	if group.Keys.Distribution == "zipf" {
@@ -176,6 +186,12 @@ func zipf(cardinality int64, exponent float64) []float64 {
 
 // partition chooses where the next record goes: by its key, or in turn.
 func (p *producer) partition() int32 {
+	for p.partitions < p.grown {
+		if leader, _, err := p.client.PartitionLeader(p.group.Topic, int32(p.partitions)); leader < 0 || err != nil {
+			break // not added yet, or the client has not heard of it
+		}
+		p.partitions++
+	}
 	k := &p.group.Keys
 	var key int64
 	switch k.Distribution {

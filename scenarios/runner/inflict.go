@@ -11,7 +11,6 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
 	"github.com/seed-604ea8f1/windtunnel/sim"
 	"github.com/seed-604ea8f1/windtunnel/sim/disk"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // inflict does to the world what an event says.
@@ -134,7 +133,7 @@ func (f *faults) hold(now clock.Instant, w *sim.World, s *span, e *scenarios.Eve
 		}
 	}
 	s.held = w.Network().Stats().FramesHeld
-	w.Network().Hold(netsim.HoldID(s.event), from, to, netsim.Match{API: apiKey(e.API)})
+	w.Network().Hold(netsim.HoldID(s.event), from, to, netsim.Match{API: e.APIKey()})
 }
 
 // everyOp is all that a disk does.
@@ -233,15 +232,6 @@ func (f *faults) restore(now clock.Instant, w *sim.World, s *span, e *scenarios.
 		f.saved[at].backup = nil
 		f.inside.LostTail(h)
 	}
-}
-
-func apiKey(name string) int16 {
-	for key := int16(0); key <= kmsg.MaxKey; key++ {
-		if kmsg.NameForKey(key) == name {
-			return key
-		}
-	}
-	panic("runner: the loader let the unknown request " + name + " pass")
 }
 
 func each(hosts []netsim.HostID, do func(netsim.HostID)) {
