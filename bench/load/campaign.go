@@ -10,18 +10,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Campaign is every workload on every target, repeated. The targets take turns
-// within a repeat, so that a machine that grows slower does so for all of them.
+// within a repeat, so that a machine that grows slower does so for all of them,
+// and every second repeat goes backwards: none is always the one that runs while
+// the same other one still removes its files.
 type Campaign struct {
 	Workloads []*Workload
 	Targets   []Target
 	Repeats   int
-	Out       string    // where results go; empty is nowhere
-	Progress  io.Writer // a line for every second; io.Discard is silence
+	Pause     time.Duration // between two runs: for what the last one has left to be done
+	Out       string        // where results go; empty is nowhere
+	Progress  io.Writer     // a line for every second; io.Discard is silence
 }
 
 // Do carries the campaign out and returns what it has, also when a run failed.
@@ -34,7 +38,16 @@ func (c *Campaign) Do(ctx context.Context) ([]*Result, error) {
 	var results []*Result
 	for _, w := range c.Workloads {
 		for repeat := range c.Repeats {
-			for _, target := range c.Targets {
+			for i := range c.Targets {
+				if len(results) > 0 {
+					if err := c.pause(ctx); err != nil {
+						return results, err
+					}
+				}
+				target := c.Targets[i]
+				if repeat%2 == 1 {
+					target = c.Targets[len(c.Targets)-1-i]
+				}
 				run := &Run{Workload: w, Target: target, Repeat: repeat + 1}
 				run.Report = func(p *Period) { PrintPeriod(c.Progress, run, p) }
 				r, err := run.Do(ctx)
@@ -50,6 +63,15 @@ func (c *Campaign) Do(ctx context.Context) ([]*Result, error) {
 		}
 	}
 	return results, nil
+}
+
+func (c *Campaign) pause(ctx context.Context) error {
+	select {
+	case <-time.After(c.Pause):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait between two runs: %w", ctx.Err())
+	}
 }
 
 // write leaves a run's JSON and its histogram logs.

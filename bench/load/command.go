@@ -19,6 +19,7 @@ type flags struct {
 	driver           string
 	repeats          int
 	duration, warmup time.Duration
+	pause            time.Duration
 	rate             int
 	out              string
 	quiet            bool
@@ -51,6 +52,7 @@ Exit status: 0 every record was received, 1 one was not or a run failed, 2 bad i
 	p.IntVar(&f.repeats, "repeats", 1, "how often each workload is run on each target, in turns")
 	p.DurationVar(&f.duration, "duration", 0, "instead of the workload's testDurationMinutes")
 	p.DurationVar(&f.warmup, "warmup", -1, "instead of the workload's warmupDurationMinutes")
+	p.DurationVar(&f.pause, "pause", 0, "between two runs, for what the last one has left to be done")
 	p.IntVar(&f.rate, "rate", -1, "messages a second instead of the workload's producerRate; 0 is as many as are acknowledged")
 	p.StringVar(&f.out, "out", "", "a folder for the results: JSON of the OpenMessaging Benchmark, HdrHistogram logs, the table")
 	p.BoolVar(&f.quiet, "quiet", false, "print the table only")
@@ -102,7 +104,7 @@ func (f *flags) campaign(files []string, schemes Scheme) (*Campaign, error) {
 	if f.repeats < 1 {
 		return nil, fmt.Errorf("--repeats %d: must be at least 1", f.repeats)
 	}
-	c := &Campaign{Repeats: f.repeats, Out: f.out}
+	c := &Campaign{Repeats: f.repeats, Pause: f.pause, Out: f.out}
 	driver, err := ReadDriver(f.driver)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,7 @@
 # brokerd, kfake writing to a directory, and NATS JetStream with a file store: one
 # node each, in processes of their own on this machine, loaded in turns. Prints
 # the table of docs/performance.md.
-#   REPEATS=3 DURATION=20s WARMUP=5s MEMORY_GIB=8 bench/peers/compare.sh [WORKLOAD.yaml...]
+#   REPEATS=3 DURATION=20s WARMUP=5s PAUSE=5s MEMORY_GIB=8 bench/peers/compare.sh [WORKLOAD.yaml...]
 # In a virtual machine the first use of a page of memory is a fault in the host:
 # writing 1 GB to a new file took 3.2 s, and 0.3 s in pages that had been used. So
 # MEMORY_GIB of a file are written and removed first, or all would be compared by
@@ -33,4 +33,4 @@ for port in $base $((base + 1)) $((base + 2)); do
 done
 bin/peers --target "brokerd=127.0.0.1:$base" --target "kfake=127.0.0.1:$((base + 1))" \
 	--target "jetstream=nats://127.0.0.1:$((base + 2))" \
-	--repeats "${REPEATS:-3}" --duration "${DURATION:-20s}" --warmup "${WARMUP:-5s}" "$@"
+	--repeats "${REPEATS:-3}" --pause "${PAUSE:-5s}" --duration "${DURATION:-20s}" --warmup "${WARMUP:-5s}" "$@"
