@@ -175,12 +175,12 @@ func (n *Node) event(c *step.Context, ev *edge.Event) {
 		n.caller.Failed(c, ev.Dial)
 	case edge.EventConnClosed:
 		if n.conns.Has(ev.Conn) {
-			n.conns.Closed(ev.Conn)
+			n.conns.Closed(c, ev.Conn)
 		} else {
 			n.caller.Closed(c, ev.Conn)
 		}
 	case edge.EventFrame:
-		if n.conns.Has(ev.Conn) {
+		if n.conns.Has(ev.Conn) || ev.Inbound {
 			n.conns.Frame(c, ev.Conn, ev.Frame)
 		} else if !n.caller.Frame(c, ev.Conn, ev.Frame) {
 			ev.Frame.Release() // the connection has been closed from this side

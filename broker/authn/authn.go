@@ -34,7 +34,7 @@ type Connections interface {
 	conn.Responder
 	Session(id edge.ConnID) *security.Session
 	// Mute takes nothing more from a connection that is about to be closed.
-	Mute(id edge.ConnID)
+	Mute(c *step.Context, id edge.ConnID)
 	// Close closes a connection once what has been answered is sent.
 	Close(c *step.Context, id edge.ConnID)
 }
@@ -266,7 +266,7 @@ func (a *Authenticator) fail(c *step.Context, p *peer, r *conn.Request, why erro
 	}
 	p.state, p.exchange, p.request, p.answer = failed, nil, r.ID, answer
 	r.Session.Admitted = false
-	a.conns.Mute(p.conn)
+	a.conns.Mute(c, p.conn)
 	delay := time.Duration(p.listener.Sasl.FailureDelayMillis) * time.Millisecond
 	a.serial++
 	a.failures[a.serial] = p

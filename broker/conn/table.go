@@ -113,7 +113,7 @@ func (t *Table) InFlight() int { return t.inFlight }
 
 // Closed forgets a connection. Its requests in flight are still carried out;
 // their answers go nowhere.
-func (t *Table) Closed(id edge.ConnID) {
+func (t *Table) Closed(c *step.Context, id edge.ConnID) {
 	cn := t.conns[id]
 	if cn == nil {
 		return
@@ -121,10 +121,7 @@ func (t *Table) Closed(id edge.ConnID) {
 	delete(t.conns, id)
 	t.last = nil
 	cn.closed = true
-	for _, f := range cn.waiting {
-		f.Release()
-	}
-	cn.waiting = nil
+	cn.dropWaiting(c)
 	for _, p := range cn.order {
 		if p.answered {
 			t.recycle(p)
@@ -138,17 +135,17 @@ func (t *Table) Closed(id edge.ConnID) {
 func (t *Table) Frame(c *step.Context, id edge.ConnID, frame *edge.Buffer) {
 	cn := t.connection(id)
 	if cn == nil {
-		frame.Release()
+		dropFrame(c, id, frame)
 		return
 	}
 	if n := int64(len(frame.Bytes())); n > t.frameBytesMax {
 		c.Logf(edge.Warn, "closing connection of %s: a request of %d bytes, at most %d", cn.peer, n, t.frameBytesMax)
 		t.drop(c, cn)
-		frame.Release()
+		dropFrame(c, id, frame)
 		return
 	}
 	if cn.muted {
-		frame.Release()
+		dropFrame(c, id, frame)
 		return
 	}
 	if len(cn.waiting) > 0 || cn.full(frame) {
@@ -156,7 +153,7 @@ func (t *Table) Frame(c *step.Context, id edge.ConnID, frame *edge.Buffer) {
 			c.Logf(edge.Warn, "closing connection of %s: more than %d requests or %d bytes waiting", cn.peer,
 				maxWaitingPerConnection, maxBytesPerConnection)
 			t.drop(c, cn)
-			frame.Release()
+			dropFrame(c, id, frame)
 			return
 		}
 		cn.waiting = append(cn.waiting, frame)
@@ -164,6 +161,19 @@ func (t *Table) Frame(c *step.Context, id edge.ConnID, frame *edge.Buffer) {
 		return
 	}
 	t.admit(c, cn, frame)
+}
+
+// dropFrame gives up the frame of a request that is answered, or never will be.
+func dropFrame(c *step.Context, id edge.ConnID, frame *edge.Buffer) {
+	c.Out.Settle(id, frame)
+	frame.Release()
+}
+
+func (cn *connection) dropWaiting(c *step.Context) {
+	for _, frame := range cn.waiting {
+		dropFrame(c, cn.id, frame)
+	}
+	cn.waiting = nil
 }
 
 // Next hands out the requests that have been admitted, in order. The request
@@ -231,7 +241,7 @@ func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
 	if err != nil {
 		c.Logf(edge.Warn, "closing connection of %s: %v", cn.peer, err)
 		t.free = append(t.free, p)
-		frame.Release()
+		dropFrame(c, cn.id, frame)
 		t.drop(c, cn)
 		return
 	}
@@ -313,16 +323,13 @@ func (t *Table) Disconnect(c *step.Context, id RequestID) {
 }
 
 // Mute takes nothing more from a connection that is about to be closed.
-func (t *Table) Mute(id edge.ConnID) {
+func (t *Table) Mute(c *step.Context, id edge.ConnID) {
 	cn := t.connection(id)
 	if cn == nil {
 		return
 	}
 	cn.muted = true
-	for _, f := range cn.waiting {
-		f.Release()
-	}
-	cn.waiting = nil
+	cn.dropWaiting(c)
 }
 
 // Session returns the session of a connection, or nil.
@@ -354,7 +361,7 @@ func (t *Table) DropAll(c *step.Context) {
 
 func (t *Table) drop(c *step.Context, cn *connection) {
 	c.Out.Close = append(c.Out.Close, cn.id)
-	t.Closed(cn.id)
+	t.Closed(c, cn.id)
 }
 
 // answer marks p as answered and sends what may leave now.
@@ -365,7 +372,7 @@ func (t *Table) answer(c *step.Context, p *pending) {
 	p.answered = true
 	t.leave(p.ID)
 	p.conn.held -= int64(p.Frame.Len())
-	p.Frame.Release()
+	dropFrame(c, p.Conn, p.Frame)
 	p.Frame, p.Body = nil, nil
 	cn := p.conn
 	if cn.closed {

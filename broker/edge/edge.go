@@ -89,7 +89,11 @@ type Effects struct {
 	Disk  []DiskOp
 	Sends []Send
 	Dials []Dial
-	Close []ConnID // closed after the sends of this step have been handed over
+	// Settled are frames of connections which the peer has opened that the machine
+	// keeps no longer: their requests have been answered, or dropped. Each such
+	// frame is settled once, in any order.
+	Settled []Settled
+	Close   []ConnID // closed after the sends of this step have been handed over
 	// Wake is when the machine wants its next EventWake; clock.Never if only
 	// other events can move it. Each Step replaces the previous wish.
 	Wake clock.Instant
@@ -157,7 +161,19 @@ func (e *Effects) Reset() {
 	clear(e.Disk)
 	clear(e.Sends)
 	e.Disk, e.Sends, e.Dials, e.Close, e.Logs = e.Disk[:0], e.Sends[:0], e.Dials[:0], e.Close[:0], e.Logs[:0]
+	e.Settled = e.Settled[:0]
 	e.Wake, e.Halt, e.Stopped = clock.Never, "", false
+}
+
+// Settle notes that a frame is kept no longer.
+func (e *Effects) Settle(id ConnID, frame *Buffer) {
+	e.Settled = append(e.Settled, Settled{Conn: id, Bytes: frame.Len()})
+}
+
+// Settled is a frame that a machine keeps no longer.
+type Settled struct {
+	Conn  ConnID
+	Bytes int // of the frame
 }
 
 // Send hands one frame to a connection. Head holds the length prefix, the

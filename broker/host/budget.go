@@ -11,23 +11,38 @@ const (
 	// pressureTime is how long a frame that has begun may take while others wait
 	// for memory.
 	pressureTime = time.Second
-	// tightPart is the part of all memory below which new frames begin with little.
+	// tightPart is the part of the common memory below which new frames begin with
+	// little.
 	tightPart = 4
+	// reservePart is the part of all memory that only short frames may take.
+	reservePart = 4
+	// shortFrameBytes is the longest short frame. A connection may have as much with
+	// the machine and still send short ones.
+	shortFrameBytes = 16 << 10
 )
 
-// budget is the memory that frames on their way to the core may take, of all
-// connections together. Readers that find it used up stop reading, so that their
-// peers' TCP windows fill. Whoever waits is served in order, frames that have
-// begun before new ones. Clients that hold it with frames that do not come to an
-// end lose them to those who wait.
+// budget is the memory that frames may take, of all connections together, from
+// their first byte until the machine has settled them. Readers that find it used
+// up stop reading, so that their peers' TCP windows fill. Whoever waits is served
+// in order, frames that have begun before new ones. Clients that hold it with
+// frames that do not come to an end lose them to those who wait.
+//
+// A part of it is for short frames, each of a connection that has little with the
+// machine: requests that move much may have to wait for what such frames ask for,
+// a follower's fetch or a heartbeat, which must not wait for them.
 type budget struct {
-	mu      sync.Mutex
-	total   int64
-	left    int64     // below zero by less than one frame
-	growing []*waiter // with frames that have begun
-	waiting []*waiter
-	slowest *holder // of the frames that are being read, in the order in which they began
-	newest  *holder
+	mu       sync.Mutex
+	total    int64
+	reserved int64     // of total
+	left     int64     // of the common part; below zero by less than one frame, and by what the machine has asked for
+	reserve  int64     // left of the reserved part
+	kept     int64     // of whole frames that the machine has not settled
+	short    []*waiter // for short frames
+	growing  []*waiter // with frames that have begun
+	waiting  []*waiter
+	slowest  *holder // of the frames that are being read, in the order in which they began
+	newest   *holder
+	closed   bool
 }
 
 type waiter struct {
@@ -47,28 +62,67 @@ type holder struct {
 	linked       bool
 }
 
+var errStopped = errors.New("the node has stopped")
+
 var errShed = errors.New("the frame has held memory for long and others wait for it (queued.max.request.bytes)")
 
-func newBudget(total int64) *budget { return &budget{total: total, left: total} }
+func newBudget(total int64) *budget {
+	reserved := total / reservePart
+	return &budget{total: total, reserved: reserved, left: total - reserved, reserve: reserved}
+}
+
+// demand takes n bytes at once, for what the machine itself has asked for: it
+// would wait for frames that perhaps wait for just this.
+func (b *budget) demand(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left -= int64(n)
+}
+
+// grant takes n bytes if it may: in the common part while anything is left there.
+func (b *budget) grant(n int, short bool) bool {
+	switch {
+	case b.left > 0:
+		b.left -= int64(n)
+	case short && b.reserve >= int64(n):
+		b.reserve -= int64(n)
+	default:
+		return false
+	}
+	return true
+}
+
+// queue returns where to wait, and whether others do so before.
+func (b *budget) queue(h *holder, short bool) (q *[]*waiter, behind bool) {
+	switch {
+	case short:
+		return &b.short, next(&b.short) != nil
+	case h != nil:
+		return &b.growing, next(&b.growing) != nil
+	}
+	return &b.waiting, next(&b.waiting) != nil || next(&b.growing) != nil
+}
 
 // take waits until anything is left, and then takes n bytes, for a frame that
-// holds some or, with none, for a new one. A negative limit waits for ever: right
+// holds some or, with none, for a new one, which may be a short one. A negative limit waits for ever: right
 // for who holds nothing of the budget yet. Whoever does must not, since all that
 // is left may be held by those who wait.
-func (b *budget) take(n int, h *holder, limit time.Duration) error {
+func (b *budget) take(n int, short bool, h *holder, limit time.Duration) error {
 	b.mu.Lock()
-	if b.left > 0 && len(b.growing)+len(b.waiting) == 0 {
-		b.left -= int64(n)
+	if b.closed {
+		b.mu.Unlock()
+		return errStopped
+	}
+	q, behind := b.queue(h, short)
+	if !behind && b.grant(n, short) {
 		b.mu.Unlock()
 		return nil
 	}
 	w := &waiter{n: n, let: make(chan struct{})}
 	if h != nil {
 		h.waits = w
-		b.growing = append(b.growing, w)
-	} else {
-		b.waiting = append(b.waiting, w)
 	}
+	*q = append(*q, w)
 	b.mu.Unlock()
 	var expired <-chan time.Time
 	if limit >= 0 {
@@ -101,10 +155,26 @@ func (b *budget) outcome(w *waiter, h *holder) error {
 	if h != nil {
 		h.waits = nil
 	}
-	if w.gaveUp {
+	switch {
+	case b.closed:
+		return errStopped
+	case w.gaveUp:
 		return errShed
 	}
 	return nil
+}
+
+// close ends every wait: the machine has ended and gives nothing back.
+func (b *budget) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	for _, queue := range [...]*[]*waiter{&b.short, &b.growing, &b.waiting} {
+		for w := next(queue); w != nil; w = next(queue) {
+			w.gaveUp = true
+			close(w.let)
+		}
+	}
 }
 
 // giveUp is false if the waiter has been let go in the same moment.
@@ -124,7 +194,8 @@ func (b *budget) giveUp(w *waiter, h *holder) bool {
 }
 
 // shed ends the connections whose frames have taken longest, for as much as is
-// waited for. Of those who wait the first one sees to it.
+// waited for. A frame that itself waits for memory is spared while the machine has
+// enough to give back. Of those who wait the first one sees to it.
 func (b *budget) shed(w *waiter) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -132,12 +203,12 @@ func (b *budget) shed(w *waiter) {
 		return
 	}
 	wanted := -b.left
-	for _, w := range b.growing {
-		wanted += int64(w.n)
+	for _, queue := range [...][]*waiter{b.short, b.growing, b.waiting} {
+		for _, w := range queue {
+			wanted += int64(w.n)
+		}
 	}
-	for _, w := range b.waiting {
-		wanted += int64(w.n)
-	}
+	comes := b.kept >= wanted
 	now := time.Now()
 	for h := b.slowest; h != nil && now.Sub(h.since) >= pressureTime && wanted > 0; h = h.newer {
 		switch {
@@ -145,8 +216,8 @@ func (b *budget) shed(w *waiter) {
 			continue
 		case h.waits == nil:
 			h.abort()
-		case h.waits == w:
-			continue // it is its turn
+		case h.waits == w || comes:
+			continue // it is its turn, or will be
 		default:
 			h.waits.gaveUp = true
 			close(h.waits.let)
@@ -193,34 +264,63 @@ func (b *budget) hasRead(h *holder) {
 	h.linked, h.older, h.newer = false, nil, nil
 }
 
+// keep says that a whole frame is on its way to the machine, with n bytes.
+func (b *budget) keep(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept += int64(n)
+}
+
+// settle gives back what frames took that the machine had.
+func (b *budget) settle(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept -= int64(n)
+	b.put(n)
+}
+
+// giveBack ends the charge of a frame that the machine has not got.
 func (b *budget) giveBack(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.left += int64(n)
-	for b.left > 0 {
-		w := b.first()
-		if w == nil {
-			return
-		}
-		b.left -= int64(w.n)
-		close(w.let)
-		if len(b.growing) > 0 {
-			b.growing = b.growing[1:]
-		} else {
-			b.waiting = b.waiting[1:]
+	b.put(n)
+}
+
+// put gives n bytes back and serves those who wait. Which part they were taken of
+// does not matter: what a short frame holds fills the reserve first.
+func (b *budget) put(n int) {
+	back := int64(n)
+	if n <= shortFrameBytes+frameOverheadBytes {
+		filled := min(back, b.reserved-b.reserve)
+		b.reserve += filled
+		back -= filled
+	}
+	b.left += back
+	for _, queue := range [...]*[]*waiter{&b.short, &b.growing, &b.waiting} {
+		for w := next(queue); w != nil && b.grant(w.n, queue == &b.short); w = next(queue) {
+			close(w.let)
+			*queue = (*queue)[1:]
 		}
 	}
 }
 
 // first returns who is served next, or nil.
 func (b *budget) first() *waiter {
-	for _, queue := range [...]*[]*waiter{&b.growing, &b.waiting} {
-		for len(*queue) > 0 {
-			if w := (*queue)[0]; !w.gaveUp {
-				return w
-			}
-			*queue = (*queue)[1:]
+	for _, queue := range [...]*[]*waiter{&b.short, &b.growing, &b.waiting} {
+		if w := next(queue); w != nil {
+			return w
 		}
+	}
+	return nil
+}
+
+// next returns who is served next in a queue, or nil.
+func next(queue *[]*waiter) *waiter {
+	for len(*queue) > 0 {
+		if w := (*queue)[0]; !w.gaveUp {
+			return w
+		}
+		*queue = (*queue)[1:]
 	}
 	return nil
 }
@@ -230,12 +330,12 @@ func (b *budget) first() *waiter {
 func (b *budget) tight() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.left < b.total/tightPart
+	return b.left < (b.total-b.reserved)/tightPart
 }
 
 // used returns how many bytes are taken.
 func (b *budget) used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.total - b.left
+	return b.total - b.left - b.reserve
 }

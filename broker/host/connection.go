@@ -26,9 +26,9 @@ const (
 	// sends nothing holds nothing.
 	firstPieceBytes = 16 << 10
 	growthFactor    = 4
-	// frameChargeMin is what a frame takes of the memory budget at least: its
-	// place in the inbox counts too.
-	frameChargeMin = 256
+	// frameOverheadBytes is what a frame takes of the memory budget besides its
+	// bytes: its place in the inbox and the request that it becomes count too.
+	frameOverheadBytes = 256
 	// pooledBytesMin is the shortest frame whose memory is reused.
 	pooledBytesMin = 4 << 10
 	prefixBytes    = 4
@@ -49,6 +49,7 @@ type connection struct {
 	out     outbox
 	moved   atomic.Int64 // unix nanoseconds at which something was last written
 	spoken  atomic.Bool  // something was sent
+	kept    atomic.Int64 // of the budget: frames that the machine has not settled
 
 	record *bufio.Writer // of the writer, with TLS: a record being filled
 	// Of the reader.
@@ -108,6 +109,10 @@ func (h *Host) read(c *connection) error {
 		ev := edge.Event{Kind: edge.EventFrame, Conn: c.id, Frame: frame, Inbound: c.inbound}
 		if c.inbound {
 			ev.Verdict = h.inspect(ev.Frame)
+		}
+		if c.inbound {
+			c.kept.Add(int64(charge))
+			h.memory.keep(charge)
 		}
 		a := arrival{event: ev, conn: c, charge: charge}
 		if n > promptBytesMax {
@@ -199,17 +204,27 @@ func (c *connection) readWithin(now time.Time, d time.Duration) error {
 	return nil
 }
 
+// charge takes memory for a frame of the budget, or for more of it than there is.
+func (h *Host) charge(c *connection, n int, short bool, begun *holder, limit time.Duration) error {
+	if !c.inbound {
+		h.memory.demand(n)
+		return nil
+	}
+	return h.memory.take(n, short, begun, limit)
+}
+
 // frame reads n bytes. Their memory is taken from the budget piece by piece, as
-// the bytes come; charge is what the core gives back.
+// the bytes come; charge is what has to be given back.
 func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b *edge.Buffer, charge int, err error) {
+	short := n <= shortFrameBytes && c.kept.Load() <= shortFrameBytes
 	size := min(n, max(firstPieceBytes, c.proven))
-	if size > readBufferBytes && h.memory.tight() {
+	if size > readBufferBytes && !short && h.memory.tight() {
 		size = readBufferBytes
 	}
-	if err := h.memory.take(max(size, frameChargeMin), nil, -1); err != nil {
+	charge = size + frameOverheadBytes
+	if err := h.charge(c, charge, short, nil, -1); err != nil {
 		return nil, 0, err
 	}
-	charge = max(size, frameChargeMin)
 	b = h.buffer(size)
 	defer func() {
 		if c.begun.linked {
@@ -239,7 +254,7 @@ func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b *edge.Buffer, ch
 			return b, charge, nil
 		}
 		size = min(n, growthFactor*read)
-		if err := h.memory.take(size-read, &c.begun, h.limits.FrameTime); err != nil {
+		if err := h.charge(c, size-read, false, &c.begun, h.limits.FrameTime); err != nil {
 			return b, charge, err
 		}
 		charge += size - read

@@ -118,11 +118,7 @@ func (h *Host) consume(r *round) error {
 	}
 	for i := range r.arrivals {
 		a := &r.arrivals[i]
-		known := h.arrived(a)
-		if a.charge > 0 {
-			h.memory.giveBack(a.charge)
-		}
-		if !known {
+		if !h.arrived(a) {
 			continue
 		}
 		h.event = a.event
@@ -171,7 +167,14 @@ func (h *Host) arrived(a *arrival) bool {
 		delete(h.conns, a.conn.id)
 		return known
 	case edge.EventFrame:
-		if h.conns[a.conn.id] != a.conn {
+		known := h.conns[a.conn.id] == a.conn
+		switch {
+		case !a.event.Inbound:
+			h.memory.giveBack(a.charge)
+		case !known:
+			h.memory.settle(a.charge)
+		}
+		if !known {
 			a.event.Frame.Release()
 			return false
 		}
@@ -207,6 +210,9 @@ func (h *Host) perform() {
 		}
 		h.releaseSend(s)
 	}
+	for _, s := range e.Settled {
+		h.settle(s)
+	}
 	for _, d := range e.Dials {
 		h.tasks.Go(func() { h.dial(d) })
 	}
@@ -220,6 +226,15 @@ func (h *Host) perform() {
 	h.wake = e.Wake
 	for i := range e.Logs {
 		h.log.Log(context.Background(), level(e.Logs[i].Severity), e.Logs[i].Text)
+	}
+}
+
+// settle ends the charge of a frame.
+func (h *Host) settle(s edge.Settled) {
+	charge := s.Bytes + frameOverheadBytes
+	h.memory.settle(charge)
+	if c := h.conns[s.Conn]; c != nil {
+		c.kept.Add(-int64(charge))
 	}
 }
 

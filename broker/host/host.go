@@ -145,6 +145,7 @@ func (h *Host) Run(ctx context.Context, m edge.Machine) error {
 	h.giveUp()
 	h.closeSockets()
 	h.closeConnections(err == nil)
+	h.memory.close()
 	h.tasks.Wait()
 	h.disk.close()
 	return errors.Join(err, h.unlock())
@@ -184,7 +185,7 @@ func (h *Host) SetDiskBytes(bytesMax int64) { h.disk.files.quota.set(bytesMax) }
 // Load is what a host carries at the moment.
 type Load struct {
 	Connections   int   // accepted and open
-	InFlightBytes int64 // of frames read and not yet consumed
+	InFlightBytes int64 // of frames whose requests have not been answered
 	UnreadBytes   int64 // written to clients and not yet taken by them
 }
 

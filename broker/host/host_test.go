@@ -28,8 +28,10 @@ import (
 
 // echo answers each frame with its own bytes, twice: once copied into the head,
 // once as body. A frame that begins with "log:" is written to a file first and
-// answered when it is synced.
+// answered when it is synced. Those that begin with "keep" are answered when
+// "let go" has come.
 type echo struct {
+	kept    []reply
 	file    edge.FileID
 	end     int64
 	waiting map[uint64]reply
@@ -96,9 +98,20 @@ func (m *echo) frame(ev *edge.Event, out *edge.Effects) {
 		return
 	}
 	if string(ev.Frame.Bytes()) == "not yet" {
+		out.Settle(ev.Conn, ev.Frame)
 		ev.Frame.Release()
 		out.Close = append(out.Close, ev.Conn)
 		return
+	}
+	if strings.HasPrefix(string(ev.Frame.Bytes()), "keep") {
+		m.kept = append(m.kept, r)
+		return
+	}
+	if string(ev.Frame.Bytes()) == "let go" {
+		for _, kept := range m.kept {
+			m.answer(kept, out)
+		}
+		m.kept = nil
 	}
 	if !strings.HasPrefix(string(ev.Frame.Bytes()), "log:") {
 		if string(ev.Frame.Bytes()) == "bye" {
@@ -125,6 +138,7 @@ func (m *echo) answer(r reply, out *edge.Effects) {
 	body, pieces = append(body, r.frame.All()), append(pieces, int32(len(head)))
 	head = append(head, '.')
 	out.Sends = append(out.Sends, edge.Send{Conn: r.conn, Head: head, Body: body, Pieces: pieces})
+	out.Settle(r.conn, r.frame)
 	// The frame's own reference goes with the body.
 }
 

@@ -7,7 +7,7 @@ type Limits struct {
 	FrameBytes          int           // largest frame (socket.request.max.bytes); 100 MiB
 	Connections         int           // open at a time (max.connections); no limit in Kafka, 1<<20 here
 	ConnectionsPerIP    int           // of one peer's address (max.connections.per.ip); as Connections
-	InFlightBytes       int64         // of all frames read and not yet consumed (queued.max.request.bytes); 256 MiB
+	InFlightBytes       int64         // of all frames of requests that have not been answered (queued.max.request.bytes); 256 MiB
 	IdleTime            time.Duration // until a silent connection is closed (connections.max.idle.ms); 10 min
 	SlowClientBytes     int           // written and not yet taken by one client, beyond one frame; 64 MiB
 	UnreadBytes         int64         // the same of all clients together; 1 GiB

@@ -49,12 +49,14 @@ func inBubble(t *testing.T, limits Limits, test func(t *testing.T, h *Host, p *p
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- h.Run(context.Background(), &echo{}) }()
+		defer func() { // also of a test that has failed, or its bubble would never end
+			h.Shutdown()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute) // of the bubble: clients notice
+		}()
 		test(t, h, p)
-		h.Shutdown()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		time.Sleep(time.Minute) // of the bubble: clients notice
 	})
 }
 
@@ -149,6 +151,72 @@ func TestSlowLargeFramesDoNotKeepOthersOut(t *testing.T) {
 				t.Errorf("frames hold %d bytes, at most %d", used, budget)
 			}
 			_ = c.Close() // it has been served
+		}
+	})
+}
+
+// Requests that wait for something, as a produce for its followers, keep their
+// frames: until they are answered nobody else gets that memory. Short frames of
+// others pass meanwhile, however many clients send all they can, and then
+// everybody is served.
+func TestRequestsThatWaitHoldTheirMemory(t *testing.T) {
+	const budget, clients, frameBytes = 4 << 20, 40, 100 << 10
+	limits := Limits{InFlightBytes: budget, FrameTime: 10 * time.Minute}
+	inBubble(t, limits, func(t *testing.T, h *Host, p *pipes) {
+		long, short := "keep"+strings.Repeat("x", frameBytes), "keep"+strings.Repeat("y", 1<<10)
+		var conns []net.Conn
+		for range clients {
+			c := p.dial()
+			conns = append(conns, c)
+			go func() {
+				frames := binary.BigEndian.AppendUint32(nil, uint32(len(long)))
+				frames = append(frames, long...)
+				for range 10 {
+					frames = append(binary.BigEndian.AppendUint32(nil, uint32(len(short))), append([]byte(short), frames...)...)
+				}
+				_, _ = c.Write(frames) // who waits will tell
+			}()
+		}
+		synctest.Wait()
+		for range 60 {
+			time.Sleep(time.Second)
+			c := p.dial()
+			if err := c.SetDeadline(time.Now().Add(time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			sendFrame(t, c, "a")
+			expectFrame(t, c, "a")
+			_ = c.Close() // it has been served
+			if used := h.Load().InFlightBytes; used < budget/2 || used > budget+frameBytes {
+				t.Fatalf("frames hold %d bytes, of %d", used, budget)
+			}
+		}
+		stop := make(chan struct{})
+		go func() { // what comes into the freed memory is kept, too
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				c := p.dial()
+				sendFrame(t, c, "let go")
+				expectFrame(t, c, "let go")
+				_ = c.Close()
+				time.Sleep(time.Second)
+			}
+		}()
+		for _, c := range conns {
+			for range 10 {
+				expectFrame(t, c, short)
+			}
+			expectFrame(t, c, long)
+		}
+		close(stop)
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		if used := h.Load().InFlightBytes; used != 0 {
+			t.Errorf("%d bytes are still in flight", used)
 		}
 	})
 }

@@ -124,16 +124,15 @@ func (m *Manager) producePart(c *step.Context, req *Produce, index int32) {
 	m.awaitAcks(c, p, req, index, info.LastOffset+1)
 }
 
-// awaitAcks decides an appended batch, or queues it for what its acks need. A
+// awaitAcks decides an appended batch, or queues it for what its acks need: with
+// acks=0 nobody waits for the write, but the request holds memory until then. A
 // duplicate waits like the original: it may not be committed yet.
 func (m *Manager) awaitAcks(c *step.Context, p *Partition, req *Produce, index int32, required int64) {
 	wait := ackWait{produce: req, generation: req.generation, part: index, required: required}
 	switch {
-	case req.Acks == 0:
+	case req.Acks != -1 && p.log.EndOffset() >= required:
 		m.decide(c, req, index, errNone)
-	case req.Acks == 1 && p.log.EndOffset() >= required:
-		m.decide(c, req, index, errNone)
-	case req.Acks == 1:
+	case req.Acks != -1:
 		p.writes.push(wait)
 	case p.log.HighWatermark() >= required:
 		m.decide(c, req, index, p.replicatedCode())

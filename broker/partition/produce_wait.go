@@ -9,7 +9,7 @@ import (
 )
 
 // ackWait is one appended batch that waits for an offset to be passed: the high
-// watermark (acks=all) or the log end (acks=1).
+// watermark (acks=all) or the log end (acks=0 and 1).
 type ackWait struct {
 	produce    *Produce // nil: of a coordinator
 	generation uint32
@@ -69,7 +69,7 @@ func (m *Manager) answerReplicated(c *step.Context, p *Partition) {
 	}
 }
 
-// answerWritten decides the acks=1 batches that are written now.
+// answerWritten decides the batches of acks=0 and acks=1 that are written now.
 func (m *Manager) answerWritten(c *step.Context, p *Partition) {
 	end := p.log.EndOffset()
 	for {

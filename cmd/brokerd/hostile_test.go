@@ -67,6 +67,66 @@ func TestHostileInput(t *testing.T) {
 	}
 }
 
+// Clients send requests that wait for a minute, and are long for no reason: thirty
+// times as much as the node may hold. It reads no more than that, the rest stays
+// with the kernel and the clients, and others are served all the while.
+func TestRequestsThatWaitAreBounded(t *testing.T) {
+	const budget = 8 << 20
+	p := run(t, "--dev", "--data", t.TempDir(), "--listen", "localhost:0", "--override", "queued.max.request.bytes="+strconv.Itoa(budget))
+	c := &brokers{t: t, bootstrap: p.bootstrap}
+	good := startBystander(c)
+	cl := c.client(kgo.DefaultProduceTopic("quiet"), kgo.AllowAutoTopicCreation())
+	if err := cl.ProduceSync(t.Context(), &kgo.Record{Value: []byte("a")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	good.await(t, 20)
+	before := resident(t, p.cmd.Process.Pid)
+	const conns, requests = 64, 60
+	one := waitingFetch("quiet")
+	if all := conns * requests * len(one); all < 30*budget {
+		t.Fatalf("%d bytes are less than 30 times %d", all, budget)
+	}
+	for range conns {
+		conn := dialNode(t, p.bootstrap)
+		go func() {
+			for range requests {
+				if _, err := conn.Write(one); err != nil {
+					return // the test is over
+				}
+			}
+		}()
+	}
+	for range 10 {
+		good.await(t, good.served.Load()+20)
+	}
+	if more := resident(t, p.cmd.Process.Pid) - before; more > 8*budget {
+		t.Errorf("%d MiB more are resident for %d MiB of requests", more>>20, budget>>20)
+	}
+	if status := p.end(syscall.SIGTERM); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// waitingFetch is a request of 64 KiB that waits a minute for more than there is.
+func waitingFetch(name string) []byte {
+	req := kmsg.NewPtrFetchRequest()
+	req.Version = 11
+	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = -1, 60_000, 1<<30, 1<<30, -1
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic = name
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.PartitionMaxBytes = 1 << 30
+	topic.Partitions = append(topic.Partitions, p)
+	req.Topics = append(req.Topics, topic)
+	req.Rack = strings.Repeat("r", 1<<15-1)
+	body := req.AppendTo(nil)
+	b := make([]byte, 4, 1<<16+len(body))
+	b = append(b, 0, byte(kmsg.Fetch), 0, byte(req.Version), 0, 0, 0, 7, 0x7f, 0xff)
+	b = append(append(b, strings.Repeat("c", 1<<15-1)...), body...) // the client's id
+	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
+	return b
+}
+
 // bystander produces records one by one and reads them back.
 type bystander struct {
 	served atomic.Int64
