@@ -30,11 +30,11 @@ func (f *faults) whom(s *span, e *scenarios.Event) string {
 	case e.Operator == "reassign" && len(s.hosts) == 0:
 		return e.Partition + " cancelled"
 	case e.Operator == "add_brokers":
-		return strings.ReplaceAll(f.names(s.hosts), ",", ", ")
+		return f.listed(s.hosts)
 	case e.Operator == "add_partitions":
 		return fmt.Sprintf("%s to %d", e.Topic, e.Partitions)
 	case e.Operator == "reassign", e.Operator == "move_leader":
-		return e.Partition + " → " + f.names(s.hosts)
+		return e.Partition + " → " + f.listed(s.hosts)
 	case e.Fault == "hold_rpc":
 		return e.API + " " + e.From.Text + " → " + e.To.Text
 	case len(e.Between) == 2:
@@ -44,7 +44,7 @@ func (f *faults) whom(s *span, e *scenarios.Event) string {
 	case e.Target.Kind == scenarios.TargetZone:
 		return "zone " + e.Target.Zone
 	case len(s.hosts) > 0:
-		return strings.ReplaceAll(f.names(s.hosts), ",", ", ")
+		return f.listed(s.hosts)
 	}
 	return e.Target.Text
 }
@@ -132,6 +132,9 @@ func (f *faults) nodes(s *span) (out []string) {
 	}
 	return out
 }
+
+// listed is names for people.
+func (f *faults) listed(hosts []netsim.HostID) string { return strings.ReplaceAll(f.names(hosts), ",", ", ") }
 
 func (f *faults) names(hosts []netsim.HostID) string {
 	out := make([]string, len(hosts))
