@@ -239,20 +239,28 @@ type matrixCell struct {
 	Same  bool
 }
 
+// zoneBytes adds up what was sent, and what of it crossed zones.
+func zoneBytes(traffic []ZoneTraffic) (total, across int64) {
+	for _, z := range traffic {
+		total += z.Bytes
+		if z.From != z.To {
+			across += z.Bytes
+		}
+	}
+	return total, across
+}
+
 func newMatrix(traffic []ZoneTraffic) *matrix {
 	m := new(matrix)
-	var total, across, largest int64
+	total, across := zoneBytes(traffic)
+	largest := int64(0)
 	for _, z := range traffic {
 		for _, name := range []string{z.From, z.To} {
 			if !slices.Contains(m.Zones, name) {
 				m.Zones = append(m.Zones, name)
 			}
 		}
-		total += z.Bytes
 		largest = max(largest, z.Bytes)
-		if z.From != z.To {
-			across += z.Bytes
-		}
 	}
 	if total <= 0 {
 		return nil

@@ -29,6 +29,7 @@ type scenarioSummary struct {
 	failures                  []failure
 	gap, recovery, lag        worst
 	produce, endToEnd, during worst
+	across                    worst // bytes between zones
 	rebalances, errors        worst
 }
 
@@ -143,13 +144,16 @@ func (c *scenarioSummary) add(r *Result) {
 	if e := &r.Latency.E2E; e.Before.Count+e.After.Count > 0 {
 		c.endToEnd.add(max(e.Before.P99, e.After.P99), r.Seed)
 	}
+	_, across := zoneBytes(r.ZoneTraffic)
+	c.across.add(float64(across), r.Seed)
 	c.rebalances.add(float64(r.Rebalances), r.Seed)
 	c.errors.add(float64(r.ProduceErrors), r.Seed)
 }
 
 // Text is the summary in at most 80 columns: one block per scenario with its
 // verdicts, the worst values over its seeds, and the seeds that did not pass
-// with the command that repeats each.
+// with the command that repeats each; then the scenarios side by side, if there
+// are several.
 func (s *Summary) Text(color bool) string {
 	t := &terminal{color: color}
 	for i, c := range s.scenarios {
@@ -158,7 +162,29 @@ func (s *Summary) Text(color bool) string {
 		}
 		t.scenario(c)
 	}
+	if len(s.scenarios) > 1 {
+		t.sideBySide(s.scenarios)
+	}
 	return t.text.String()
+}
+
+// sideBySide compares scenarios, which may be one outage of several layouts: what
+// was lost (RPO), how long it took (RTO), and what it costs when all is well.
+func (t *terminal) sideBySide(list []*scenarioSummary) {
+	const row = "  %-27s %8s %8s %8s %11s %11s"
+	t.line()
+	t.line(t.paint(bold, "Side by side"), t.paint(dim, "  worst over the seeds; p99 of produce in ms without a fault"))
+	t.line(t.paint(dim, fmt.Sprintf(row, "", "lost", "RTO", "outage", "p99", "cross-zone")))
+	cell := func(w worst, spell func(float64) string) string {
+		if !w.known {
+			return "–"
+		}
+		return spell(w.value)
+	}
+	for _, c := range list {
+		t.line(fmt.Sprintf(row, ellipsis(clean(c.name), 27), count(c.records.Lost), cell(c.recovery, worstSeconds),
+			cell(c.gap, secondsText), cell(c.produce, millisText), cell(c.across, func(n float64) string { return bytesText(int64(n)) })))
+	}
 }
 
 func (t *terminal) scenario(c *scenarioSummary) {

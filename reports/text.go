@@ -285,18 +285,11 @@ func (t *terminal) churn(r *Result) {
 }
 
 func (t *terminal) zoneTraffic(r *Result) {
-	var total, across int64
-	var pairs []ZoneTraffic
-	for _, z := range r.ZoneTraffic {
-		total += z.Bytes
-		if z.From != z.To {
-			across += z.Bytes
-			pairs = append(pairs, z)
-		}
-	}
+	total, across := zoneBytes(r.ZoneTraffic)
 	if total <= 0 {
 		return
 	}
+	pairs := slices.DeleteFunc(slices.Clone(r.ZoneTraffic), func(z ZoneTraffic) bool { return z.From == z.To })
 	t.section("Zone traffic", fmt.Sprintf("%s, %.0f%% of it across zones", bytesText(total), 100*float64(across)/float64(total)))
 	slices.SortStableFunc(pairs, func(a, b ZoneTraffic) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	var facts []string

@@ -139,7 +139,7 @@ func drawResult(t *rapid.T) *Result {
 	r.Verdict = rapid.SampledFrom([]Verdict{Pass, Fail, Inconclusive, Verdict(text("verdict"))}).Draw(t, "verdict")
 	r.Seed, r.Events, r.Partial = rapid.Uint64().Draw(t, "seed"), rapid.Uint64().Draw(t, "events"), rapid.Bool().Draw(t, "partial")
 	r.VirtualSeconds, r.CPUSeconds, r.PeakRSSBytes = figure(), figure(), integer()
-	r.Records = Records{integer(), integer(), integer(), integer(), integer(), integer(), integer(), integer(), integer(), integer()}
+	r.Records = Records{integer(), integer(), integer(), integer(), integer(), integer(), integer(), integer(), integer(), integer(), integer()}
 	r.RPO = RPO{integer(), integer(), figure()}
 	r.RTOSeconds, r.LagRecoverySeconds, r.PeakLagRecords = figure(), figure(), integer()
 	r.Latency.Produce = Phases{quantiles(), quantiles(), quantiles(), quantiles()}

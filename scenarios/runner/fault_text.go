@@ -134,7 +134,9 @@ func (f *faults) nodes(s *span) (out []string) {
 }
 
 // listed is names for people.
-func (f *faults) listed(hosts []netsim.HostID) string { return strings.ReplaceAll(f.names(hosts), ",", ", ") }
+func (f *faults) listed(hosts []netsim.HostID) string {
+	return strings.ReplaceAll(f.names(hosts), ",", ", ")
+}
 
 func (f *faults) names(hosts []netsim.HostID) string {
 	out := make([]string, len(hosts))
