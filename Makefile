@@ -81,7 +81,7 @@ conformance: ## clients that others wrote against real brokers, kgo's suite with
 	cd conformance && $(GO) test -count=1 -timeout 60m -v . -kgo-records 500000
 
 conformance-jvm: ## Apache Kafka's own tools and clients against real brokers, and its answers beside ours; needs Java 17 and Maven
-	cd conformance && $(GO) vet -tags jvm . && $(GO) test -tags jvm -count=1 -timeout 60m -v -run 'KafkaTools|Verifiable|DumpLogSegments|LogDirectory|Oracle' . -args -oracle-passes 1
+	cd conformance && $(GO) vet -tags jvm . && $(GO) test -tags jvm -count=1 -timeout 90m -v -run 'KafkaTools|Verifiable|DumpLogSegments|LogDirectory|Oracle' .
 
 kill-loop: ## kill -9 of three brokers under load, N times
 	$(GO) test -count=1 -timeout 0 -v -run '^TestKillLoop$$' ./cmd/brokerd -kills $(N) -restart-limit 5s

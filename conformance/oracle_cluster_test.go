@@ -38,6 +38,7 @@ func configScript(o *oracle) {
 	describe("an unknown type", 99, is("x"))
 	describe("a logger", 8, is("1"), "none")
 	describe("client metrics", 16, is("x"))
+	listResourcesScript(o) // before there are groups with configs
 
 	type op = kmsg.IncrementalAlterConfigOp
 	const set, remove, add, subtract = op(0), op(1), op(2), op(3)
@@ -87,7 +88,6 @@ func configScript(o *oracle) {
 	describe("topic, altered", topic, orders, "retention.ms", "retention.bytes", "cleanup.policy", "flush.ms")
 	describe("this broker, altered", broker, is("1"), "log.retention.ms", "log.cleaner.backoff.ms")
 	describe("all brokers, altered", broker, is(""))
-	listResourcesScript(o)
 	alter("all brokers, back", broker, is(""), false, change("log.retention.ms", remove, nil))
 	alter("broker, back", broker, is("1"), false, change("log.cleaner.backoff.ms", remove, nil))
 	replace := func(name string, kind kmsg.ConfigResourceType, resource func(s *side) string, validate bool, configs ...kmsg.AlterConfigsRequestResourceConfig) {

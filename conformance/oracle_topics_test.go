@@ -42,7 +42,8 @@ func (o *oracle) topic(base string, partitions int32, configs ...string) {
 	}
 }
 
-// learn waits until a topic has its partitions and leaders and keeps its id.
+// learn waits until a topic has its partitions and leaders and keeps its id. What
+// metadata tells a broker may not have acted upon yet: the leaders must answer.
 func (s *side) learn(base string, partitions int32) error {
 	var err error
 	for deadline := time.Now().Add(answerTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
@@ -54,12 +55,13 @@ func (s *side) learn(base string, partitions int32) error {
 			continue
 		}
 		t := &resp.(*kmsg.MetadataResponse).Topics[0]
-		led := 0
+		known := 0
 		for _, p := range t.Partitions {
 			if p.ErrorCode == 0 && p.Leader == 1 {
-				led++
+				known++
 			}
 		}
+		led := min(known, s.leads(base, partitions))
 		if led == int(partitions) {
 			s.topics[base] = t.TopicID
 			s.aliases[fmt.Sprintf("%x", t.TopicID)] = "<id of " + base + ">"
@@ -68,6 +70,30 @@ func (s *side) learn(base string, partitions int32) error {
 		err = fmt.Errorf("error code %d, %d of %d partitions have a leader", t.ErrorCode, led, partitions)
 	}
 	return fmt.Errorf("%s: topic %s: %w", s.name, base, err)
+}
+
+// leads counts the partitions whose leader says where they end.
+func (s *side) leads(base string, partitions int32) (led int) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.Version, req.ReplicaID = 5, -1
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = s.nameOf(base)
+	for partition := range partitions {
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		p.Partition, p.Timestamp = partition, -1
+		t.Partitions = append(t.Partitions, p)
+	}
+	req.Topics = append(req.Topics, t)
+	resp, err := s.exchange(req)
+	if err != nil {
+		return 0
+	}
+	for _, p := range resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions {
+		if p.ErrorCode == 0 {
+			led++
+		}
+	}
+	return led
 }
 
 func topicsScript(o *oracle) {

@@ -109,7 +109,8 @@ func (w *wire) decode(req kmsg.Request, frame []byte) (kmsg.Response, error) {
 // batch is a record batch of a test: its fields are set before it is sealed.
 type batch struct {
 	kmsg.RecordBatch
-	records []kmsg.Record
+	records  []kmsg.Record
+	compress func([]byte) []byte // nil is none; the attributes must say which
 }
 
 // batchTime is what records of a test are stamped with: long ago, and round.
@@ -141,6 +142,9 @@ func (b *batch) seal() []byte {
 		r.Length = 0
 		r.Length = int32(len(r.AppendTo(nil)) - 1) // a length of 0 takes one byte
 		b.Records = r.AppendTo(b.Records)
+	}
+	if b.compress != nil {
+		b.Records = b.compress(b.Records)
 	}
 	const afterLength, afterCRC = 12, 21
 	b.Length = int32(len(b.RecordBatch.AppendTo(nil)) - afterLength)
