@@ -191,10 +191,11 @@ type host struct {
 	cfg     HostConfig
 	state   State
 	machine edge.Machine
-	// inspector is nil of a machine that wants none; verdict is the last one,
-	// whose memory is used again.
+	// inspector is nil of a machine that wants none; verdict is the last one on a
+	// request, opinion on an answer, whose memory is used again.
 	inspector edge.Inspector
 	verdict   edge.Verdict
+	opinion   edge.Verdict
 	boots     int
 	disk      *disk.Disk
 	clock     *clock.NodeClock
@@ -219,4 +220,16 @@ func (h *host) next() clock.Instant {
 		return at
 	}
 	return max(at, h.busyUntil)
+}
+
+// inspect lets the machine's inspector look at a frame before the Step that
+// consumes it, as a real host does.
+func (h *host) inspect(ev *edge.Event) {
+	inspect, used := h.inspector.InspectAnswer, &h.opinion
+	if ev.Inbound {
+		inspect, used = h.inspector.Inspect, &h.verdict
+	}
+	if ev.Verdict = inspect(ev.Frame, *used); ev.Verdict != nil {
+		*used = ev.Verdict
+	}
 }

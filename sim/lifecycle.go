@@ -170,7 +170,7 @@ func (w *World) boot(now clock.Instant, x *host) {
 	x.machine = x.cfg.Boot(BootInfo{Host: x.id, Name: x.name, Number: x.boots,
 		Seed: w.streams.Seed(x.name, x.boots)})
 	if m, ok := x.machine.(edge.Inspected); ok {
-		x.inspector, x.verdict = m.NewInspector(), nil
+		x.inspector, x.verdict, x.opinion = m.NewInspector(), nil, nil
 	}
 	x.busyUntil = now
 	w.net.SetListening(x.id, true)

@@ -300,10 +300,8 @@ func (w *World) consume(now clock.Instant, h *host) {
 		length = ev.Disk.Data.Len()
 	}
 	w.trace.arrived(now, h.id, ev)
-	if ev.Inbound && h.inspector != nil {
-		if ev.Verdict = h.inspector.Inspect(frame, h.verdict); ev.Verdict != nil {
-			h.verdict = ev.Verdict
-		}
+	if frame != nil && h.inspector != nil {
+		h.inspect(ev)
 	}
 	e.Reset()
 	h.machine.Step(ev, e)

@@ -8,15 +8,16 @@ import (
 )
 
 // inspector looks at the batches of Produce requests: their CRC, and each of
-// their records, decompressed if need be. What cannot be read it leaves to the
-// step that consumes the frame.
+// their records, decompressed if need be; and at the CRC of those that a leader
+// answers with. What cannot be read it leaves to the step that consumes the frame.
 type inspector struct {
 	header  wire.RequestHeader
 	produce wire.ProduceRequest
 	scratch record.Scratch
 }
 
-// NewInspector returns what inspects the requests of clients.
+// NewInspector returns what inspects the requests of clients and the answers of
+// leaders.
 func NewInspector() edge.Inspector { return &inspector{} }
 
 // Inspect implements edge.Inspector.
@@ -39,6 +40,18 @@ func (i *inspector) Inspect(frame *edge.Buffer, used edge.Verdict) edge.Verdict 
 		for p := range i.produce.Topics[t].Partitions {
 			verdict.Inspect(i.produce.Topics[t].Partitions[p].Records, &i.scratch)
 		}
+	}
+	return verdict
+}
+
+// InspectAnswer implements edge.Inspector.
+func (i *inspector) InspectAnswer(frame *edge.Buffer, used edge.Verdict) edge.Verdict {
+	verdict, _ := used.(*partition.FetchVerdict)
+	if verdict == nil {
+		verdict = new(partition.FetchVerdict)
+	}
+	if !verdict.Inspect(frame) {
+		return nil
 	}
 	return verdict
 }

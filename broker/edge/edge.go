@@ -66,7 +66,7 @@ type Event struct {
 	Principal string
 	Frame     *Buffer // EventFrame: owned by the machine from now on (see Buffer)
 	// Inbound is set of an EventFrame whose connection the peer has opened. Verdict
-	// is then what the machine's inspector has found in the frame; see Inspected.
+	// is what the machine's inspector has found in the frame; see Inspected.
 	Inbound bool
 	Verdict Verdict
 	Disk    DiskResult

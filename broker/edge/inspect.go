@@ -7,17 +7,19 @@ package edge
 //
 // An inspector is used by one thread at a time.
 type Inspector interface {
-	// Inspect returns what it has found out about a frame, nil if that is nothing.
-	// It may reuse the memory of a verdict that is needed no more.
+	// Inspect returns what it has found out about a frame that has come by a
+	// connection which the peer has opened, nil if that is nothing. It may reuse the
+	// memory of a verdict that is needed no more.
 	Inspect(frame *Buffer, used Verdict) Verdict
+	// InspectAnswer does the same for a connection that the machine has opened.
+	InspectAnswer(frame *Buffer, used Verdict) Verdict
 }
 
 // Verdict is what an inspector tells its machine, through Event.Verdict. The
 // host does not look into it.
 type Verdict any
 
-// Inspected is a machine that wants each frame inspected that comes by a
-// connection which the peer has opened.
+// Inspected is a machine that wants each frame inspected.
 type Inspected interface {
 	Machine
 	// NewInspector returns an inspector that shares nothing with the machine.

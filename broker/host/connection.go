@@ -107,9 +107,7 @@ func (h *Host) read(c *connection) error {
 			return err
 		}
 		ev := edge.Event{Kind: edge.EventFrame, Conn: c.id, Frame: frame, Inbound: c.inbound}
-		if c.inbound {
-			ev.Verdict = h.inspect(ev.Frame)
-		}
+		ev.Verdict = h.inspect(&ev)
 		if c.inbound {
 			c.kept.Add(int64(charge))
 			h.memory.keep(charge)
@@ -127,13 +125,16 @@ func (h *Host) read(c *connection) error {
 // inspect does the work per byte of a frame that the core need not do. There are
 // as many inspectors as processors: more would not be faster, and each may hold
 // what a batch of a hundred bytes decompresses to.
-func (h *Host) inspect(frame *edge.Buffer) edge.Verdict {
+func (h *Host) inspect(ev *edge.Event) edge.Verdict {
 	if h.inspectors == nil {
 		return nil
 	}
 	i := <-h.inspectors
 	defer func() { h.inspectors <- i }()
-	return i.Inspect(frame, nil)
+	if ev.Inbound {
+		return i.Inspect(ev.Frame, nil)
+	}
+	return i.InspectAnswer(ev.Frame, nil)
 }
 
 // prefix waits for the length of the next frame. A connection on which nothing

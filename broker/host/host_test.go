@@ -87,6 +87,8 @@ type inspector struct{}
 
 func (inspector) Inspect(frame *edge.Buffer, _ edge.Verdict) edge.Verdict { return frame.Len() }
 
+func (inspector) InspectAnswer(*edge.Buffer, edge.Verdict) edge.Verdict { return nil }
+
 func (m *echo) frame(ev *edge.Event, out *edge.Effects) {
 	if !ev.Inbound || ev.Verdict != ev.Frame.Len() {
 		out.Halt = fmt.Sprintf("a frame of %d bytes with the verdict %v", ev.Frame.Len(), ev.Verdict)

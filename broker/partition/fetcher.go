@@ -212,17 +212,17 @@ func (m *Manager) fetchReply(c *step.Context, r *caller.Reply) {
 		return
 	}
 	f.inFlight, f.due = false, true
-	f.resp.Version = replicaFetchVersion
 	if r.Status != caller.OK {
 		m.fetchFailed(c, f)
 		return
 	}
-	if err := f.resp.ReadFrame(r.Frame, r.BodyAt); err != nil {
+	resp, err := f.decode(c, r)
+	if err != nil {
 		c.Logf(edge.Warn, "fetch response of broker %d: %v", f.leader, err)
 		m.fetchFailed(c, f)
 		return
 	}
-	switch f.resp.ErrorCode {
+	switch resp.ErrorCode {
 	case errNone:
 	case errFetchSessionIDNotFound, errInvalidFetchSessionEpoch, errFetchSessionTopicID:
 		// The session was evicted, or the leader restarted: a full fetch, at once
@@ -234,19 +234,19 @@ func (m *Manager) fetchReply(c *step.Context, r *caller.Reply) {
 		return
 	}
 	switch {
-	case f.resp.SessionID == 0:
+	case resp.SessionID == 0:
 		f.resetSession()
 	default:
-		f.sessionID, f.sessionEpoch = f.resp.SessionID, nextEpoch(f.sessionEpoch)
+		f.sessionID, f.sessionEpoch = resp.SessionID, nextEpoch(f.sessionEpoch)
 	}
-	for i := range f.resp.Topics {
-		t := &f.resp.Topics[i]
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
 		for j := range t.Partitions {
 			m.fetched(c, f, t.TopicID, &t.Partitions[j])
 		}
 	}
 	// Nothing of the frame may be held here.
-	f.resp.Reset(replicaFetchVersion)
+	resp.Reset(replicaFetchVersion)
 }
 
 func (f *fetcher) resetSession() { f.sessionID, f.sessionEpoch = 0, sessionEpochInitial }
@@ -301,9 +301,11 @@ func (m *Manager) fetched(c *step.Context, f *fetcher, id meta.TopicID, r *wire.
 	}
 }
 
-// checkBatches checks what a leader sent, batch by batch, and cuts off what
-// follows the last whole one: the fetch's limit may have torn it.
-func checkBatches(records []edge.Slice, leaderEpoch int32) ([]edge.Slice, error) {
+// checkBatches checks what a leader sent, batch by batch, as far as the step's
+// verdict does not know already, and cuts off what follows the last whole one: the
+// fetch's limit may have torn it.
+func checkBatches(c *step.Context, records []edge.Slice, leaderEpoch int32) ([]edge.Slice, error) {
+	verdict, _ := c.Verdict.(*FetchVerdict)
 	for i := range records {
 		s := &records[i]
 		end := s.From
@@ -318,8 +320,10 @@ func checkBatches(records []edge.Slice, leaderEpoch int32) ([]edge.Slice, error)
 			if err != nil {
 				return nil, err
 			}
-			if err := batch.CheckCRC(); err != nil {
-				return nil, err
+			if !verdict.vouches(s.Buffer, end) {
+				if err := batch.CheckCRC(); err != nil {
+					return nil, err
+				}
 			}
 			if batch.LeaderEpoch() > leaderEpoch {
 				return nil, fmt.Errorf("%w: batch of leader epoch %d from a leader of epoch %d",

@@ -127,7 +127,7 @@ func (m *Manager) stopFetching(c *step.Context, p *Partition) {
 // CRC is checked: the network and the leader's disk lie between its writing and
 // this.
 func (m *Manager) appendFetched(c *step.Context, p *Partition, records []edge.Slice) (ok bool) {
-	records, err := checkBatches(records, p.leaderEpoch)
+	records, err := checkBatches(c, records, p.leaderEpoch)
 	if err == nil && len(records) > 0 {
 		err = p.log.AppendFollower(c, records)
 	}
