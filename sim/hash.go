@@ -52,8 +52,7 @@ func hashPieces(h uint64, n int, c *cursor) uint64 {
 	c.read(sample[:], 0)
 	h = hashBytes(h, sample[:])
 	for i := sampledHead; i+8 <= n-sampledTail; i += stride {
-		c.read(sample[:8], i)
-		h = mix(h, binary.LittleEndian.Uint64(sample[:]))
+		h = mix(h, c.word(i))
 	}
 	c.read(sample[:sampledTail], n-sampledTail)
 	return hashBytes(h, sample[:sampledTail])
@@ -97,6 +96,17 @@ func (c *cursor) read(dst []byte, position int) {
 		c.start += len(part)
 		c.next++
 	}
+}
+
+// word reads eight bytes at a position not before the last one's.
+func (c *cursor) word(position int) uint64 {
+	part := c.part()
+	if off := position - c.start; off+8 <= len(part) {
+		return binary.LittleEndian.Uint64(part[off:])
+	}
+	var b [8]byte
+	c.read(b[:], position)
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 func hashBytes(h uint64, b []byte) uint64 {

@@ -106,8 +106,17 @@ func (d *decoder) uuid(dst *[16]byte, field string) {
 	d.b = d.b[16:]
 }
 
-// uvarint reads at most 5 bytes and 32 bits.
+// uvarint reads at most 5 bytes and 32 bits. Nearly all have one byte: those are
+// read where they are asked for.
 func (d *decoder) uvarint(field string) uint32 {
+	if b := d.b; len(b) > 0 && b[0] < 0x80 {
+		d.b = b[1:]
+		return uint32(b[0])
+	}
+	return d.longUvarint(field)
+}
+
+func (d *decoder) longUvarint(field string) uint32 {
 	var v uint32
 	for i := 0; i < len(d.b) && i < 5; i++ {
 		c := d.b[i]

@@ -19,6 +19,7 @@ func durationOf(n int) time.Duration { return time.Duration(n) }
 type fetchNode struct {
 	id       int32
 	inFlight bool
+	any      bool          // there is something to fetch from it in this round
 	asked    clock.Instant // when the request in flight, or the last one, was sent
 	session  int32
 	epoch    int32 // of the next request; 0 opens a session
@@ -156,36 +157,35 @@ func (c *Consumer) sendFetches() {
 	for i := range c.partitions {
 		p := &c.partitions[i]
 		p.from = noBroker
-		if c.fetchable(p) {
-			if p.from = c.readFrom(p); p.from >= 0 {
-				c.node(p.from)
-			}
+		if !c.fetchable(p) {
+			continue
+		}
+		if p.from = c.readFrom(p); p.from >= 0 {
+			c.node(p.from).any = true
 		}
 	}
 	for i := range c.nodes {
 		n := &c.nodes[i]
-		if n.inFlight {
+		any := n.any
+		n.any = false
+		if !any || n.inFlight {
 			continue
 		}
-		p := c.net.find(n.id)
-		if c.wanted(n) && p != nil && c.meta.find(n.id) >= 0 && c.net.ready(p, 1<<30) {
+		if p := c.net.find(n.id); p != nil && c.meta.find(n.id) >= 0 && c.net.ready(p, 1<<30) {
+			c.want(n)
 			c.fetch(n, p)
 		}
 	}
 }
 
-// wanted marks what the node is to send, and tells whether that is anything.
-func (c *Consumer) wanted(n *fetchNode) bool {
+// want marks what the node is to send.
+func (c *Consumer) want(n *fetchNode) {
 	for len(n.held) < len(c.partitions) {
 		n.held = append(n.held, heldPartition{})
 	}
-	any := false
 	for i := range c.partitions {
-		p := &c.partitions[i]
-		n.held[i].wanted = p.from == n.id
-		any = any || n.held[i].wanted
+		n.held[i].wanted = c.partitions[i].from == n.id
 	}
-	return any
 }
 
 // fetch sends what has changed in the session since the last request.
