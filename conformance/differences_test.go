@@ -48,7 +48,7 @@ var differences = []difference{
 	{"(CreatePartitions|DescribeGroups|DescribeQuorum|ElectLeaders): .*", `.*ErrorMessage`, "[^<n].*", "null", "Kafka says why where brokerd gives a code only"},
 	{"Produce: duplicate of .*", `.*\.LogAppendTime`, "17000000000..", "-1", "Kafka's answer to a duplicate has the batch's largest timestamp as its time of append, though the topic's type is CreateTime"},
 	{"Produce: far future", `Topics\[.*log.*\]\.Partitions\[1\]\.ErrorRecords(#|\[ again2\])`, "", "", "brokerd names the first record that is wrong, Kafka all"},
-	{"DescribeQuorum: .*", `Nodes(#|\[1\](\.Listeners\[CONTROLLER\]\.Port)?)?|Topics\[__cluster_metadata\]\.Partitions\[0\]\.(LeaderEpoch|HighWatermark|CurrentVoters\[\]\.(LogEndOffset|LastFetchTimestamp|LastCaughtUpTimestamp)|Observers(#|\[\])?)`, "", "", "raft has terms and indexes of its own"},
+	{"DescribeQuorum: metadata", `Nodes\[1\]\.Listeners\[CONTROLLER\]\.Port|Topics\[__cluster_metadata\]\.Partitions\[0\]\.(LeaderEpoch|HighWatermark|CurrentVoters\[\]\.(LogEndOffset|LastFetchTimestamp|LastCaughtUpTimestamp)|Observers(#|\[\])?)`, "", "", "raft has terms and indexes of its own"},
 
 	// Kafka takes what brokerd refuses.
 	{"CreateTopics: cleanup.policy=", `Topics\[config4\]\.(ErrorCode|NumPartitions|ReplicationFactor|TopicID|Configs(#|\[[a-z.]+\])?)`, "", "", "an empty policy neither deletes nor compacts: INVALID_CONFIG"},

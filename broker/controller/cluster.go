@@ -99,6 +99,7 @@ const metadataTopic = "__cluster_metadata"
 // raft keeps none; they are -1, as for a voter that never fetched.
 func (t *change) describeQuorum(req *kmsg.DescribeQuorumRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DescribeQuorumResponse)
+	described := false
 	for _, rt := range req.Topics {
 		out := kmsg.NewDescribeQuorumResponseTopic()
 		out.Topic = rt.Topic
@@ -109,10 +110,14 @@ func (t *change) describeQuorum(req *kmsg.DescribeQuorumRequest) kmsg.Response {
 				p.ErrorCode = kerr.UnknownTopicOrPartition.Code
 			} else {
 				t.k.fillQuorum(&p)
+				described = true
 			}
 			out.Partitions = append(out.Partitions, p)
 		}
 		resp.Topics = append(resp.Topics, out)
+	}
+	if !described {
+		return resp // nor are its nodes
 	}
 	for _, v := range t.k.cfg.Voters {
 		n := kmsg.NewDescribeQuorumResponseNode()

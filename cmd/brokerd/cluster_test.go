@@ -36,7 +36,12 @@ type brokers struct {
 
 func devCluster(t *testing.T, overrides ...string) *brokers {
 	t.Helper()
-	dir := t.TempDir()
+	return devClusterIn(t, t.TempDir(), overrides...)
+}
+
+// devClusterIn starts the cluster that is in a directory, or a new one.
+func devClusterIn(t *testing.T, dir string, overrides ...string) *brokers {
+	t.Helper()
 	args := []string{"dev-cluster", "--data", dir}
 	for _, kv := range overrides {
 		args = append(args, "--override", kv)

@@ -102,6 +102,44 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// The same log imported into each replica is one log: all are in sync at once, and
+// what is written then is replicated behind it.
+func TestImportIntoReplicas(t *testing.T) {
+	i := newImporter(t)
+	p, c := i.start(i.from)
+	c.createTopic(c.client(), importedTopic, 2)
+	i.fill(c, 0, 3000)
+	p.end(syscall.SIGKILL)
+	dir := t.TempDir()
+	c = devClusterIn(t, dir)
+	cl := c.client()
+	c.createTopic(cl, importedTopic, 2)
+	c.awaitInSync(cl, importedTopic)
+	cl.Close()
+	if err := c.supervisor.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.supervisor.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range c.nodes {
+		i.into = filepath.Join(n.dir, "data")
+		if out, err := command(t, i.command(importedTopic)...).CombinedOutput(); err != nil {
+			t.Fatalf("import into node %d: %v\n%s", n.id, err, out)
+		}
+	}
+	c = devClusterIn(t, dir)
+	c.awaitInSync(c.client(), importedTopic)
+	i.fill(c, 3000, 3100)
+	c.kill(c.nodes[0])
+	got := c.everything(importedTopic, 2)
+	for n := range 3100 {
+		if got[string(numbered(n))] != 1 {
+			t.Fatalf("record %d is there %d times", n, got[string(numbered(n))])
+		}
+	}
+}
+
 // What a node that was stopped in order holds is all there; if it is not, importing
 // it would hide that. And what is there is not overwritten.
 func TestImportRefusesDamage(t *testing.T) {
