@@ -208,6 +208,8 @@ func (n *Node) disk(c *step.Context, r *edge.DiskResult) {
 		n.logs.Disk(c, r)
 	case step.OwnerController:
 		n.controller.Disk(c, r)
+	case step.OwnerLogDirs:
+		n.server.Volume(c, r)
 	}
 }
 

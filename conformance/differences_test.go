@@ -34,7 +34,6 @@ var differences = []difference{
 	{"FindCoordinator: transaction", `Port|NodeID|Host|Error.*|Coordinators\[-?1\](\.Error.*)?`, "", "", "transactions are not implemented"},
 	{"InitProducerID: transactional time-out 0", "ErrorCode", "50", "42", "transactions are not implemented"},
 	{"Produce: transactional( without id)?", `Topics\[.*log.*\]\.Partitions\[1\]\.ErrorCode`, "53", "48", "transactions are not implemented"},
-	{"DescribeLogDirs: .*", `Dirs\[<directory>\]\.(Total|Usable)Bytes`, `\d+`, "-1", "sizes of the volume are not known to the core"},
 	{"frame: ApiVersions negative", "Outcome", "", "connection closed", "a negative version is no version that a client could have meant"},
 
 	// Kafka has defaults of its own.

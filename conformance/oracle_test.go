@@ -309,6 +309,10 @@ func (s *side) flatten(into map[string]string, path string, v reflect.Value) {
 				}
 				continue
 			}
+			if (field.Name == "TotalBytes" || field.Name == "UsableBytes") && v.Field(i).Int() > 0 {
+				into[join(path, field.Name)] = "<bytes>" // of the volume, which others use too
+				continue
+			}
 			s.flatten(into, join(path, field.Name), v.Field(i))
 		}
 	case reflect.Slice, reflect.Array:

@@ -113,6 +113,7 @@ type Server struct {
 	gate        *security.Gate
 	producerIDs producerIDs
 	forwards    forwards
+	logDirs     []logDirsWait     // in the order in which the volume has been asked for
 	creating    map[string]uint64 // topics whose automatic creation has been asked for
 	nextToken   uint64
 }

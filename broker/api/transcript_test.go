@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,6 +44,7 @@ type desk struct {
 	server *Server
 	image  *meta.Image
 	out    edge.Effects
+	left   int64 // on the volume; negative is an error
 	timers timer.Queue
 	calls  []caller.Call
 	last   conn.RequestID
@@ -94,6 +96,12 @@ func (d *desk) context() *step.Context { return &step.Context{Out: &d.out, Timer
 func (d *desk) run(t *testing.T, data *datadriven.TestData) string {
 	d.said.Reset()
 	switch data.Cmd {
+	case "left": // BYTES on the volume, negative for an error
+		n, err := strconv.ParseInt(strings.TrimSpace(data.Input), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.left = n
 	case "config": // RESOURCE NAME=VALUE of a broker, or "all"
 		for _, line := range strings.Split(strings.TrimSpace(data.Input), "\n") {
 			resource, kv, _ := strings.Cut(line, " ")
@@ -164,6 +172,15 @@ func (d *desk) request(t *testing.T, data *datadriven.TestData) {
 	d.last++
 	d.sent[d.last] = req
 	d.server.Handle(d.context(), &conn.Request{ID: d.last, Key: req.Key(), Version: version, Listener: edge.Listener(by), Body: req.AppendTo(nil), Peer: "client", Session: d.peer})
+	for _, op := range d.out.Disk {
+		fmt.Fprintf(&d.said, "%v\n", op.Kind)
+		r := edge.DiskResult{Token: op.Token, Op: op.Kind, Length: d.left, Total: 4000}
+		if d.left < 0 {
+			r = edge.DiskResult{Token: op.Token, Op: op.Kind, Err: edge.ErrIO}
+		}
+		d.server.Volume(d.context(), &r)
+	}
+	d.out.Reset()
 }
 
 func binding(t *testing.T, permission, line string) acl.Binding {

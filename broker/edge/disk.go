@@ -22,11 +22,15 @@ const (
 	// OpReplaceFile writes Data to Path+".tmp", syncs it, renames it to Path and
 	// syncs the directory: how Kafka writes its checkpoints.
 	OpReplaceFile
+	// OpVolume asks for the room on the volume of the data directory -> Length, the
+	// bytes that can still be written, and Total, those that it has. Both are -1
+	// where there is no bound.
+	OpVolume
 )
 
 func (k DiskOpKind) String() string {
 	names := [...]string{"none", "mkdir", "list", "open", "close", "read", "write", "truncate", "sync", "syncdir",
-		"rename", "remove", "readfile", "replacefile"}
+		"rename", "remove", "readfile", "replacefile", "volume"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -84,5 +88,6 @@ type DiskResult struct {
 	Err     DiskError
 	Data    *Buffer // OpRead, OpReadFile: owned by the machine
 	Entries []DirEntry
-	Length  int64 // OpOpen: the file's size; OpWrite: bytes written
+	Length  int64 // OpOpen: the file's size; OpWrite: bytes written; OpVolume: what is left
+	Total   int64 // OpVolume
 }

@@ -63,6 +63,8 @@ func (f *files) perform(op *edge.DiskOp, r *edge.DiskResult) {
 		err = os.RemoveAll(f.path(op.Path))
 	case edge.OpReplaceFile:
 		err = f.replace(op)
+	case edge.OpVolume:
+		r.Length, r.Total, err = f.volume()
 	}
 	r.Err = diskError(err)
 }
@@ -198,6 +200,25 @@ func (f *files) sync(id edge.FileID) edge.DiskError {
 		return edge.ErrIO
 	}
 	return diskError(syncData(file))
+}
+
+// volume returns what can still be written and what there is altogether, on the
+// file system and within the quota.
+func (f *files) volume() (left, total int64, err error) {
+	if left, total, err = volume(f.dir); err != nil {
+		return 0, 0, err
+	}
+	bytesMax, used, err := f.quota.state()
+	if err != nil || bytesMax == 0 {
+		return left, total, err
+	}
+	if room := max(0, bytesMax-used); left < 0 || room < left {
+		left = room
+	}
+	if total < 0 || bytesMax < total {
+		total = bytesMax
+	}
+	return left, total, nil
 }
 
 // syncPath makes a directory's entries stable.

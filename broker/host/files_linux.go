@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 
@@ -18,6 +19,16 @@ func syncData(f *os.File) error {
 			return err
 		}
 	}
+}
+
+// volume returns what a user may still write to a directory's file system, and how
+// large that is.
+func volume(dir string) (left, total int64, err error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, 0, fmt.Errorf("ask for the size of the volume of %s: %w", dir, err)
+	}
+	return int64(s.Bavail) * s.Frsize, int64(s.Blocks) * s.Frsize, nil
 }
 
 // partsMax bounds one pwritev: IOV_MAX.

@@ -57,6 +57,17 @@ func (q *quota) take(data []edge.Slice) error {
 	return nil
 }
 
+// state returns the limit and, if there is one, what is there now.
+func (q *quota) state() (bytesMax, used int64, err error) {
+	if bytesMax = q.bytesMax.Load(); bytesMax == 0 {
+		return 0, 0, nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	err = q.measure()
+	return bytesMax, q.used, err
+}
+
 // measure adds up the lengths of all files.
 func (q *quota) measure() error {
 	q.used, q.measured = 0, true

@@ -26,11 +26,26 @@ func TestAQuotaIsAFullDisk(t *testing.T) {
 		t.Helper()
 		do(want, edge.DiskOp{Kind: edge.OpWrite, File: file, Path: fmt.Sprint(file), Offset: offset, Data: bytes(n)})
 	}
+	room := func() (left, total int64) {
+		t.Helper()
+		var r edge.DiskResult
+		if f.perform(&edge.DiskOp{Kind: edge.OpVolume}, &r); r.Err != edge.DiskOK {
+			t.Error(r.Err)
+		}
+		return r.Length, r.Total
+	}
+	whole, total := room()
+	if total != -1 && (whole < 1000 || total < whole) {
+		t.Fatalf("%d bytes are left of %d; the test needs a few", whole, total)
+	}
 	do(edge.DiskOK, edge.DiskOp{Kind: edge.OpMkdir, Path: "d"})
 	do(edge.DiskOK, edge.DiskOp{Kind: edge.OpOpen, File: 1, Path: "d/1"})
 	do(edge.DiskOK, edge.DiskOp{Kind: edge.OpOpen, File: 2, Path: "2"})
 	write(edge.DiskOK, 1, 0, 60)
 	f.quota.set(100)
+	if left, total := room(); left != 40 || total != 100 {
+		t.Errorf("%d bytes are left of %d, want 40 of 100", left, total)
+	}
 	write(edge.DiskOK, 2, 0, 40)
 	write(edge.ErrNoSpace, 2, 40, 1)
 	do(edge.ErrNoSpace, edge.DiskOp{Kind: edge.OpReplaceFile, Path: "3", Data: bytes(1)})

@@ -26,6 +26,7 @@ const (
 	OwnerMetadata
 	OwnerGroup
 	OwnerForward
+	OwnerLogDirs
 )
 
 // Context is one Step in progress. Components receive it as an argument and

@@ -74,7 +74,7 @@ func (d *Disk) endKilled(p *pendingOp) bool {
 	at := d.running.now
 	whole := d.oneIn(2)
 	switch p.op.Kind {
-	case edge.OpRead, edge.OpReadFile, edge.OpList, edge.OpClose:
+	case edge.OpRead, edge.OpReadFile, edge.OpList, edge.OpClose, edge.OpVolume:
 		return whole
 	case edge.OpWrite:
 		if n := d.handles.get(p.op.File); !whole && n != nil {

@@ -222,6 +222,8 @@ func (r *driver) parse(f []string) edge.DiskOp {
 		op.Kind, op.Path, op.NewPath = edge.OpRename, f[1], f[2]
 	case "remove":
 		op.Kind, op.Path = edge.OpRemove, f[1]
+	case "volume":
+		op.Kind = edge.OpVolume
 	case "readfile":
 		op.Kind, op.Path, op.Length = edge.OpReadFile, f[1], 1<<20
 	case "replace":
@@ -235,6 +237,8 @@ func (r *driver) parse(f []string) edge.DiskOp {
 func (r *driver) format(res edge.DiskResult) string {
 	s := fmt.Sprintf("%v #%d %v: %v", r.now, res.Token.B, res.Op, res.Err)
 	switch res.Op {
+	case edge.OpVolume:
+		s += fmt.Sprintf(" %d of %d", res.Length, res.Total)
 	case edge.OpOpen, edge.OpWrite:
 		s += fmt.Sprintf(" %d", res.Length)
 	case edge.OpRead, edge.OpReadFile:

@@ -46,6 +46,8 @@ func (d *Disk) perform(at clock.Instant, p *pendingOp) edge.DiskResult {
 		d.remove(at, op.Path)
 	case edge.OpReplaceFile:
 		r.Err = d.replaceFile(at, p, replaceDone)
+	case edge.OpVolume:
+		r.Length, r.Total = d.volume()
 	default:
 		panic(fmt.Sprintf("disk: operation of kind %d", op.Kind))
 	}
@@ -319,6 +321,14 @@ func (d *Disk) replaceFile(at clock.Instant, p *pendingOp, stage uint64) edge.Di
 	d.syncDir(dir, d.journalSeq)
 	d.stats.Syncs += 2
 	return edge.DiskOK
+}
+
+// volume is how many bytes can still be written, and how many there are.
+func (d *Disk) volume() (left, total int64) {
+	if d.cfg.Capacity == 0 {
+		return -1, -1
+	}
+	return d.free(), d.cfg.Capacity
 }
 
 // free is how many bytes files can still grow.
