@@ -45,11 +45,13 @@ func (r *run) client(id netsim.HostID, h *hostInfo, info sim.BootInfo) edge.Mach
 }
 
 // bootstrap is every broker that is there from the start, those of the client's own
-// zone first.
+// zone first. Auditors, who may begin when all of these have been decommissioned, know
+// those that are added, too.
 func (r *run) bootstrap(h *hostInfo) (out []client.Address) {
+	auditor := h.role == roleAuditor || h.role == roleCompactionAuditor
 	for _, near := range []bool{true, false} {
 		for _, id := range r.layout.brokers {
-			if b := &r.layout.hosts[id]; b.addedBy == 0 && (b.zone == h.zone) == near {
+			if b := &r.layout.hosts[id]; (b.addedBy == 0 || auditor) && (b.zone == h.zone) == near {
 				out = append(out, client.Address{Host: b.name, Port: clientPort})
 			}
 		}
