@@ -44,6 +44,9 @@ type Call struct {
 	Token   edge.Token
 	Timeout time.Duration // from now to the reply; the connection is closed when it passes. Zero: request.timeout.ms
 	OneWay  bool          // no reply is expected nor reported (raft messages)
+	// Afresh gives up the connection that there is: one-way calls never learn that it
+	// leads nowhere, since there is no reply whose absence would tell.
+	Afresh bool
 }
 
 // Status tells how a call ended.

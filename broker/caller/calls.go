@@ -181,6 +181,10 @@ func (k *Caller) Send(c *step.Context, call Call) {
 	}
 	l := k.link(call.To, call.Channel)
 	deadline := c.Now.Add(call.Timeout)
+	if call.Afresh && l.conn != 0 {
+		c.Out.Close = append(c.Out.Close, l.conn)
+		k.lost(c, l, Disconnected)
+	}
 	if l.conn != 0 && k.admitted(c, l) {
 		k.write(c, l, &call, deadline)
 		return

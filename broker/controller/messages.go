@@ -30,6 +30,7 @@ func (k *Controller) receive(c *step.Context, r *conn.Request) {
 			c.Logf(edge.Warn, "metadata log: a raft message of type %s from %d to %d by %s is refused: %v", m.GetType(), m.GetFrom(), m.GetTo(), r.Peer, err)
 			continue
 		}
+		k.quorum.voters[slices.Index(k.quorum.ids, m.GetFrom())].heard = true
 		k.stepMessage(c, m)
 	}
 	// The frame, and with it the body, is given back by the end of the request.
@@ -106,7 +107,7 @@ func (k *Controller) protest(c *step.Context, m *pb.Message) {
 
 // send groups the messages of one Ready by receiver.
 func (k *Controller) send(c *step.Context, messages []*pb.Message) {
-	for _, id := range k.quorum.ids {
+	for i, id := range k.quorum.ids {
 		var body []byte
 		for _, m := range messages {
 			if m.GetTo() != id {
@@ -121,7 +122,8 @@ func (k *Controller) send(c *step.Context, messages []*pb.Message) {
 			}
 		}
 		if len(body) > 0 {
-			k.sender.Send(c, caller.Call{To: nodeID(id), Channel: caller.ChannelRaft, Key: KeyRaft, Body: body, OneWay: true})
+			k.sender.Send(c, caller.Call{To: nodeID(id), Channel: caller.ChannelRaft, Key: KeyRaft, Body: body, OneWay: true, Afresh: k.quorum.voters[i].silent})
+			k.quorum.voters[i].silent = false
 		}
 	}
 }
