@@ -50,7 +50,7 @@ const (
 
 	// poolBytes is what the frames' pool keeps, which the disks of all hosts share:
 	// retention deletes a segment of many partitions at once.
-	poolBytes = 48 << 20
+	poolBytes = 32 << 20
 )
 
 // Network is the state of all connections. It belongs to one simulation.

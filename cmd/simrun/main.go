@@ -17,7 +17,7 @@ import (
 // gcPercent is the default of GOGC here. A simulation's live heap is large and
 // steady and it makes little garbage, so collecting early costs less than a
 // hundredth of the time and keeps the memory near what is alive.
-const gcPercent = 20
+const gcPercent = 15
 
 func main() {
 	if os.Getenv("GOGC") == "" {
