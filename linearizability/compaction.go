@@ -170,12 +170,9 @@ func (c *Checker) convict(p *partitionState, s *suspicion) {
 	if s.finding.Offset < p.logStart {
 		return // retention has taken it
 	}
-	if s.finding.Kind == NewestRemoved {
-		c.report.Lost++
+	if s.finding.Kind == NewestRemoved && c.config.Asserted.NewestKept {
+		c.report.Lost++ // where loss is permitted, it is counted where it is announced
 		p.lost++
-		if !c.config.Asserted.NewestKept {
-			c.report.PermittedLost++
-		}
 	}
 	c.found(s.finding)
 }

@@ -97,8 +97,9 @@ func (c *Checker) finishPending() {
 				c.report.Expired += int64(b.count) // retention may have taken it unseen
 				continue
 			}
-			if c.shadowed(p, b) {
-				c.report.Compacted += int64(b.count) // unseen
+			// Unseen; or the later record of its key, for which it went, is lost.
+			if p.keys != nil && !c.config.Asserted.NewestKept || c.shadowed(p, b) {
+				c.report.Compacted += int64(b.count)
 				continue
 			}
 			c.lost(p, b, p.drainEvent)
