@@ -330,6 +330,11 @@ func (r *run) adminConfig(identity client.Identity) client.AdminConfig {
 		}
 		out.Common.RequestTimeoutMillis = probeTimeoutMillis
 	}
+	for _, id := range r.layout.brokers {
+		if r.layout.hosts[id].addedBy == 0 {
+			out.Brokers++
+		}
+	}
 	for i := range r.scenario.Topics {
 		t := &r.scenario.Topics[i]
 		topic := client.NewTopic{Name: t.Name, Partitions: int32(t.Partitions), ReplicationFactor: int16(t.ReplicationFactor)}

@@ -123,6 +123,10 @@ func (a *Admin) create() {
 	if p == nil {
 		return
 	}
+	if len(a.meta.brokers) < a.cfg.Brokers {
+		a.again()
+		return
+	}
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.SetVersion(max(p.version(kmsg.CreateTopics), 2))
 	req.TimeoutMillis = int32(a.net.common.RequestTimeoutMillis)

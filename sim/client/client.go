@@ -182,6 +182,9 @@ type AdminConfig struct {
 	Identity
 	Common clientconfig.Common // DefaultCommon unless a scenario says otherwise
 	Topics []NewTopic
+	// Brokers is how many must serve before the topics are created: what is placed
+	// earlier lies on those that were first, all of a partition in two zones perhaps.
+	Brokers int
 	// Operations are carried out in order, each when its time has come.
 	Operations []Operation
 	Probe      Probe
