@@ -11,24 +11,27 @@ import (
 func at(d time.Duration) clock.Instant { return clock.Instant(d) }
 
 // A stall that begins a moment before a fault and lasts through it is the
-// fault's, and what outlasts a fault is held against the time without.
+// fault's, and what outlasts a fault is held against the time without, but for the
+// recovery that a scenario expects.
 func TestStallBelongsToFault(t *testing.T) {
-	r := &run{faults: &faults{done: []span{
+	r := &run{scenario: &scenarios.Scenario{}, faults: &faults{done: []span{
 		{from: at(60 * time.Second), to: at(90 * time.Second)},
 		{from: at(80 * time.Second), to: at(100 * time.Second)},
 		{from: at(200 * time.Second), to: clock.Never},
 	}}}
 	cases := []struct {
-		name             string
-		since, now       time.Duration
-		inFault, outside time.Duration
+		name                string
+		since, now, recover time.Duration
+		inFault, outside    time.Duration
 	}{
-		{"without a fault", 10 * time.Second, 11 * time.Second, 0, time.Second},
-		{"begun before it", 59990 * time.Millisecond, 75 * time.Second, 15010 * time.Millisecond, 10 * time.Millisecond},
-		{"outlasting both", 70 * time.Second, 104 * time.Second, 34 * time.Second, 4 * time.Second},
-		{"in one that lasts", 201 * time.Second, 230 * time.Second, 29 * time.Second, 0},
+		{"without a fault", 10 * time.Second, 11 * time.Second, 0, 0, time.Second},
+		{"begun before it", 59990 * time.Millisecond, 75 * time.Second, 0, 15010 * time.Millisecond, 10 * time.Millisecond},
+		{"outlasting both", 70 * time.Second, 104 * time.Second, 0, 34 * time.Second, 4 * time.Second},
+		{"within the recovery", 70 * time.Second, 104 * time.Second, 3 * time.Second, 34 * time.Second, time.Second},
+		{"in one that lasts", 201 * time.Second, 230 * time.Second, 0, 29 * time.Second, 0},
 	}
 	for _, c := range cases {
+		r.scenario.Expect.Recovery = c.recover
 		var s stall
 		s.want(at(c.since))
 		s.done(at(c.now), r)
