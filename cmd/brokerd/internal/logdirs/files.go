@@ -29,7 +29,7 @@ func copyFile(from, into string) error {
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }() // it was only read
 	target, err := os.Create(into)
 	if err != nil {
 		return err

@@ -95,7 +95,7 @@ func (c *partitionCopy) segment(base int64) error {
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }() // it was only read
 	target, err := os.Create(filepath.Join(c.into, name))
 	if err != nil {
 		return err
@@ -221,7 +221,7 @@ func hasBatch(path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	var buffer []byte
 	switch _, err := next(bufio.NewReader(file), &buffer); {
 	case err == io.EOF:
