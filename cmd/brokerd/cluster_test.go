@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -187,6 +189,24 @@ func inSync(resp *kmsg.MetadataResponse) bool {
 // ends returns the end offsets of a topic, as a consumer sees them.
 func (c *brokers) ends(cl *kgo.Client, topic string, partitions int32) map[int32]int64 {
 	c.t.Helper()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		out, err := askEnds(c.t.Context(), cl, topic, partitions)
+		// A node that was just killed still leads in the client's metadata.
+		if dial := (*net.OpError)(nil); errors.As(err, &dial) {
+			<-poll.C
+			cl.ForceMetadataRefresh()
+			continue
+		}
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return out
+	}
+}
+
+func askEnds(ctx context.Context, cl *kgo.Client, topic string, partitions int32) (map[int32]int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	t := kmsg.NewListOffsetsRequestTopic()
@@ -198,20 +218,20 @@ func (c *brokers) ends(cl *kgo.Client, topic string, partitions int32) map[int32
 	}
 	req.Topics = append(req.Topics, t)
 	out := make(map[int32]int64)
-	for _, shard := range cl.RequestSharded(c.t.Context(), req) {
+	for _, shard := range cl.RequestSharded(ctx, req) {
 		if shard.Err != nil {
-			c.t.Fatal(shard.Err)
+			return nil, shard.Err
 		}
 		for _, rt := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
 			for _, rp := range rt.Partitions {
 				if rp.ErrorCode != 0 {
-					c.t.Fatalf("end of %s/%d: error %d", topic, rp.Partition, rp.ErrorCode)
+					return nil, fmt.Errorf("end of %s/%d: error %d", topic, rp.Partition, rp.ErrorCode)
 				}
 				out[rp.Partition] = rp.Offset
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // everything reads a topic from its beginning to its present end, and counts
@@ -232,7 +252,14 @@ func (c *brokers) everything(topic string, partitions int32) map[string]int {
 		if err := c.t.Context().Err(); err != nil {
 			c.t.Fatal(err)
 		}
-		fetches.EachError(func(topic string, p int32, err error) { c.t.Fatalf("read %s/%d: %v", topic, p, err) })
+		fetches.EachError(func(topic string, p int32, err error) {
+			// A node that was just killed still leads in the client's metadata; it tells
+			// of the refused connection and asks others.
+			if dial := (*net.OpError)(nil); errors.As(err, &dial) {
+				return
+			}
+			c.t.Fatalf("read %s/%d: %v", topic, p, err)
+		})
 		fetches.EachRecord(func(r *kgo.Record) {
 			count[string(r.Value)]++
 			if r.Offset == ends[r.Partition]-1 {
