@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -49,6 +50,9 @@ func devClusterIn(t *testing.T, dir string, overrides ...string) *brokers {
 		args = append(args, "--override", kv)
 	}
 	cmd := command(t, args...)
+	// The test's context ends before its cleanup: killed then, it would leave nodes
+	// behind that still write. The second signal, below, ends them at once.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	complaints := newOutput()
 	cmd.Stderr = complaints
 	out, err := cmd.StdoutPipe()
@@ -193,8 +197,9 @@ func (c *brokers) ends(cl *kgo.Client, topic string, partitions int32) map[int32
 	defer poll.Stop()
 	for {
 		out, err := askEnds(c.t.Context(), cl, topic, partitions)
-		// A node that was just killed still leads in the client's metadata.
-		if dial := (*net.OpError)(nil); errors.As(err, &dial) {
+		// A node that was just killed still leads in the client's metadata, and a new
+		// leader does not know at once where consumers may read to (KIP-207).
+		if dial, code := (*net.OpError)(nil), (*kerr.Error)(nil); errors.As(err, &dial) || errors.As(err, &code) && code.Retriable {
 			<-poll.C
 			cl.ForceMetadataRefresh()
 			continue
@@ -224,8 +229,8 @@ func askEnds(ctx context.Context, cl *kgo.Client, topic string, partitions int32
 		}
 		for _, rt := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
 			for _, rp := range rt.Partitions {
-				if rp.ErrorCode != 0 {
-					return nil, fmt.Errorf("end of %s/%d: error %d", topic, rp.Partition, rp.ErrorCode)
+				if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
+					return nil, fmt.Errorf("end of %s/%d: %w", topic, rp.Partition, err)
 				}
 				out[rp.Partition] = rp.Offset
 			}
