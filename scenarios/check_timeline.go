@@ -53,6 +53,9 @@ func (l *loader) addBrokers(s *Scenario) *Error {
 		if e.Operator != "add_brokers" {
 			continue
 		}
+		if l.has(path) && len(e.Zones) == 0 {
+			return l.failAt(l.at(path), "zones names the zone of at least one new broker", "")
+		}
 		for j, zone := range e.Zones {
 			if err := l.knownZone(s, zone, fmt.Sprintf("%s[%d]", path, j)); err != nil {
 				return err

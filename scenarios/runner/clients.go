@@ -45,13 +45,13 @@ func (r *run) client(id netsim.HostID, h *hostInfo, info sim.BootInfo) edge.Mach
 }
 
 // bootstrap is every broker that is there from the start, those of the client's own
-// zone first. Auditors, who may begin when all of these have been decommissioned, know
-// those that are added, too.
+// zone first. Auditors and the administrator, who may begin or go on when all of these
+// have been decommissioned, know those that are added, too.
 func (r *run) bootstrap(h *hostInfo) (out []client.Address) {
-	auditor := h.role == roleAuditor || h.role == roleCompactionAuditor
+	ours := h.role == roleAuditor || h.role == roleCompactionAuditor || h.role == roleAdmin
 	for _, near := range []bool{true, false} {
 		for _, id := range r.layout.brokers {
-			if b := &r.layout.hosts[id]; (b.addedBy == 0 || auditor) && (b.zone == h.zone) == near {
+			if b := &r.layout.hosts[id]; (b.addedBy == 0 || ours) && (b.zone == h.zone) == near {
 				out = append(out, client.Address{Host: b.name, Port: clientPort})
 			}
 		}

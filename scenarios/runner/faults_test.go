@@ -115,6 +115,10 @@ func TestEveryVerbIsCarriedOut(t *testing.T) {
 		"added": {"{ at: 10s, operator: add_brokers, zones: [b, b] }", up("broker-4", "broker-5"), func(g glimpse) bool {
 			return g.faults.done[0].over(g.world.Now()) && g.view.image().Broker(5) != nil
 		}},
+		"all replaced": {"{ at: 9s, operator: add_brokers, zones: [a, b, c] }, { at: 10s, operator: decommission, target: { node: broker-1 } }, { at: 11s, operator: decommission, target: { node: broker-2 } }, { at: 12s, operator: decommission, target: { node: broker-3 } }",
+			always, func(g glimpse) bool {
+				return is("broker-1", sim.Exited)(g) && is("broker-2", sim.Exited)(g) && is("broker-3", sim.Exited)(g) && len(g.view.image().Brokers) == 3
+			}},
 		"not added yet": {"{ at: 10s, for: 8s, fault: kill, target: brokers }, { at: 22s, operator: add_brokers, zones: [b] }",
 			is("broker-4", sim.Exited), up("broker-1", "broker-2", "broker-3", "broker-4")},
 		"decommissioned": {"{ at: 9s, operator: add_brokers, zones: [c] }, { at: 10s, operator: decommission, target: { node: broker-3 } }, { at: 20s, fault: kill, target: brokers, restart_after: 1s }",
