@@ -13,6 +13,7 @@ import (
 // What dashboards read is what has happened: ten records of a known size are
 // produced, a group commits four of them, and the metrics say so.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	p := run(t, "--dev", "--data", t.TempDir(), "--listen", "localhost:0", "--override", "windtunnel.admin.listener=localhost:0")
 	c := &brokers{t: t, bootstrap: p.bootstrap}
 	cl := c.client(kgo.DefaultProduceTopic("m"), kgo.AllowAutoTopicCreation())

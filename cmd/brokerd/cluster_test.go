@@ -280,6 +280,7 @@ func numbered(i int) []byte { return strconv.AppendInt(nil, int64(i), 10) }
 // A last node has nobody to agree to its controlled shutdown, for which it would
 // wait five minutes.
 func TestDevClusterStopsWithoutQuorum(t *testing.T) {
+	t.Parallel()
 	c := devCluster(t)
 	c.kill(c.nodes[0])
 	c.kill(c.nodes[1])

@@ -12,6 +12,7 @@ import (
 // Two members of a group read what a load produces while a node is killed and
 // comes back: every acknowledged record is delivered.
 func TestGroupReadsEverythingAcrossAKill(t *testing.T) {
+	t.Parallel()
 	c := devCluster(t)
 	cl := c.client(kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	c.createTopic(cl, "load", loadPartitions)

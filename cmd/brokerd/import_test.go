@@ -66,6 +66,7 @@ func (i *importer) refused(want string, topics ...string) {
 // What a killed node held is read where it has been imported; what comes after is
 // written by a producer that is given the id of the one before.
 func TestImport(t *testing.T) {
+	t.Parallel()
 	i := newImporter(t)
 	p, c := i.start(i.from)
 	c.createTopic(c.client(), importedTopic, 2, "segment.bytes", "1048576")
@@ -105,6 +106,7 @@ func TestImport(t *testing.T) {
 // The same log imported into each replica is one log: all are in sync at once, and
 // what is written then is replicated behind it.
 func TestImportIntoReplicas(t *testing.T) {
+	t.Parallel()
 	i := newImporter(t)
 	p, c := i.start(i.from)
 	c.createTopic(c.client(), importedTopic, 2)

@@ -92,6 +92,7 @@ func (l *load) end(t *testing.T) []int {
 // TestKillLoop kills nodes under load, one after another, and then reads: what was
 // acknowledged is there, and nothing is there twice.
 func TestKillLoop(t *testing.T) {
+	t.Parallel()
 	c := devCluster(t)
 	cl := c.client(kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DefaultProduceTopic("load"), kgo.ProducerLinger(time.Millisecond),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))

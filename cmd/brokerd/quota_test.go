@@ -16,6 +16,7 @@ import (
 // it has acknowledged once there is room; SIGHUP changes the bound of a node that
 // runs.
 func TestAFullDirectory(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "server.properties")
 	configure := func(bytesMax int) {

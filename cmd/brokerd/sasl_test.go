@@ -177,6 +177,7 @@ func (f franz) read(n int) error {
 }
 
 func TestEveryMechanism(t *testing.T) {
+	t.Parallel()
 	const records = 100
 	ca, tokens, data := trial.NewAuthority(t, "authority"), trial.NewIssuer(t), t.TempDir()
 	p := securedNode(t, ca, "file://"+tokens.Keys(), data)

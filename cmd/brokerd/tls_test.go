@@ -14,6 +14,7 @@ import (
 // included, and which asks for certificates. A client with one is served, one
 // without or of another authority is not, and SIGHUP brings a new certificate.
 func TestMutualTLS(t *testing.T) {
+	t.Parallel()
 	ca, stranger := trial.NewAuthority(t, "authority"), trial.NewAuthority(t, "stranger")
 	node, client := ca.Issue("node.pem", "node"), ca.Issue("client.pem", "client")
 	p := run(t, "--dev", "--data", t.TempDir(),
