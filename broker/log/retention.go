@@ -42,7 +42,10 @@ func (l *Log) Retention(c *step.Context) {
 		old := del && l.cfg.RetentionMillis >= 0 && int64(c.Wall)-s.youngest() > l.cfg.RetentionMillis
 		// As Kafka: a segment goes only if what remains still has retention.bytes.
 		big := del && l.cfg.RetentionBytes >= 0 && size-s.size >= l.cfg.RetentionBytes
-		if s.end > l.start && !old && !big {
+		// As Kafka: the active segment goes by age or size only, not when DeleteRecords
+		// has deleted all that is in it.
+		below := s.end <= l.start && n < len(l.segments)-1
+		if !below && !old && !big {
 			break
 		}
 		size -= s.size
