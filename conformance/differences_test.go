@@ -23,7 +23,7 @@ var differences = []difference{
 	{"ApiVersions: .*", `(Supported|Finalized)Features.*`, "", "", "features are levels of the broker's own formats"},
 	// What brokerd does not have.
 	{"CreateTopics: .*", `.*\.Configs#`, "37", "23", "the configs that are listed next are refused by name"},
-	{"(CreateTopics|DescribeConfigs): .*", lackedConfig, present, absent, "codecs run at their default level, segments grow as they are written; quotas, tiered storage and share groups are not implemented"},
+	{"(CreateTopics|DescribeConfigs): .*", lackedConfig, present, absent, "codecs run at their default level; quotas, tiered storage, share groups and a bound of their own on what batches decompress to are not implemented"},
 	{"DescribeConfigs: (none of a topic|topic)", `Resources\[orders\]\.Configs#`, "37", "23", "the configs that were listed just now"},
 	{"CreateTopics: (compression|errors|leader|local|preallocate|remote).*", `Topics\[config\d+\]\.(ErrorCode|NumPartitions|ReplicationFactor|TopicID|Configs.*)`, "", "40|-1|0+|<absent>", "a config without effect is refused and not stored: INVALID_CONFIG"},
 	{"DescribeConfigs: (a group|client metrics)", `Resources\[[gx]\]\.(Error.*|Configs(#|\[[a-z.]+\])?)`, "", "", "groups and client metrics have no configs: INVALID_REQUEST"},

@@ -125,15 +125,25 @@ func startSingle(t *testing.T, dir string, port int, cmd *exec.Cmd) *single {
 			s.showLog(t)
 		}
 	})
-	for deadline := time.Now().Add(startTimeout); ; {
-		err := s.serves()
+	if err := eventually(startTimeout, s.serves); err != nil {
+		t.Fatalf("%s does not serve: %v", cmd.Args[0], err)
+	}
+	return s
+}
+
+// eventually tries until it succeeds or the time is over: neither broker tells when
+// it has come so far. The error is that of the last try.
+func eventually(limit time.Duration, try func() error) error {
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(limit); ; <-poll.C {
+		err := try()
 		if err == nil {
-			return s
+			return nil
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not serve after %v: %v", cmd.Args[0], startTimeout, err)
+			return fmt.Errorf("after %v: %w", limit, err)
 		}
-		time.Sleep(200 * time.Millisecond) // a process that starts tells nobody when it is ready
 	}
 }
 

@@ -263,21 +263,22 @@ func (w *writer) compact(random *rand.Rand) {
 		w.produce(compressions[round%len(compressions)], list...)
 	}
 	data := filepath.Join(w.dir, "data")
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) { // a broker does not tell of it
+	err := eventually(time.Minute, func() error {
 		segments, err := filepath.Glob(filepath.Join(data, "compacted-0", "*.log"))
 		if err != nil || len(segments) == 0 {
-			t.Fatalf("segments: %v, %v", segments, err)
+			return fmt.Errorf("segments: %v, %v", segments, err)
 		}
 		var active int64
 		if _, err := fmt.Sscanf(filepath.Base(segments[len(segments)-1]), "%d.log", &active); err != nil {
-			t.Fatal(err)
+			return err
 		}
-		if active > 0 && checkpointLines(t, data, "cleaner-offset-checkpoint")["compacted 0"] == fmt.Sprint(active) {
-			return
+		if active == 0 || checkpointLines(t, data, "cleaner-offset-checkpoint")["compacted 0"] != fmt.Sprint(active) {
+			return fmt.Errorf("not all has been compacted; segments are %v", segments)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nothing has been compacted; segments are %v", segments)
-		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -5,9 +5,9 @@ package conformance
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -152,11 +152,15 @@ func idempotenceScript(o *oracle) {
 		}
 	}
 	for _, s := range o.sides { // a block of ids is asked of the controller
-		for deadline := time.Now().Add(answerTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		err := eventually(answerTimeout, func() error {
 			resp, err := s.exchange(fresh(s))
-			if err == nil && resp.(*kmsg.InitProducerIDResponse).ErrorCode == 0 {
-				break
+			if err != nil {
+				return err
 			}
+			return kerr.ErrorForCode(resp.(*kmsg.InitProducerIDResponse).ErrorCode)
+		})
+		if err != nil {
+			o.t.Fatalf("%s: a producer id: %v", s.name, err)
 		}
 	}
 	for i, r := range initialise("a producer", fresh) {

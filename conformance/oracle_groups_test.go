@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"reflect"
-	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -109,11 +109,15 @@ func groupScript(o *oracle) {
 
 func findCoordinatorScript(o *oracle) {
 	for _, s := range o.sides { // the first to ask has the offsets topic created
-		for deadline := time.Now().Add(answerTimeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		err := eventually(answerTimeout, func() error {
 			resp, err := s.exchange(&kmsg.FindCoordinatorRequest{Version: 4, CoordinatorKeys: []string{s.nameOf("g")}})
-			if err == nil && resp.(*kmsg.FindCoordinatorResponse).Coordinators[0].ErrorCode == 0 {
-				break
+			if err != nil {
+				return err
 			}
+			return kerr.ErrorForCode(resp.(*kmsg.FindCoordinatorResponse).Coordinators[0].ErrorCode)
+		})
+		if err != nil {
+			o.t.Fatalf("%s: coordinator of g: %v", s.name, err)
 		}
 	}
 	find := func(name string, kind int8, keys ...string) {

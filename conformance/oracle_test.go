@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -173,12 +174,13 @@ const patience = 10 * time.Second
 func (o *oracle) look(name string, build func(s *side) kmsg.Request) []kmsg.Response {
 	r := o.ranges[build(o.sides[0]).Key()]
 	version := max(r.min, r.max-o.pass)
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	_ = eventually(patience, func() error { // what stays different is reported below
 		_, request, found := o.compare(version, name, build)
-		if o.hopeless[request] || !slices.ContainsFunc(found, func(f observation) bool { return accepted(request, f) == nil }) {
-			break
+		if !o.hopeless[request] && slices.ContainsFunc(found, func(f observation) bool { return accepted(request, f) == nil }) {
+			return errors.New("there is an unknown difference")
 		}
-	}
+		return nil
+	})
 	return o.askAt(version, name, build)
 }
 

@@ -4,7 +4,6 @@ package conformance
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -45,14 +44,13 @@ func (o *oracle) topic(base string, partitions int32, configs ...string) {
 // learn waits until a topic has its partitions and leaders and keeps its id. What
 // metadata tells a broker may not have acted upon yet: the leaders must answer.
 func (s *side) learn(base string, partitions int32) error {
-	var err error
-	for deadline := time.Now().Add(answerTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	err := eventually(answerTimeout, func() error {
 		req := kmsg.NewPtrMetadataRequest()
 		req.Version = 12
 		req.Topics = []kmsg.MetadataRequestTopic{{Topic: pointer(s.nameOf(base))}}
-		var resp kmsg.Response
-		if resp, err = s.exchange(req); err != nil {
-			continue
+		resp, err := s.exchange(req)
+		if err != nil {
+			return err
 		}
 		t := &resp.(*kmsg.MetadataResponse).Topics[0]
 		known := 0
@@ -67,7 +65,10 @@ func (s *side) learn(base string, partitions int32) error {
 			s.aliases[fmt.Sprintf("%x", t.TopicID)] = "<id of " + base + ">"
 			return nil
 		}
-		err = fmt.Errorf("error code %d, %d of %d partitions have a leader", t.ErrorCode, led, partitions)
+		return fmt.Errorf("error code %d, %d of %d partitions have a leader", t.ErrorCode, led, partitions)
+	})
+	if err == nil {
+		return nil
 	}
 	return fmt.Errorf("%s: topic %s: %w", s.name, base, err)
 }
