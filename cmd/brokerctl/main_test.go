@@ -27,7 +27,7 @@ const (
 // records, a group with its lag, its offsets moved, errors and a deletion.
 func TestWalkAgainstBrokerd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), walkMax)
-	t.Cleanup(cancel) // behind what ends the broker
+	t.Cleanup(cancel)
 	bin := t.TempDir()
 	build(ctx, t, bin)
 	address := startBrokerd(ctx, t, filepath.Join(bin, "brokerd"), []string{"--dev", "--data", t.TempDir(), "--listen", "localhost:0"}, func(string) {})

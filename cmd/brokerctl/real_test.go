@@ -31,7 +31,7 @@ func TestAgainstBrokerd(t *testing.T) {
 	build(t.Context(), t, bin)
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		ctx, cancel := context.WithTimeout(t.Context(), transcriptMax)
-		t.Cleanup(cancel) // behind what ends the brokers
+		t.Cleanup(cancel)
 		w := &workbench{t: t, ctx: ctx, bin: bin, dir: t.TempDir(), pids: map[string]int{}, authority: trial.NewAuthority(t, "authority"), issuer: trial.NewIssuer(t)}
 		datadriven.RunTest(t, path, w.run)
 	})
@@ -152,6 +152,9 @@ func startBrokerd(ctx context.Context, t *testing.T, path string, args []string,
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
+	// The test's context ends before its cleanup: killed then, dev-cluster would
+	// leave nodes behind that still write. The second signal, below, ends them at once.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stderr = log
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
