@@ -22,6 +22,8 @@ import (
 const (
 	// dialSeconds is how long a missing broker is waited for.
 	dialSeconds = 5
+	// reachEvery is the pause between two attempts to reach one.
+	reachEvery = 100 * time.Millisecond
 	// deliverySeconds is how long a message is tried; Kafka's delivery.timeout.ms.
 	deliverySeconds = 120
 	// topicReadySeconds is how long new topics may be without leaders.
@@ -203,6 +205,31 @@ func (s *security) options() (opts []kgo.Opt, err error) {
 	return nil, fmt.Errorf("sasl.mechanism=%s is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512", s.mechanism)
 }
 
+// reach returns once a broker answers: one that was started just before this
+// program listens before it serves.
+func (k *Kafka) reach(ctx context.Context, cl *kgo.Client) error {
+	within, cancel := context.WithTimeout(ctx, dialSeconds*time.Second)
+	defer cancel()
+	again := time.NewTicker(reachEvery)
+	defer again.Stop()
+	cause := error(context.DeadlineExceeded)
+	for {
+		err := cl.Ping(within)
+		if err == nil {
+			return nil
+		}
+		if within.Err() != nil {
+			return cause // of the attempt before: the last one was only cut short
+		}
+		cause = err
+		select {
+		case <-within.Done():
+			return cause
+		case <-again.C:
+		}
+	}
+}
+
 // Prepare implements Target. It returns when every partition has a leader.
 func (k *Kafka) Prepare(ctx context.Context, topics []string, partitions int) error {
 	cl, err := kgo.NewClient(k.common...)
@@ -210,9 +237,7 @@ func (k *Kafka) Prepare(ctx context.Context, topics []string, partitions int) er
 		return err
 	}
 	defer cl.Close()
-	reach, cancel := context.WithTimeout(ctx, dialSeconds*time.Second)
-	defer cancel()
-	if err := cl.Ping(reach); err != nil {
+	if err := k.reach(ctx, cl); err != nil {
 		return fmt.Errorf("no broker of %s answers at %s: %w", k.name, strings.Join(k.seeds, ","), err)
 	}
 	req := kmsg.NewPtrCreateTopicsRequest()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -216,6 +218,47 @@ func TestMissingBrokerFailsSoon(t *testing.T) {
 	}
 	if err := k.Prepare(t.Context(), []string{"x"}, 1); err == nil || !strings.Contains(err.Error(), "no broker of nobody answers at 127.0.0.1:1") {
 		t.Errorf("%v; want an error that names the address", err)
+	}
+}
+
+// A broker that was started a moment before ends what comes until it serves.
+func TestPrepareWaitsForABrokerThatStarts(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = door.Close() }) // its purpose is fulfilled
+	go func() {
+		for refused := 0; ; refused++ {
+			outside, err := door.Accept()
+			if err != nil {
+				return
+			}
+			if refused < 3 {
+				_ = outside.(*net.TCPConn).SetLinger(0) // a reset, as brokerd's
+				_ = outside.Close()
+				continue
+			}
+			inside, err := net.Dial("tcp", cluster.ListenAddrs()[0])
+			if err != nil {
+				_ = outside.Close() // the test fails by itself
+				continue
+			}
+			go func() { _, _ = io.Copy(inside, outside) }() // until either ends
+			go func() { _, _ = io.Copy(outside, inside) }()
+		}
+	}()
+	k, err := NewKafka("late", []string{door.Addr().String()}, &Driver{ReplicationFactor: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Prepare(t.Context(), []string{"x"}, 1); err != nil {
+		t.Error(err)
 	}
 }
 

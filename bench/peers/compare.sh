@@ -25,12 +25,6 @@ bin/peers serve kfake --dir "$data/kfake" --port $((base + 1)) >"$data/kfake.log
 pids+=($!)
 bin/peers serve jetstream --dir "$data/jetstream" --port $((base + 2)) >"$data/jetstream.log" 2>&1 &
 pids+=($!)
-for port in $base $((base + 1)) $((base + 2)); do
-	for _ in $(seq 100); do
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
-		sleep 0.1
-	done
-done
 bin/peers --target "brokerd=127.0.0.1:$base" --target "kfake=127.0.0.1:$((base + 1))" \
 	--target "jetstream=nats://127.0.0.1:$((base + 2))" \
 	--repeats "${REPEATS:-3}" --pause "${PAUSE:-5s}" --duration "${DURATION:-20s}" --warmup "${WARMUP:-5s}" "$@"
