@@ -14,6 +14,7 @@ const plainWindow = 12
 func (r *Reader) skipPlain(limits *Limits, timestamps bool, sum *Summary) {
 	b, base, index, left := r.rest, r.batch.BaseTimestamp(), r.index, r.left
 	keys, earliest := int32(0), sum.MinTimestamp // a negative length makes keys negative
+	var alike shape
 	for left > 0 && len(b) >= plainWindow {
 		index++
 		// Each number in turn is at the low end of the word: a length, the attributes,
@@ -24,6 +25,7 @@ func (r *Reader) skipPlain(limits *Limits, timestamps bool, sum *Summary) {
 		word >>= (8*n + 8) & 63
 		timestampDelta, n := wordVarint(word)
 		at, long = at+n, long|word&(word<<8)
+		alike.offset = int(at)
 		word >>= 8 * n & 63
 		offsetDelta, n := wordVarint(word)
 		at, long = at+n+1, long|word&(word<<8)|word>>(8*n&63)<<8
@@ -52,8 +54,12 @@ func (r *Reader) skipPlain(limits *Limits, timestamps bool, sum *Summary) {
 			sum.MaxTimestamp, sum.MaxTimestampOffsetDelta = t, offsetDelta
 		}
 		keys, earliest = keys|keyLength, min(earliest, t)
-		r.index, left = index, left-1
-		b = b[end:]
+		alike.key, alike.value, alike.contents, alike.bytes = int(at), value, value+int(n), end
+		alike.learn(b)
+		more := alike.skip(b[end:], left-1)
+		b = b[int(1+more)*end:]
+		index += more
+		r.index, left = index, left-1-more
 	}
 	r.rest, r.left = b, left
 	sum.Keyless, sum.MinTimestamp = sum.Keyless || keys < 0, earliest

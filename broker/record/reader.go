@@ -33,6 +33,7 @@ type Reader struct {
 	left    int32
 	index   int32
 	rec     Record
+	shape   shape // of rec, if it can serve as a model
 	headers []Header
 	err     error
 }
@@ -41,7 +42,7 @@ type Reader struct {
 // into scratch, which must not serve another batch until the reader is done; an
 // uncompressed batch never touches it.
 func (r *Reader) Reset(b Batch, scratch *Scratch) error {
-	r.batch, r.rest, r.left, r.index, r.err = b, nil, 0, -1, nil
+	r.batch, r.rest, r.left, r.index, r.err, r.shape.more = b, nil, 0, -1, nil, 0
 	count := b.Count()
 	if count < 0 {
 		r.err = fmt.Errorf("%w: record count %d", ErrInvalid, count)
@@ -75,7 +76,7 @@ func (r *Reader) Next() (rec *Record, ok bool, err error) {
 	}
 	r.left--
 	r.index++
-	if r.parseUsual() {
+	if r.parseAlike() || r.parseUsual() {
 		return &r.rec, true, nil
 	}
 	if reason := r.parse(); reason != "" {
@@ -100,11 +101,28 @@ func (r *Reader) Timestamp() int64 {
 	return r.batch.BaseTimestamp() + r.rec.TimestampDelta
 }
 
+// parseAlike takes one record off rest if it is like the one before it.
+func (r *Reader) parseAlike() bool {
+	s, b := &r.shape, r.rest
+	if !s.next(b) {
+		return false
+	}
+	rec := &r.rec
+	rec.OffsetDelta++
+	if rec.Key != nil {
+		rec.Key = b[s.key:s.value:s.value]
+	}
+	rec.Value = b[s.contents : s.bytes-1 : s.bytes-1]
+	r.rest = b[s.bytes:]
+	return true
+}
+
 // parseUsual takes one record off rest if it is of the usual kind: without
 // headers, its integers in one byte or two. Others, and all that are wrong, it
 // leaves to parse, which takes several times as long.
 func (r *Reader) parseUsual() bool {
-	b := r.rest
+	b, s := r.rest, &r.shape
+	s.more = 0
 	length, at := shortVarint(b, 0)
 	end := at + int(length)
 	if at == 0 || length < recordBytesMin-1 || end > len(b) {
@@ -114,6 +132,7 @@ func (r *Reader) parseUsual() bool {
 	if at == 0 {
 		return false
 	}
+	s.offset = at
 	offset, at := shortVarint(b, at)
 	if at == 0 {
 		return false
@@ -122,6 +141,7 @@ func (r *Reader) parseUsual() bool {
 	if at == 0 {
 		return false
 	}
+	s.key = at
 	var key []byte
 	if keyBytes >= 0 {
 		keyEnd := at + int(keyBytes)
@@ -131,6 +151,7 @@ func (r *Reader) parseUsual() bool {
 		key = b[at:keyEnd:keyEnd]
 		at = keyEnd
 	}
+	s.value = at
 	valueBytes, at := shortVarint(b, at)
 	if at == 0 || valueBytes < 0 || at+int(valueBytes) != end-1 || b[end-1] != 0 {
 		return false
@@ -138,6 +159,9 @@ func (r *Reader) parseUsual() bool {
 	rec := &r.rec
 	rec.OffsetDelta, rec.TimestampDelta, rec.Key, rec.Value, rec.Headers = offset, int64(timestamp), key, b[at:end-1:end-1], nil
 	r.rest = b[end:]
+	if s.contents, s.bytes = at, end; offset >= 0 && r.left > 0 {
+		s.learn(b)
+	}
 	return true
 }
 
