@@ -22,6 +22,7 @@ type Buffer struct {
 	class  int8
 	pool   *Pool
 	pieces *scattered // of a frame that is not in one place; then data is nil
+	sums   []sum      // of parts; see Slice.CRC32C
 }
 
 // NewBuffer wraps bytes that stay with the garbage collector. It has one owner.
@@ -135,7 +136,7 @@ func (p *Pool) Get(n int) *Buffer {
 		b := list[len(list)-1]
 		p.free[class] = list[:len(list)-1]
 		p.bytes -= size
-		b.data = b.data[:n]
+		b.data, b.sums = b.data[:n], b.sums[:0]
 		b.refs = 1
 		return b
 	}

@@ -56,12 +56,13 @@ func (b *Buffer) join() []byte {
 	at := int32(0)
 	for i := range s.body {
 		out = out[copy(out, s.head[at:s.at[i]]):]
+		whole.remember(s.body[i], int32(s.length-len(out)))
 		out = out[copy(out, s.body[i].Bytes()):]
 		at = s.at[i]
 	}
 	copy(out, s.head[at:])
 	*whole, *b = Buffer{class: -1, pool: b.pool, pieces: s}, Buffer{
-		data: whole.data, refs: b.refs, class: whole.class, pool: whole.pool,
+		data: whole.data, refs: b.refs, class: whole.class, pool: whole.pool, sums: whole.sums,
 	}
 	whole.putPieces()
 	return b.data

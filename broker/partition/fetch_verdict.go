@@ -52,7 +52,7 @@ func (v *FetchVerdict) check(s edge.Slice) {
 		if err != nil {
 			return // whoever appends the batches says what is wrong
 		}
-		if batch.CheckCRC() == nil {
+		if batch.CheckCRCAt(s.Buffer, at) == nil {
 			v.sound = append(v.sound, place{s.Buffer, at})
 		}
 		at += int32(len(batch))

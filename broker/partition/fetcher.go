@@ -321,7 +321,7 @@ func checkBatches(c *step.Context, records []edge.Slice, leaderEpoch int32) ([]e
 				return nil, err
 			}
 			if !verdict.vouches(s.Buffer, end) {
-				if err := batch.CheckCRC(); err != nil {
+				if err := batch.CheckCRCAt(s.Buffer, end); err != nil {
 					return nil, err
 				}
 			}

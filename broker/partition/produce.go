@@ -212,7 +212,7 @@ func (m *Manager) prepare(c *step.Context, p *Partition, req *Produce, part *Pro
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	if err := p.stamp(batch, &sum, int64(c.Wall)); err != nil {
+	if err := p.stamp(req.Frame, batch, &sum, int64(c.Wall)); err != nil {
 		return nil, 0, 0, err
 	}
 	codec, recompress := p.codec(batch)
@@ -281,10 +281,11 @@ func (p *Partition) limits(now int64) record.Limits {
 	return l
 }
 
-// stamp gives a batch the time of its append where the topic wants that, and
+// stamp gives a batch, which lies in the frame, the time of its append where the topic wants that, and
 // otherwise corrects a header that understates its records' times.
-func (p *Partition) stamp(batch record.Batch, sum *record.Summary, now int64) error {
+func (p *Partition) stamp(frame *edge.Buffer, batch record.Batch, sum *record.Summary, now int64) error {
 	if p.cfg.MessageTimestampType == config.LogAppendTime {
+		frame.Changed()
 		batch.SetLogAppendTime(now)
 		return nil
 	}
@@ -292,6 +293,7 @@ func (p *Partition) stamp(batch record.Batch, sum *record.Summary, now int64) er
 		return errTimestampType
 	}
 	if sum.MaxTimestamp != batch.MaxTimestamp() {
+		frame.Changed()
 		batch.SetMaxTimestamp(sum.MaxTimestamp)
 	}
 	return nil

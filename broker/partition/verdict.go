@@ -31,8 +31,10 @@ func (v *Verdict) Inspect(records []byte, scratch *record.Scratch) {
 		return
 	}
 	var sum record.Summary
-	if batch.Inspect(scratch, record.Unlimited(), &sum) == nil {
-		v.good = append(v.good, goodBatch{PlaceIn(v.frame.Bytes(), records), sum})
+	at, limits := PlaceIn(v.frame.Bytes(), records), record.Unlimited()
+	if batch.CheckHeader(limits) == nil && batch.CheckCRCAt(v.frame, int32(at)) == nil &&
+		batch.InspectRecords(scratch, limits, &sum) == nil {
+		v.good = append(v.good, goodBatch{at, sum})
 	}
 }
 

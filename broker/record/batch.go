@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 )
 
 const (
@@ -226,8 +228,16 @@ func (b Batch) writeCRC() { binary.BigEndian.PutUint32(b[atCRC:], b.computeCRC()
 
 // CheckCRC recomputes the CRC32-C over everything from the attributes on. Its
 // error wraps ErrCorrupt and gives the declared and the computed value.
-func (b Batch) CheckCRC() error {
-	if want, got := b.CRC(), b.computeCRC(); want != got {
+func (b Batch) CheckCRC() error { return b.checkSum(b.computeCRC()) }
+
+// CheckCRCAt is CheckCRC of a batch that lies at a place of a buffer, which others
+// may share and have checked already.
+func (b Batch) CheckCRCAt(buffer *edge.Buffer, at int32) error {
+	return b.checkSum(edge.Slice{Buffer: buffer, From: at + atAttributes, To: at + int32(len(b))}.CRC32C())
+}
+
+func (b Batch) checkSum(got uint32) error {
+	if want := b.CRC(); want != got {
 		return fmt.Errorf("%w: crc is %08x, header says %08x (base offset %d, %d bytes)",
 			ErrCorrupt, got, want, b.BaseOffset(), len(b))
 	}

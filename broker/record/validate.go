@@ -77,13 +77,19 @@ func (b Batch) Validate(scratch *Scratch, limits *Limits) error {
 // Summary.MaxTimestamp differs from the header's, the leader corrects the header
 // (Batch.SetMaxTimestamp), as Kafka does.
 func (b Batch) Inspect(scratch *Scratch, limits *Limits, summary *Summary) error {
-	*summary = Summary{MaxTimestamp: NoTimestamp, MinTimestamp: math.MaxInt64}
 	if err := b.CheckHeader(limits); err != nil {
 		return err
 	}
 	if err := b.CheckCRC(); err != nil {
 		return err
 	}
+	return b.InspectRecords(scratch, limits, summary)
+}
+
+// InspectRecords is the rest of Inspect for a batch whose header and CRC have been
+// found to be good.
+func (b Batch) InspectRecords(scratch *Scratch, limits *Limits, summary *Summary) error {
+	*summary = Summary{MaxTimestamp: NoTimestamp, MinTimestamp: math.MaxInt64}
 	r := &scratch.reader
 	if err := r.Reset(b, scratch); err != nil {
 		return err

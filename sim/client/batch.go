@@ -2,7 +2,6 @@ package client
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"math/bits"
 	"slices"
 	"time"
@@ -271,7 +270,7 @@ func (e *encoder) putProducer(dst []byte, b *batch) {
 	be.PutUint64(dst[43:], uint64(b.view.ProducerID))
 	be.PutUint16(dst[51:], uint16(b.view.Epoch))
 	be.PutUint32(dst[53:], uint32(b.view.Sequence))
-	be.PutUint32(dst[17:], crc32.Checksum(dst[21:], castagnoli))
+	be.PutUint32(dst[17:], b.buffer.Slice(21, len(dst)).CRC32C())
 }
 
 func (e *encoder) encodeCompressed(b *batch) {

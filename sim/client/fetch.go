@@ -428,7 +428,8 @@ func (c *Consumer) handOut(p *readPartition, f *completedFetch, limit int) (reco
 			f.handedOut(rest)
 			continue
 		}
-		if err := b.CheckCRC(); err != nil {
+		s := &f.records[f.next]
+		if err := b.CheckCRCAt(s.Buffer, s.From); err != nil {
 			c.observer.Corrupt(c.cfg.Index, c.public(p), b.BaseOffset(), err.Error())
 		}
 		n, done := c.handOutBatch(p, f, b, limit-records)
