@@ -530,12 +530,12 @@ func (l *loader) checkDisk(s *Scenario, e *Event, path string) *Error {
 // process does not survive the loss of its files, so that it would be a kill in
 // disguise.
 func (l *loader) checkDown(s *Scenario, e *Event, path, key string) *Error {
-	named := down(s, &Event{Fault: "kill", Target: e.Target})
-	if len(named) == 0 {
+	nodes := named(s, e)
+	if len(nodes) == 0 {
 		n := l.at(path + "/target")
 		return l.fail(n.line, n.column, key+" needs nodes by name, or a zone, that an event before it takes down", e.Target.Text, "")
 	}
-	for _, name := range named {
+	for _, name := range nodes {
 		if !slices.ContainsFunc(s.Timeline, func(o Event) bool {
 			return o.Fault != "pause" && o.At < e.At && e.At < until(s, &o) && slices.Contains(down(s, &o), name)
 		}) {
@@ -551,6 +551,12 @@ func down(s *Scenario, e *Event) []string {
 	if !slices.Contains([]string{"zone_outage", "kill", "pause", "power_loss"}, e.Fault) || e.Mode == "network" && e.Fault == "zone_outage" {
 		return nil
 	}
+	return named(s, e)
+}
+
+// named lists the nodes that an event's target names; others are found when it
+// begins.
+func named(s *Scenario, e *Event) []string {
 	if e.Target.Kind == TargetNodes {
 		return e.Target.Nodes
 	}
@@ -565,18 +571,27 @@ func until(s *Scenario, e *Event) time.Duration {
 	return e.End()
 }
 
-// checkOverlap refuses two events that take the same nodes down at once: the
-// second would do nothing, or the end of the first would undo it.
+// checkOverlap refuses two events that take the same nodes down at once, and the
+// restart of one that is down: the second would do nothing, or the end of the
+// first would undo it.
 func (l *loader) checkOverlap(s *Scenario) *Error {
 	for i := range s.Timeline {
 		for j := range i {
-			a, b := &s.Timeline[j], &s.Timeline[i]
-			if a.At >= until(s, b) || b.At >= until(s, a) {
+			first, second := j, i
+			if s.Timeline[i].At < s.Timeline[j].At {
+				first, second = i, j
+			}
+			a, b := &s.Timeline[first], &s.Timeline[second]
+			if b.At >= until(s, a) {
 				continue
 			}
-			for _, name := range down(s, b) {
+			hit := down(s, b)
+			if b.Operator == "restart" {
+				hit = named(s, b)
+			}
+			for _, name := range hit {
 				if slices.Contains(down(s, a), name) {
-					return l.failAt(l.at(fmt.Sprintf("timeline[%d]/target", i)), fmt.Sprintf("%s is already down at that time by line %d", name, a.Line), "")
+					return l.failAt(l.at(fmt.Sprintf("timeline[%d]/target", second)), fmt.Sprintf("%s is already down at that time by line %d", name, a.Line), "")
 				}
 			}
 		}

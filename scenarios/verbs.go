@@ -57,6 +57,8 @@ var verbs = []verb{
 
 	{name: "rolling_restart", operator: true, lasts: never, target: optional, kinds: []string{"zone", "nodes"}, options: []string{"gap"},
 		doc: "Nodes are stopped in order and started again one by one, each after all replicas are in sync; every broker unless a target says otherwise."},
+	{name: "restart", operator: true, lasts: never, target: required, kinds: []string{"zone", "nodes"},
+		doc: "Nodes are stopped in the controlled way (SIGTERM) and started again at once, all together and whatever state they are in, as an orchestrator does that does not look. It lasts until all of them serve again."},
 	{name: "move_leader", operator: true, lasts: never, target: never, options: []string{"partition", "to"}, needs: []string{"partition", "to"},
 		doc: "A partition's leadership is moved to one of its replicas, by a reassignment to another order and a preferred election."},
 	{name: "reassign", operator: true, lasts: never, target: never, options: []string{"partition", "to"}, needs: []string{"partition"},

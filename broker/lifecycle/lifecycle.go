@@ -111,7 +111,7 @@ func (m *Manager) Fenced() bool { return m.fenced }
 func (m *Manager) SetMetadataOffset(c *step.Context, offset int64) {
 	caughtUp := m.metadata < m.epoch && offset >= m.epoch
 	m.metadata = offset
-	if m.epoch >= 0 && caughtUp && m.fenced {
+	if m.epoch >= 0 && caughtUp && m.fenced && m.state != ShuttingDown {
 		m.heartbeat(c) // do not wait an interval to be unfenced
 	}
 }
@@ -198,7 +198,9 @@ func (m *Manager) Timer(c *step.Context, _ timer.ID) {
 
 // Reply takes the controller's answer.
 func (m *Manager) Reply(c *step.Context, r *caller.Reply) {
-	if r.Token.B != m.seq { // overtaken by a newer request
+	// Overtaken by a newer request, or come when the broker is on its way out: an
+	// answer then must not make it one that runs again.
+	if r.Token.B != m.seq || m.state == ShuttingDown {
 		return
 	}
 	if r.Status != caller.OK {

@@ -119,6 +119,8 @@ func (f *faults) plan(e *scenarios.Event) (action, error) {
 		}), nil
 	case "rolling_restart":
 		return f.onNodes(e, f.rollingRestart), nil
+	case "restart":
+		return f.onNodes(e, f.restart), nil
 	case "hold_rpc":
 		return f.holdRPC(e), nil
 	case "add_partitions":
@@ -213,7 +215,22 @@ const (
 // replicas are in sync again.
 func (f *faults) rollingRestart(ctx context.Context, nodes []*node) (func() error, error) {
 	for _, n := range nodes {
+		if _, err := f.restart(ctx, []*node{n}); err != nil {
+			return nil, err
+		}
+		if err := f.awaitInSync(ctx, syncLimit); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// restart asks nodes to end, all together, and starts each once it has.
+func (f *faults) restart(ctx context.Context, nodes []*node) (func() error, error) {
+	for _, n := range nodes {
 		n.end(syscall.SIGTERM)
+	}
+	for _, n := range nodes {
 		stop, cancel := context.WithTimeout(ctx, stopLimit)
 		err := n.wait(stop)
 		cancel()
@@ -221,9 +238,6 @@ func (f *faults) rollingRestart(ctx context.Context, nodes []*node) (func() erro
 			return nil, err
 		}
 		if err := f.cluster.start(n); err != nil {
-			return nil, err
-		}
-		if err := f.awaitInSync(ctx, syncLimit); err != nil {
 			return nil, err
 		}
 	}

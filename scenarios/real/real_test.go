@@ -295,8 +295,8 @@ func TestWeather(t *testing.T) {
 	}
 }
 
-// TestBothWorlds runs a small scenario on processes: a topic grows, the leader of an
-// added partition is killed, a disk is full and a follower's fetches are held back.
+// TestBothWorlds runs a small scenario on processes: a topic grows, a broker is
+// restarted, the leader of an added partition is killed, a disk is full and a follower's fetches are held back.
 func TestBothWorlds(t *testing.T) {
 	brokerd := filepath.Join(t.TempDir(), "brokerd")
 	if out, err := exec.Command("go", "build", "-o", brokerd, "../../cmd/brokerd").CombinedOutput(); err != nil {
@@ -318,6 +318,7 @@ workload:
     - { name: billing, group: billing, topic: orders, config: { auto.offset.reset: earliest, enable.auto.commit: false, metadata.max.age.ms: 500 } }
 timeline:
   - { at: 1s, operator: add_partitions, topic: orders, partitions: 5 }
+  - { at: 2s, operator: restart, target: { leader_of: orders/2 } }
   - { at: 4s, for: 4s, fault: kill, target: { leader_of: orders/4 } }
   - { at: 12s, for: 3s, fault: disk, target: { leader_of: orders/1 }, full: true }
   - { at: 17s, for: 500ms, fault: hold_rpc, api: Fetch, from: { follower_of: orders/0 }, to: { leader_of: orders/0 } }
@@ -333,15 +334,15 @@ timeline:
 	if _, err := Run(t.Context(), s, options); err == nil || !strings.Contains(err.Error(), "earlier run") {
 		t.Errorf("a second run in the folder of the first: %v", err)
 	}
-	if res.Verdict != reports.Pass || res.Records.Acked != 4000 || res.FaultsInjected != 4 {
+	if res.Verdict != reports.Pass || res.Records.Acked != 4000 || res.FaultsInjected != 5 {
 		t.Errorf("%s: %d acked, %d faults, %v %v %v", res.Verdict, res.Records.Acked, res.FaultsInjected, res.Reasons, res.Anomalies, res.ClientErrors)
 	}
 	boots := 0
 	for _, n := range res.Nodes {
 		boots += n.Boots
 	}
-	if boots < len(res.Nodes)+2 {
-		t.Errorf("%d boots of %d nodes: one was killed, and one ought to have halted for its full disk", boots, len(res.Nodes))
+	if boots < len(res.Nodes)+3 {
+		t.Errorf("%d boots of %d nodes: one was restarted, one killed, and one ought to have halted for its full disk", boots, len(res.Nodes))
 	}
 	if during := res.Latency.Produce.During; during.Count == 0 || during.Max < 500 {
 		t.Errorf("latency during the fault %+v; a killed leader shows", during)

@@ -14,18 +14,19 @@ import (
 
 // faults carries out the timeline: it is the only place that disturbs the world.
 type faults struct {
-	view    *view
-	events  []scenarios.Event
-	random  *rand.PCG
-	origin  clock.Instant // the scenario's time zero
-	actions []action      // sorted by time, then order in the file, ends after begins
-	saved   []savedDisk
-	next    int
-	roll    *rolling
-	operate operator
-	done    []span             // as carried out, in the order of their beginning
-	missed  []string           // what did nothing, one sentence each: such a run proves nothing
-	inside  *invariant.Checker // told of what disks lose or get wrong
+	view     *view
+	events   []scenarios.Event
+	random   *rand.PCG
+	origin   clock.Instant // the scenario's time zero
+	actions  []action      // sorted by time, then order in the file, ends after begins
+	saved    []savedDisk
+	next     int
+	roll     *rolling
+	restarts []restarts
+	operate  operator
+	done     []span             // as carried out, in the order of their beginning
+	missed   []string           // what did nothing, one sentence each: such a run proves nothing
+	inside   *invariant.Checker // told of what disks lose or get wrong
 }
 
 // action is a moment of an event.
@@ -80,6 +81,9 @@ func (f *faults) Next() clock.Instant {
 	if f.roll != nil {
 		at = min(at, f.roll.next)
 	}
+	for i := range f.restarts {
+		at = min(at, f.restarts[i].next)
+	}
 	return min(at, f.operate.wants())
 }
 
@@ -102,6 +106,13 @@ func (f *faults) Act(now clock.Instant, w *sim.World) {
 		f.done[f.roll.span].to = now
 		f.roll = nil
 	}
+	for i := 0; i < len(f.restarts); i++ {
+		if r := &f.restarts[i]; r.next <= now && r.over(now, w, f.view) {
+			f.done[r.span].to = now
+			f.restarts = slices.Delete(f.restarts, i, i+1)
+			i--
+		}
+	}
 	if f.operate.wants() <= now {
 		f.operate.look(now, w, f.view, f.done)
 	}
@@ -117,6 +128,9 @@ func (f *faults) unfinished() (out []string) {
 	if f.roll != nil {
 		out = append(out, fmt.Sprintf("the rolling restart of %s was still waiting for %s at the end",
 			f.names(f.roll.hosts), f.names(f.roll.hosts[max(0, f.roll.index):][:1])))
+	}
+	for i := range f.restarts {
+		out = append(out, fmt.Sprintf("the restart of %s was not over at the end", f.names(f.done[f.restarts[i].span].hosts)))
 	}
 	return append(out, f.operate.unfinished(f.view)...)
 }
@@ -156,6 +170,10 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 		f.nothing(now, e, "another rolling restart was still under way")
 		return
 	}
+	if e.Operator == "restart" {
+		f.restart(now, w, index, e, hosts)
+		return
+	}
 	w.Note(e.Verb() + " " + f.names(hosts))
 	s := span{event: index, from: now, to: now, hosts: hosts}
 	if e.End() > e.At {
@@ -172,6 +190,21 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 	}
 	f.done = append(f.done, s)
 	f.inflict(now, w, &f.done[len(f.done)-1], e)
+}
+
+// restart begins a restart of nodes together, which lasts until all serve again.
+func (f *faults) restart(now clock.Instant, w *sim.World, index int, e *scenarios.Event, hosts []netsim.HostID) {
+	w.Note(e.Verb() + " " + f.names(hosts))
+	r := restarts{next: now.Add(pollEvery), span: len(f.done)}
+	for _, h := range hosts {
+		if state := w.State(h); state != sim.Running && state != sim.Paused {
+			f.nothing(now, e, w.Name(h)+" was down")
+			continue
+		}
+		r.nodes = append(r.nodes, beginRestart(w, f.view, h, atOnce))
+	}
+	f.done = append(f.done, span{event: index, from: now, to: clock.Never, hosts: hosts})
+	f.restarts = append(f.restarts, r)
 }
 
 // move begins a reassignment, which lasts until it is complete.

@@ -16,7 +16,7 @@ const earliest = 3 * time.Second
 // goes that way. Those that take nodes down stand twice: they find the most.
 var faultVerbs = []string{
 	"reset_connections", "link", "pause", "kill", "partition", "power_loss", "zone_outage", "hold_rpc", "disk", "clock", "dns", "stress",
-	"rolling_restart", "add_partitions", "add_brokers", "kill", "partition", "power_loss", "pause",
+	"rolling_restart", "restart", "add_partitions", "add_brokers", "kill", "partition", "power_loss", "pause",
 }
 
 func (d *drawer) timeline() {
@@ -34,6 +34,9 @@ func (d *drawer) timeline() {
 		if e.Operator == "add_brokers" && !d.often("decommission", 2) {
 			d.decommission(&e)
 		}
+		if (e.Fault == "kill" || e.Fault == "power_loss") && e.For > 0 && !d.often("restart as it starts", 3) {
+			d.restart(&e)
+		}
 		if e.Fault == "kill" && e.For > time.Second && e.Target.Kind == scenarios.TargetNodes && !d.often("replace disk", 4) {
 			d.replace(&e)
 		}
@@ -44,7 +47,17 @@ func (d *drawer) timeline() {
 // restart beside the first does nothing, and a run that carries out less than it
 // says is no proof; a topic can only grow, whatever the order of the events.
 func (d *drawer) operated(e *scenarios.Event) bool {
-	return slices.ContainsFunc(d.s.Timeline, func(o scenarios.Event) bool { return o.Operator == e.Operator && o.Topic == e.Topic })
+	return e.Operator != "restart" && slices.ContainsFunc(d.s.Timeline, func(o scenarios.Event) bool { return o.Operator == e.Operator && o.Topic == e.Topic })
+}
+
+// restart stops nodes again that only just start.
+func (d *drawer) restart(down *scenarios.Event) {
+	again := d.blank.Timeline[0]
+	again.Fault, again.Operator, again.Target = "", "restart", down.Target
+	again.At = down.End() + d.millis("after the start", 1, 1000)
+	if again.At < d.s.Duration-quiet && d.takesDown(&again) {
+		d.s.Timeline = append(d.s.Timeline, again)
+	}
 }
 
 // decommission takes a broker out after another has come.
@@ -120,6 +133,8 @@ func (d *drawer) verb(e *scenarios.Event, verb string) {
 		// Without controlled shutdowns every step takes a session: too long for the
 		// run to see the end.
 		d.calm = d.calm && !slices.Contains(d.s.Cluster.Brokers.Config, scenarios.KV{Name: "controlled.shutdown.enable", Value: "false"})
+	case "restart":
+		e.Fault, e.Operator, e.For, e.Target = "", verb, 0, d.target()
 	case "add_brokers":
 		e.Fault, e.Operator, e.For, e.Zones = "", verb, 0, []string{d.livingZone()}
 	case "add_partitions":
@@ -293,10 +308,10 @@ func (d *drawer) disk(e *scenarios.Event) {
 	}
 }
 
-// takesDown books the nodes that an event names and takes down; false if one of
-// them is down then already, which the loader refuses.
+// takesDown books the nodes that an event names and takes down or restarts; false
+// if one of them is down then already, which the loader refuses.
 func (d *drawer) takesDown(e *scenarios.Event) bool {
-	if !slices.Contains([]string{"zone_outage", "kill", "pause", "power_loss"}, e.Fault) {
+	if e.Operator != "restart" && !slices.Contains([]string{"zone_outage", "kill", "pause", "power_loss"}, e.Fault) {
 		return true
 	}
 	names := e.Target.Nodes
@@ -309,7 +324,10 @@ func (d *drawer) takesDown(e *scenarios.Event) bool {
 		}
 	}
 	end := e.End()
-	if e.For == 0 {
+	switch {
+	case e.Operator == "restart":
+		end += time.Millisecond // it takes the node as it is, and must not find it down
+	case e.For == 0:
 		end = d.s.Duration
 	}
 	for _, s := range d.down {

@@ -32,6 +32,7 @@ type Judgement struct {
 // its end once everything has settled.
 var explanations = []struct{ text, why string }{
 	{"was nobody", "the target is found at run time: there may be no leader, follower, coordinator or active controller just then"},
+	{" was down", "the same of a restart: the node that it meant may be down just then"},
 	{"faults were injected, the scenario asks for", "follows from a target that was nobody"},
 	{"had anything in it", "a bit flip or a truncation hits a segment, and whether one has been written to is known at run time"},
 	{"was still waiting for", "a rolling restart goes on when a broker is in sync again, which other faults may put off beyond the end; that it gets there is asked for by itself"},
@@ -43,6 +44,7 @@ var explanations = []struct{ text, why string }{
 var unreadable = []string{
 	"was not read to its end: there is no active controller", "was not read to its end: it has no leader",
 	"was not read to its end: fewer than min.insync.replicas are in sync", "partitions with a leader each at the end",
+	"was not over at the end",
 }
 
 // consequences are what the checkers say in turn of a partition that was not read
