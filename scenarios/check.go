@@ -129,6 +129,9 @@ func (l *loader) checkNetwork(s *Scenario) *Error {
 			if err := l.knownZone(s, zone, fmt.Sprintf("%s/between[%d]", path, j)); err != nil {
 				return err
 			}
+			if !s.inhabited(zone) {
+				return l.failAt(l.at(fmt.Sprintf("%s/between[%d]", path, j)), "no node and no client is in this zone: its link would do nothing", "")
+			}
 		}
 		for j := range i {
 			if o := n.Links[j].Between; slices.Equal(o, z.Between) || o[0] == z.Between[1] && o[1] == z.Between[0] {

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -87,6 +88,23 @@ func (c *Cluster) ClientZone(zone string, index int) string {
 		return zone
 	}
 	return c.Zones[index%len(c.Zones)]
+}
+
+// inhabited tells whether a zone has a node or a client.
+func (s *Scenario) inhabited(zone string) bool {
+	has := slices.ContainsFunc(s.Cluster.Nodes(), func(n Node) bool { return n.Zone == zone })
+	client := func(at string, count int64) {
+		for i := range int(count) {
+			has = has || s.Cluster.ClientZone(at, i) == zone
+		}
+	}
+	for i := range s.Workload.Producers {
+		client(s.Workload.Producers[i].Zone, s.Workload.Producers[i].Count)
+	}
+	for i := range s.Workload.Consumers {
+		client(s.Workload.Consumers[i].Zone, s.Workload.Consumers[i].Count)
+	}
+	return has
 }
 
 // legalName reports whether s can name a zone, a client or a scenario.

@@ -107,7 +107,7 @@ func (f *faults) Act(now clock.Instant, w *sim.World) {
 		f.roll = nil
 	}
 	for i := 0; i < len(f.restarts); i++ {
-		if r := &f.restarts[i]; r.next <= now && r.over(now, w, f.view) {
+		if r := &f.restarts[i]; r.next <= now && r.over(now, w, f.view, f.operate.gone) {
 			f.done[r.span].to = now
 			f.restarts = slices.Delete(f.restarts, i, i+1)
 			i--

@@ -45,7 +45,6 @@ func (p *predictor) noteLeader(topic, index, broker, epoch int32) {
 // predicted is one partition's.
 type predicted struct {
 	epochs  []epochBegin // of leaders that have begun, rising
-	lineage []epochBegin // those of them that the newest leader's log knows
 	acked   []ackedBatch // what the newest leader's log holds
 	missing []ackedBatch // what it does not
 }
@@ -54,6 +53,11 @@ type predicted struct {
 type epochBegin struct {
 	epoch int32
 	begin int64
+	// before is the index of the epoch in which the log that the leader had then was
+	// written last, and so on back; -1 for none. The log itself does not know all of
+	// them: what a cleaner took away before a follower fetched it, with all of an
+	// epoch, leaves no trace in the follower's leader-epoch checkpoint.
+	before int
 
 	leader int32
 	at     clock.Instant // when it was first seen to lead
@@ -121,16 +125,15 @@ func (p *predictor) leads(r *partition.Partition) {
 	pl.ackedEnd = max(pl.ackedEnd, part.settle())
 }
 
-// begin takes a new leader in, with the epochs that its log knows.
+// begin takes a new leader in, behind the newest epoch that its log knows.
 func (p *predicted) begin(r *partition.Partition, now clock.Instant) {
-	p.epochs = append(p.epochs, epochBegin{r.LeaderEpoch(), r.EpochStart(), r.LeaderID(), now})
-	p.lineage = p.lineage[:0]
-	for _, e := range p.epochs {
-		if start, has := r.Log().EpochStart(e.epoch); has && start < r.EpochStart() {
-			e.begin = start
-			p.lineage = append(p.lineage, e)
+	newest := epochBegin{epoch: r.LeaderEpoch(), begin: r.EpochStart(), before: len(p.epochs) - 1, leader: r.LeaderID(), at: now}
+	for ; newest.before >= 0; newest.before-- {
+		if start, has := r.Log().EpochStart(p.epochs[newest.before].epoch); has && start < newest.begin {
+			break
 		}
 	}
+	p.epochs = append(p.epochs, newest)
 }
 
 // ledBy is the last election of a partition before then; nil if none was seen.
@@ -161,16 +164,22 @@ func (p *predicted) holds(b *ackedBatch, before bool) bool {
 	if b.end() > newest.begin {
 		return false
 	}
-	at := int32(noEpoch)
-	for _, e := range p.lineage {
-		if e.begin <= b.base {
-			at = e.epoch
-		}
-	}
-	if b.wrote == noEpoch || at == noEpoch {
+	wrote := p.wrote(newest.before, b.base)
+	if b.wrote == noEpoch || wrote == noEpoch {
 		return before
 	}
-	return at == b.wrote
+	return wrote == b.wrote
+}
+
+// wrote is the epoch in which an offset was appended to the log of a leader, given
+// by the index of its epoch; noEpoch if that lies before what was seen.
+func (p *predicted) wrote(leader int, offset int64) int32 {
+	for ; leader >= 0; leader = p.epochs[leader].before {
+		if e := &p.epochs[leader]; e.begin <= offset {
+			return e.epoch
+		}
+	}
+	return noEpoch
 }
 
 // divergence is where the newest leader's log leaves what was acknowledged: where
@@ -217,12 +226,11 @@ func (p *predicted) expire(logStart int64) {
 // what has been overruled.
 func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) (held bool) {
 	part := &p.parts[b.Topic][b.Partition]
-	a := ackedBatch{base, b.Count, b.Now, epoch, noEpoch}
-	for _, e := range part.epochs {
-		if e.epoch <= epoch && e.begin <= base {
-			a.wrote = e.epoch
-		}
+	leader := len(part.epochs) - 1
+	for leader >= 0 && part.epochs[leader].epoch > epoch {
+		leader--
 	}
+	a := ackedBatch{base, b.Count, b.Now, epoch, part.wrote(leader, base)}
 	list := &part.acked
 	if held = part.holds(&a, true); !held {
 		list = &part.missing

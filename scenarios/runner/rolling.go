@@ -58,10 +58,11 @@ type restarts struct {
 	span  int // index in faults.done
 }
 
-// over looks whether all of them serve again.
-func (r *restarts) over(now clock.Instant, w *sim.World, v *view) bool {
+// over looks whether all of them serve again, but for those that have been
+// decommissioned meanwhile.
+func (r *restarts) over(now clock.Instant, w *sim.World, v *view, gone []netsim.HostID) bool {
 	r.next = now.Add(pollEvery)
-	return !slices.ContainsFunc(r.nodes, func(n restart) bool { return !n.serves(w, v) })
+	return !slices.ContainsFunc(r.nodes, func(n restart) bool { return !slices.Contains(gone, n.host) && !n.serves(w, v) })
 }
 
 // rolling is a rolling restart as an operator's script does it: stop a node in

@@ -185,7 +185,8 @@ func (d *drawer) cluster() {
 		links.CrossZone.Jitter, links.CrossZone.P99 = 0, links.CrossZone.Latency+d.millis("p99 above the median", 1, 200)
 	}
 	if zones > 1 && !d.often("far zone", 5) {
-		links.Links = []scenarios.ZoneLink{{Between: c.Zones[:2], Link: scenarios.Link{Latency: d.millis("far latency", 20, 80)}}}
+		far := []string{d.livingZone(), d.livingZone()}
+		links.Links = []scenarios.ZoneLink{{Between: far, Link: scenarios.Link{Latency: d.millis("far latency", 20, 80)}}}
 	}
 	links.Interface = pick[scenarios.Bandwidth](d, "interface", 0, 100e6)
 	disks := &c.Disks

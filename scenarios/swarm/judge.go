@@ -44,7 +44,7 @@ var explanations = []struct{ text, why string }{
 var unreadable = []string{
 	"was not read to its end: there is no active controller", "was not read to its end: it has no leader",
 	"was not read to its end: fewer than min.insync.replicas are in sync", "partitions with a leader each at the end",
-	"was not over at the end",
+	"was not over at the end", "replicas at the end", "was not unregistered at the end",
 }
 
 // consequences are what the checkers say in turn of a partition that was not read
@@ -177,13 +177,16 @@ func explained(s *scenarios.Scenario, reason string, all []string) bool {
 	}
 	for _, text := range consequences {
 		if strings.HasSuffix(reason, text) {
-			return slices.ContainsFunc(all, isUnreadable)
+			return slices.ContainsFunc(all, func(other string) bool { return isUnreadable(s, other) })
 		}
 	}
-	return isUnreadable(reason)
+	return isUnreadable(s, reason)
 }
 
-func isUnreadable(reason string) bool {
+func isUnreadable(s *scenarios.Scenario, reason string) bool {
+	if strings.Contains(reason, "the auditor stands at") {
+		return damaged(s) // at a batch whose CRC is wrong, on every replica that leads
+	}
 	return slices.ContainsFunc(unreadable, func(text string) bool { return strings.Contains(reason, text) })
 }
 

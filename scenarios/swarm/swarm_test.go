@@ -79,12 +79,21 @@ func save(t TB, s *scenarios.Scenario, dir string) string {
 	return fmt.Sprintf("simrun %s --seed 0x%x", file, uint64(s.Seed))
 }
 
-// failures is where counterexamples go: a folder that outlives the test if
-// WINDTUNNEL_FAILURES names one.
+// failures is where counterexamples go: the folder that WINDTUNNEL_FAILURES names,
+// or one that outlives a test which fails, so that the command it prints can be run.
 func failures(t *testing.T, name string) string {
 	root := os.Getenv("WINDTUNNEL_FAILURES")
 	if root == "" {
-		return t.TempDir()
+		dir, err := os.MkdirTemp("", "windtunnel-"+name+"-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if !t.Failed() {
+				_ = os.RemoveAll(dir) // empty
+			}
+		})
+		return dir
 	}
 	dir := filepath.Join(root, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

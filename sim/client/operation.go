@@ -135,7 +135,10 @@ func answerCode(resp kmsg.Response) (code int16) {
 
 func (a *Admin) operationEnded(code int16) {
 	a.operating = false
-	if retriable(code) && a.tries < adminRetries {
+	// Partitions cannot be placed while too few brokers are alive: whoever adds them
+	// tries again.
+	unplaced := code == codeInvalidReplicationFactor && a.cfg.Operations[a.operation].Kind == AddPartitions
+	if (unplaced || retriable(code)) && a.tries < adminRetries {
 		a.wait(timerOperate, a.tries)
 		a.tries++
 		return
