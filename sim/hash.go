@@ -51,8 +51,15 @@ func hashPieces(h uint64, n int, c *cursor) uint64 {
 	var sample [sampledHead]byte
 	c.read(sample[:], 0)
 	h = hashBytes(h, sample[:])
-	for i := sampledHead; i+8 <= n-sampledTail; i += stride {
+	last := n - sampledTail - 8
+	for i := sampledHead; i <= last; {
 		h = mix(h, c.word(i))
+		i += stride
+		part := c.part()
+		for off := i - c.start; off+8 <= len(part) && i <= last; off += stride {
+			h = mix(h, binary.LittleEndian.Uint64(part[off:]))
+			i += stride
+		}
 	}
 	c.read(sample[:sampledTail], n-sampledTail)
 	return hashBytes(h, sample[:sampledTail])
