@@ -95,6 +95,18 @@ func TestReaderIsTheSameRecordByRecord(t *testing.T) {
 			if diff := cmp.Diff(wantRec, rec); diff != "" || len(got.rest) != len(want.rest) {
 				t.Fatalf("record %d\n%s", want.Index(), diff)
 			}
+			run := got.Alike(rapid.Int32Range(0, 20).Draw(t, "most"))
+			pass := rapid.Int32Range(0, run.Count).Draw(t, "pass")
+			for i := range pass {
+				want.shape.more = 0
+				if wantRec, ok, err = want.Next(); !ok || wantRec.Headers != nil ||
+					cmp.Diff([][]byte{wantRec.Key, wantRec.Value}, [][]byte{run.Key(i), run.Value(i)}) != "" {
+					t.Fatalf("record %d of a run: %q %q, by itself %v %v %+v", i, run.Key(i), run.Value(i), ok, err, wantRec)
+				}
+			}
+			if got.Pass(pass); got.Index() != want.Index() || got.Offset() != want.Offset() || got.Timestamp() != want.Timestamp() {
+				t.Fatalf("behind a run at record %d, offset %d, want %d, %d", got.Index(), got.Offset(), want.Index(), want.Offset())
+			}
 		}
 	})
 }

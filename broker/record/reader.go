@@ -86,6 +86,28 @@ func (r *Reader) Next() (rec *Record, ok bool, err error) {
 	return &r.rec, true, nil
 }
 
+// Alike returns the records, at most so many, that follow the last one returned and
+// are like it. They stay to be read until Pass.
+func (r *Reader) Alike(most int32) Run {
+	s := &r.shape
+	if r.err != nil || s.more == 0 {
+		return Run{}
+	}
+	run := Run{Count: s.skip(r.rest, min(most, r.left)), bytes: r.rest, size: s.bytes, key: s.key, value: s.value, contents: s.contents}
+	if r.rec.Key == nil {
+		run.key = -1
+	}
+	return run
+}
+
+// Pass goes over count of the records that Alike has returned.
+func (r *Reader) Pass(count int32) {
+	s := &r.shape
+	r.left, r.index, r.rest = r.left-count, r.index+count, r.rest[int(count)*s.bytes:]
+	s.head, s.more = s.head+uint64(count)*s.step, s.more-count
+	r.rec.OffsetDelta += count
+}
+
 // Index is the position in the batch of the record last returned, from 0.
 func (r *Reader) Index() int32 { return r.index }
 

@@ -51,6 +51,31 @@ func (s *shape) skip(b []byte, most int32) (n int32) {
 	return n
 }
 
+// Run is a stretch of records that are alike, one behind the other: their offset
+// deltas rise by one and all else that a record says of itself is the same.
+type Run struct {
+	Count int32
+
+	bytes                []byte
+	size                 int
+	key, value, contents int
+}
+
+// Key returns a record's key; nil if the records have none.
+func (r *Run) Key(i int32) []byte {
+	if r.key < 0 {
+		return nil
+	}
+	at := int(i) * r.size
+	return r.bytes[at+r.key : at+r.value : at+r.value]
+}
+
+// Value returns a record's value.
+func (r *Run) Value(i int32) []byte {
+	at := int(i) * r.size
+	return r.bytes[at+r.contents : at+r.size-1 : at+r.size-1]
+}
+
 // next tells whether b begins with the next record that continues the model, which
 // then is the model.
 func (s *shape) next(b []byte) bool {

@@ -488,14 +488,38 @@ func (c *Consumer) handOutBatch(p *readPartition, f *completedFetch, b record.Ba
 		d.Count++
 		c.intended = appendDue(c.intended, v.intended, 1)
 		if c.cfg.Keys {
-			c.keys = append(c.keys, keyOf(rec))
+			c.keys = append(c.keys, keyOf(rec.Key, rec.Value))
 		}
-		n++
-		position = offset + 1
+		more := c.handOutAlike(d, limit-n-1)
+		n += 1 + more
+		position = offset + 1 + int64(more)
 		p.position, p.epoch = position, epoch
 	}
 	c.deliver(d)
 	return n, done || position >= b.NextOffset()
+}
+
+// handOutAlike adds up to limit records to a delivery that continue its last one in
+// every respect: nearly all that follow the first of a batch.
+func (c *Consumer) handOutAlike(d *Delivery, limit int) int {
+	v := &c.payload
+	if v.topic != d.Topic || v.partition != d.Partition {
+		return 0
+	}
+	run := c.reader.Alike(int32(min(limit, math.MaxInt32)))
+	if run.Count == 0 {
+		return 0
+	}
+	run.Count = v.follow(&run)
+	c.reader.Pass(run.Count)
+	d.Count += run.Count
+	c.intended = appendDue(c.intended, v.intended, run.Count)
+	if c.cfg.Keys {
+		for i := range run.Count {
+			c.keys = append(c.keys, keyOf(run.Key(i), run.Value(i)))
+		}
+	}
+	return int(run.Count)
 }
 
 // identityOf is where a record says what it is: its value, or a tombstone's header.
@@ -506,12 +530,12 @@ func identityOf(rec *record.Record) []byte {
 	return rec.Value
 }
 
-func keyOf(rec *record.Record) Key {
-	if len(rec.Key) != keyBytes {
+func keyOf(key, value []byte) Key {
+	if len(key) != keyBytes {
 		return NoKey
 	}
-	k := Key(binary.BigEndian.Uint64(rec.Key))
-	if rec.Value == nil {
+	k := Key(binary.BigEndian.Uint64(key))
+	if value == nil {
 		k |= tombstoneBit
 	}
 	return k

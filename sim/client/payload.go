@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 )
 
@@ -121,6 +122,28 @@ func (r *payloadReader) read(value []byte) (problem string) {
 		return ""
 	}
 	return checkFiller(value)
+}
+
+// follow reads values that are the next ones of the batch of the one read last, due at
+// the same instant, and counts them. It ends before the first that is not so, or not as
+// the producer made it.
+func (r *payloadReader) follow(run *record.Run) int32 {
+	be := binary.BigEndian
+	batch, count, due, place := r.batch, uint64(r.count), uint64(r.intended), uint64(r.place)<<32
+	for i := range run.Count {
+		value := run.Value(i)
+		if len(value) < PayloadHeaderBytes || len(value) > fillerBytes {
+			return i
+		}
+		index := r.index + 1
+		if be.Uint64(value) != batch || be.Uint64(value[8:]) != uint64(index)<<32|count || be.Uint64(value[16:]) != due ||
+			be.Uint64(value[24:]) != place|uint64(r.common^indexSum(index)) ||
+			!bytes.Equal(value[PayloadHeaderBytes:], filler[PayloadHeaderBytes:len(value)]) {
+			return i
+		}
+		r.index = index
+	}
+	return run.Count
 }
 
 func (r *payloadReader) remember(header []byte, common uint32) {
