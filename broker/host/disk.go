@@ -154,7 +154,7 @@ func (w *diskRound) perform(files *files, ops []edge.DiskOp) {
 		switch {
 		case op.Kind == edge.OpSync && laterSync(ops[i:]):
 		case op.Kind == edge.OpSync:
-			r.Err = files.sync(op.File)
+			r.Err = files.sync(op)
 			for j := deferred; j < len(w.results); j++ {
 				if d := &w.results[j].event.Disk; d.Op == edge.OpSync {
 					d.Err = r.Err

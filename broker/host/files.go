@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,13 +17,14 @@ import (
 type files struct {
 	dir     string
 	buffers *edge.Pool // of reads
+	log     *slog.Logger
 	quota   quota
 	mu      sync.RWMutex
 	open    map[edge.FileID]*os.File
 }
 
-func newFiles(dir string, buffers *edge.Pool) *files {
-	return &files{dir: dir, buffers: buffers, quota: quota{dir: dir}, open: make(map[edge.FileID]*os.File)}
+func newFiles(dir string, buffers *edge.Pool, log *slog.Logger) *files {
+	return &files{dir: dir, buffers: buffers, log: log, quota: quota{dir: dir}, open: make(map[edge.FileID]*os.File)}
 }
 
 func (f *files) path(p string) string { return filepath.Join(f.dir, filepath.FromSlash(p)) }
@@ -66,7 +68,22 @@ func (f *files) perform(op *edge.DiskOp, r *edge.DiskResult) {
 	case edge.OpVolume:
 		r.Length, r.Total, err = f.volume()
 	}
-	r.Err = diskError(err)
+	r.Err = f.outcome(op, err)
+}
+
+// outcome says what the machine may know of an error. It halts for most, and says
+// only that there was one: the cause is for people.
+func (f *files) outcome(op *edge.DiskOp, err error) edge.DiskError {
+	result := diskError(err)
+	if result == edge.DiskOK || result == edge.ErrNotFound || errors.Is(err, errNotOpen) {
+		return result
+	}
+	cure := ""
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		cure = "; raise the limit of open files (ulimit -n): a partition holds one for each segment"
+	}
+	f.log.Error(op.Kind.String() + " failed: " + err.Error() + cure)
+	return result
 }
 
 // errNotOpen is the fate of operations on a file whose open has failed.
@@ -194,12 +211,12 @@ func (f *files) truncate(op *edge.DiskOp) error {
 	return file.Truncate(op.Length)
 }
 
-func (f *files) sync(id edge.FileID) edge.DiskError {
-	file := f.get(id)
+func (f *files) sync(op *edge.DiskOp) edge.DiskError {
+	file := f.get(op.File)
 	if file == nil {
 		return edge.ErrIO
 	}
-	return diskError(syncData(file))
+	return f.outcome(op, syncData(file))
 }
 
 // volume returns what can still be written and what there is altogether, on the

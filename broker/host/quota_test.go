@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -10,7 +11,7 @@ import (
 // A directory with a quota is as full as its files are long: a write that does
 // not fit leaves nothing, what is removed makes room, and so does another quota.
 func TestAQuotaIsAFullDisk(t *testing.T) {
-	f := newFiles(t.TempDir(), new(edge.Pool))
+	f := newFiles(t.TempDir(), new(edge.Pool), slog.New(slog.DiscardHandler))
 	defer f.closeAll()
 	do := func(want edge.DiskError, op edge.DiskOp) {
 		t.Helper()
