@@ -131,6 +131,8 @@ func (c *Client) diagnose(err error) (reason, cure string) {
 		return "the name " + dns.Name + " is not known", "check --brokers (" + c.values["brokers"].Place + ") and the advertised listeners"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused", "is the broker running, and is this its address? (" + c.values["brokers"].Place + ")"
+	case errors.Is(err, syscall.ECONNRESET): // brokerd and load balancers end so what they do not serve yet
+		return "it reset the connection", "it may be starting still, or speak something else than Kafka"
 	case errors.As(err, &header):
 		return "the listener does not speak TLS", "leave out --tls or name the TLS port"
 	case errors.As(err, &unknown):
