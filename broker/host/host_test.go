@@ -77,6 +77,9 @@ func (m *echo) Step(ev *edge.Event, out *edge.Effects) {
 		}
 	}
 	out.Wake = clock.Never
+	if m.wakes == 0 {
+		out.Wake = ev.Now.Add(1) // each step replaces the wish before
+	}
 }
 
 // NewInspector implements edge.Inspected.
