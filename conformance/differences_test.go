@@ -25,7 +25,7 @@ var differences = []difference{
 	{"CreateTopics: .*", `.*\.Configs#`, "37", "23", "the configs that are listed next are refused by name"},
 	{"(CreateTopics|DescribeConfigs): .*", lackedConfig, present, absent, "codecs run at their default level; quotas, tiered storage, share groups and a bound of their own on what batches decompress to are not implemented"},
 	{"DescribeConfigs: (none of a topic|topic)", `Resources\[orders\]\.Configs#`, "37", "23", "the configs that were listed just now"},
-	{"CreateTopics: (compression|errors|leader|local|preallocate|remote).*", `Topics\[config\d+\]\.(ErrorCode|NumPartitions|ReplicationFactor|TopicID|Configs.*)`, "", "40|-1|0+|<absent>", "a config without effect is refused and not stored: INVALID_CONFIG"},
+	{"CreateTopics: (compression|errors|leader|local|remote).*", `Topics\[config\d+\]\.(ErrorCode|NumPartitions|ReplicationFactor|TopicID|Configs.*)`, "", "40|-1|0+|<absent>", "a config without effect is refused and not stored: INVALID_CONFIG"},
 	{"DescribeConfigs: (a group|client metrics)", `Resources\[[gx]\]\.(Error.*|Configs(#|\[[a-z.]+\])?)`, "", "", "groups and client metrics have no configs: INVALID_REQUEST"},
 	{"IncrementalAlterConfigs: group", `Resources\[g\]\.ErrorCode`, "0", "42", "groups have no configs"},
 	{"DescribeConfigs: a logger", `Resources\[1\]\.Error.*`, "0|", "", "loggers are Java's: the level is --log-level"},

@@ -78,7 +78,7 @@ var brokerTable = NewTable("broker property", []Row[Broker]{
 		Doc: "Default of the topic property message.timestamp.before.max.ms."}, nil},
 	{Property{Name: "log.message.timestamp.type", Type: TypeString, Default: "CreateTime", Valid: timestampNames[:], Effect: true,
 		Doc: "Default of the topic property message.timestamp.type."}, nil},
-	{Property{Name: "log.preallocate", Type: TypeBoolean, Default: "false", Valid: []string{"false"}, NotYet: []string{"true"}, Effect: true,
+	{Property{Name: "log.preallocate", Type: TypeBoolean, Default: "false", Effect: true,
 		Doc: "Default of the topic property preallocate."}, nil},
 	{Property{Name: "log.retention.bytes", Type: TypeLong, Default: "-1", Min: math.MinInt64, Max: maxLong, Effect: true,
 		Doc: "Default of the topic property retention.bytes."}, nil},

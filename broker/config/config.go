@@ -153,7 +153,7 @@ type Topic struct {
 	DeleteRetentionMillis  int64 // how long tombstones stay for readers to see
 
 	FileDeleteDelayMillis int64 // from ".deleted" to unlink
-	Preallocate           bool  // false: a true one is refused
+	Preallocate           bool  // whether a new segment's file has its whole size
 }
 
 // Broker holds the effective settings of one node, broker and controller alike.

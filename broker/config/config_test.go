@@ -112,7 +112,7 @@ func TestErrors(t *testing.T) {
 		{topic(KV{"min.cleanable.dirty.ratio", "1.5"}), `topic property min.cleanable.dirty.ratio="1.5" must be a decimal number in 0 .. 1`},
 		{topic(KV{"min.cleanable.dirty.ratio", "half"}), `topic property min.cleanable.dirty.ratio="half" must be a decimal number in 0 .. 1`},
 		{topic(KV{"segment.bytes", "1000"}), `topic property segment.bytes="1000" must be a whole number in 1048576 .. 2147483647`},
-		{topic(KV{"preallocate", "true"}), `topic property preallocate="true" is known to Kafka but without effect here; must be one of: false`},
+		{topic(KV{"preallocate", "yes"}), `topic property preallocate="yes" must be true or false`},
 		{topic(KV{"unclean.leader.election.enable", "ture"}), `topic property unclean.leader.election.enable="ture" must be true or false; did you mean "true"?`},
 		{topic(KV{"compression.type", "gzipp"}), `topic property compression.type="gzipp" must be one of: producer, uncompressed, gzip, snappy, lz4, zstd; did you mean "gzip"?`},
 		{topic(KV{"remote.storage.enable", "true"}), `topic property "remote.storage.enable" is known to Kafka but without effect here: tiered storage is not implemented yet`},

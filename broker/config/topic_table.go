@@ -25,8 +25,8 @@ func topicBool(name, def string, field func(*Topic) any, doc string) Row[Topic] 
 	return Row[Topic]{Property{Name: name, Type: TypeBoolean, Default: def, Effect: true, Doc: doc}, field}
 }
 
-func topicChoice(name string, kind Type, def string, valid, notYet []string, field func(*Topic) any, doc string) Row[Topic] {
-	return Row[Topic]{Property{Name: name, Type: kind, Default: def, Valid: valid, NotYet: notYet, Effect: true, Doc: doc}, field}
+func topicChoice(name string, kind Type, def string, valid []string, field func(*Topic) any, doc string) Row[Topic] {
+	return Row[Topic]{Property{Name: name, Type: kind, Default: def, Valid: valid, Effect: true, Doc: doc}, field}
 }
 
 // under names the broker properties that set this topic property's default.
@@ -41,11 +41,11 @@ const (
 )
 
 var topicTable = NewTable("topic property", []Row[Topic]{
-	under(topicChoice("cleanup.policy", TypeList, "delete", []string{"compact", "delete"}, nil,
+	under(topicChoice("cleanup.policy", TypeList, "delete", []string{"compact", "delete"},
 		func(t *Topic) any { return &t.CleanupPolicy },
 		"What happens to old segments: delete removes whole segments by age and size, compact keeps the newest record of each key."),
 		Synonym{"log.cleanup.policy", 1}),
-	under(topicChoice("compression.type", TypeString, "producer", compressionNames[:], nil,
+	under(topicChoice("compression.type", TypeString, "producer", compressionNames[:],
 		func(t *Topic) any { return &t.CompressionType },
 		"The codec of stored batches; producer keeps each batch as it was sent, anything else makes the leader recompress."),
 		Synonym{"compression.type", 1}),
@@ -57,7 +57,7 @@ var topicTable = NewTable("topic property", []Row[Topic]{
 		func(t *Topic) any { return &t.MaxCompactionLagMillis },
 		"How long a record may go without being compacted (KIP-354)."),
 		Synonym{"log.cleaner.max.compaction.lag.ms", 1}),
-	under(topicChoice("min.cleanable.dirty.ratio", TypeDouble, "0.5", nil, nil,
+	under(topicChoice("min.cleanable.dirty.ratio", TypeDouble, "0.5", nil,
 		func(t *Topic) any { return &t.MinCleanableDirtyRatio },
 		"The share of a log that must not have been compacted yet before it is compacted."),
 		Synonym{"log.cleaner.min.cleanable.ratio", 1}),
@@ -93,7 +93,7 @@ var topicTable = NewTable("topic property", []Row[Topic]{
 		func(t *Topic) any { return &t.TimestampBeforeMaxMillis },
 		"How far in the broker's past a producer's timestamp may lie (KIP-937)."),
 		Synonym{"log.message.timestamp.before.max.ms", 1}),
-	under(topicChoice("message.timestamp.type", TypeString, "CreateTime", timestampNames[:], nil,
+	under(topicChoice("message.timestamp.type", TypeString, "CreateTime", timestampNames[:],
 		func(t *Topic) any { return &t.MessageTimestampType },
 		"Whether records keep the producer's time or get the leader's time of append."),
 		Synonym{"log.message.timestamp.type", 1}),
@@ -101,9 +101,9 @@ var topicTable = NewTable("topic property", []Row[Topic]{
 		func(t *Topic) any { return &t.MinInsyncReplicas },
 		"How many replicas must be in sync before an acks=all write is accepted and acknowledged."),
 		Synonym{"min.insync.replicas", 1}),
-	under(topicChoice("preallocate", TypeBoolean, "false", []string{"false"}, []string{"true"},
+	under(topicBool("preallocate", "false",
 		func(t *Topic) any { return &t.Preallocate },
-		"Reserve a new segment's whole size on disk when it is created: segments grow as they are written."),
+		"Reserve a new segment's whole size (segment.bytes) on disk when it is created: a full disk shows then, and what is not used is given back when the segment is sealed."),
 		Synonym{"log.preallocate", 1}),
 	under(topicLong("retention.bytes", "-1", math.MinInt64,
 		func(t *Topic) any { return &t.RetentionBytes },

@@ -26,11 +26,15 @@ const (
 	// bytes that can still be written, and Total, those that it has. Both are -1
 	// where there is no bound.
 	OpVolume
+	// OpAllocate makes a file Length bytes long where it is shorter, and reserves
+	// the room for all of them: what is written below cannot fail for want of it.
+	// New bytes are zeros. File, Length; after ErrNoSpace the file is as it was.
+	OpAllocate
 )
 
 func (k DiskOpKind) String() string {
 	names := [...]string{"none", "mkdir", "list", "open", "close", "read", "write", "truncate", "sync", "syncdir",
-		"rename", "remove", "readfile", "replacefile", "volume"}
+		"rename", "remove", "readfile", "replacefile", "volume", "allocate"}
 	if int(k) < len(names) {
 		return names[k]
 	}

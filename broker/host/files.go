@@ -67,6 +67,8 @@ func (f *files) perform(op *edge.DiskOp, r *edge.DiskResult) {
 		err = f.replace(op)
 	case edge.OpVolume:
 		r.Length, r.Total, err = f.volume()
+	case edge.OpAllocate:
+		err = f.allocate(op)
 	}
 	r.Err = f.outcome(op, err)
 }
@@ -197,8 +199,16 @@ func (f *files) write(op *edge.DiskOp) (int64, error) {
 	if file == nil {
 		return 0, errNotOpen
 	}
-	if err := f.quota.take(op.Data); err != nil {
-		return 0, err
+	if f.quota.limited() {
+		info, err := file.Stat()
+		if err != nil {
+			return 0, err
+		}
+		// What was allocated before counts already.
+		end := op.Offset + bytesOf(op.Data)
+		if err := f.quota.take(max(0, end-max(op.Offset, info.Size()))); err != nil {
+			return 0, err
+		}
 	}
 	return writeAt(file, op.Data, op.Offset)
 }
@@ -209,6 +219,26 @@ func (f *files) truncate(op *edge.DiskOp) error {
 		return errNotOpen
 	}
 	return file.Truncate(op.Length)
+}
+
+// allocate makes a file longer, with blocks of its own where the file system can
+// reserve them.
+func (f *files) allocate(op *edge.DiskOp) error {
+	file := f.get(op.File)
+	if file == nil {
+		return errNotOpen
+	}
+	info, err := file.Stat()
+	if err != nil || info.Size() >= op.Length {
+		return err
+	}
+	if err := f.quota.take(op.Length - info.Size()); err != nil {
+		return err
+	}
+	if err := reserve(file, op.Length); err != nil {
+		return errors.Join(err, file.Truncate(info.Size())) // it may have got a part
+	}
+	return nil
 }
 
 func (f *files) sync(op *edge.DiskOp) edge.DiskError {
@@ -250,7 +280,7 @@ func syncPath(path string) error {
 
 // replace writes a file beside the old one and puts it in its place.
 func (f *files) replace(op *edge.DiskOp) error {
-	if err := f.quota.take(op.Data); err != nil {
+	if err := f.quota.take(bytesOf(op.Data)); err != nil {
 		return err
 	}
 	path := f.path(op.Path)

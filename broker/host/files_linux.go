@@ -31,6 +31,21 @@ func volume(dir string) (left, total int64, err error) {
 	return int64(s.Bavail) * s.Frsize, int64(s.Blocks) * s.Frsize, nil
 }
 
+// reserve gives a file blocks for its first length bytes, and that length. File
+// systems that cannot reserve give it the length alone, as Kafka does.
+func reserve(f *os.File, length int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), 0, 0, length)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.ENOSYS):
+			return f.Truncate(length)
+		default:
+			return err
+		}
+	}
+}
+
 // partsMax bounds one pwritev: IOV_MAX.
 const partsMax = 1024
 

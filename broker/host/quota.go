@@ -32,16 +32,14 @@ func (q *quota) set(bytesMax int64) {
 	q.measured = false
 }
 
-// take answers as a full disk does if there is no room for what is to be
-// written.
-func (q *quota) take(data []edge.Slice) error {
+// limited says that there is a limit.
+func (q *quota) limited() bool { return q.bytesMax.Load() > 0 }
+
+// take answers as a full disk does if there is no room for n more bytes.
+func (q *quota) take(n int64) error {
 	bytesMax := q.bytesMax.Load()
 	if bytesMax == 0 {
 		return nil
-	}
-	n := int64(0)
-	for i := range data {
-		n += int64(data[i].Len())
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -55,6 +53,14 @@ func (q *quota) take(data []edge.Slice) error {
 	}
 	q.used += n
 	return nil
+}
+
+// bytesOf returns how many bytes a write has.
+func bytesOf(data []edge.Slice) (n int64) {
+	for i := range data {
+		n += int64(data[i].Len())
+	}
+	return n
 }
 
 // state returns the limit and, if there is one, what is there now.

@@ -62,4 +62,15 @@ func TestAQuotaIsAFullDisk(t *testing.T) {
 	write(edge.DiskOK, 2, 100, 1)
 	f.quota.set(0)
 	write(edge.DiskOK, 2, 101, 1000)
+	f.quota.set(2000)
+	do(edge.DiskOK, edge.DiskOp{Kind: edge.OpOpen, File: 3, Path: "3"})
+	do(edge.ErrNoSpace, edge.DiskOp{Kind: edge.OpAllocate, File: 3, Length: 900})
+	if left, _ := room(); left != 899 {
+		t.Errorf("%d bytes are left, want the 899 that were there before", left)
+	}
+	do(edge.DiskOK, edge.DiskOp{Kind: edge.OpAllocate, File: 3, Length: 899})
+	for range 10 { // what is allocated is there to be written, more is not
+		write(edge.DiskOK, 3, 0, 899)
+	}
+	write(edge.ErrNoSpace, 3, 899, 1)
 }

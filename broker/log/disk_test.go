@@ -100,14 +100,13 @@ func (d *memDisk) perform(op *edge.DiskOp) edge.DiskResult {
 		to := min(op.Offset+op.Length, int64(len(f.data)))
 		r.Data = edge.NewBuffer(slices.Clone(f.data[from:to]))
 	case edge.OpWrite:
-		if op.Offset != int64(len(f.data)) {
-			panic("write with a gap or overwriting")
-		}
-		f.data = f.data[:len(f.data):len(f.data)]
+		f.data = slices.Clone(f.data)
 		for _, s := range op.Data {
-			f.data = append(f.data, s.Bytes()...)
+			f.write(op.Offset+r.Length, s.Bytes())
 			r.Length += int64(s.Len())
 		}
+	case edge.OpAllocate:
+		f.data = append(slices.Clone(f.data), make([]byte, max(0, op.Length-int64(len(f.data))))...)
 	case edge.OpTruncate:
 		f.data = slices.Clone(f.data[:op.Length])
 	case edge.OpSync:
@@ -143,6 +142,18 @@ func (d *memDisk) perform(op *edge.DiskOp) edge.DiskResult {
 	}
 	return r
 }
+
+// write appends, or fills what was allocated; its slice is not shared.
+func (f *memFile) write(offset int64, b []byte) {
+	end := int64(len(f.data))
+	if offset > end || !isZero(f.data[offset:]) {
+		panic("write with a gap or overwriting")
+	}
+	f.data = append(f.data, make([]byte, max(0, offset+int64(len(b))-end))...)
+	copy(f.data[offset:], b)
+}
+
+func isZero(b []byte) bool { return !slices.ContainsFunc(b, func(x byte) bool { return x != 0 }) }
 
 func dirOf(p string) string {
 	if i := strings.LastIndexByte(p, '/'); i >= 0 {
@@ -206,7 +217,8 @@ func (d *memDisk) rename(from, to string) edge.DiskError {
 	return edge.DiskOK
 }
 
-// powerLoss keeps what is stable, and of unsynced appends a random prefix.
+// powerLoss keeps what is stable, and of unsynced appends a random prefix, with
+// the zeros behind that had been allocated.
 func (d *memDisk) powerLoss(random *rand.Rand) {
 	var paths []string
 	for p := range d.stable {
@@ -221,8 +233,13 @@ func (d *memDisk) powerLoss(random *rand.Rand) {
 			continue
 		}
 		data := slices.Clone(f.stable)
-		if len(f.data) > len(data) && string(f.data[:len(data)]) == string(data) && random.IntN(3) > 0 {
-			data = slices.Clone(f.data[:len(data)+random.IntN(len(f.data)-len(data)+1)])
+		same := 0
+		for same < min(len(data), len(f.data)) && data[same] == f.data[same] {
+			same++
+		}
+		if len(f.data) > same && isZero(data[same:]) && random.IntN(3) > 0 {
+			cut := same + random.IntN(len(f.data)-same+1)
+			data = append(slices.Clone(f.data[:cut]), data[min(cut, len(data)):]...)
 		}
 		entries[p] = &memFile{data: data, stable: data}
 	}

@@ -144,6 +144,7 @@ func checkLog(t *rapid.T) {
 	cfg := testConfig()
 	cfg.TopicDefaults.FlushMessages = rapid.SampledFrom([]int64{1, 7, 1<<63 - 1}).Draw(t, "flush.messages")
 	cfg.TopicDefaults.IndexIntervalBytes = rapid.SampledFrom([]int64{0, 150, 4096}).Draw(t, "index.interval.bytes")
+	cfg.TopicDefaults.Preallocate = rapid.Bool().Draw(t, "preallocate")
 	r := newRig(cfg)
 	if rapid.Bool().Draw(t, "small caches") {
 		r.limits = &limits{tailBytesPerLog: 300, tailBytes: 300, coldBytes: 100, scanBytes: 120}

@@ -149,6 +149,8 @@ func (l *Log) disk(c *step.Context, r *edge.DiskResult) {
 		l.backgroundSynced(r)
 	case tokenFile:
 		l.segmentOf(edge.FileID(r.Token.B)).ops--
+	case tokenTrim:
+		l.trimmed(c, l.segmentOf(edge.FileID(r.Token.B)))
 	case tokenLoad:
 		l.loaded(c, r)
 	case tokenScan:

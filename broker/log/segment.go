@@ -33,6 +33,10 @@ type segment struct {
 	maxTimestamp   int64 // milliseconds, -1
 	maxOffset      int64 // the last offset of the batch that holds maxTimestamp
 
+	// allocated says that the file is longer than what is in it: it was created
+	// with its full size (preallocate). trimming is the cut that ends this, in flight.
+	allocated, trimming bool
+
 	ops         int32 // disk operations in flight on file
 	syncing     bool  // sealed, and a sync up to its end is on its way
 	awaitsSync  bool  // that sync is issued when the last write has ended
@@ -105,6 +109,7 @@ func (s *segment) indexed() int64 {
 
 // cut ends the segment at a position, where offset begins; it has been trimmed.
 func (s *segment) cut(position, offset int64) {
+	s.allocated = s.allocated && position == s.size // else its file is cut there
 	s.size, s.written = position, min(s.written, position)
 	s.end, s.issued, s.synced = offset, min(s.issued, offset), min(s.synced, offset)
 	s.syncing, s.awaitsSync = false, false

@@ -189,6 +189,9 @@ func (m *Manager) shutdownStep(c *step.Context) {
 func (m *Manager) closeLog(c *step.Context, l *Log) {
 	s := l.active()
 	s.seal()
+	if l.trim(c, s) {
+		l.fileOp(c, s, edge.DiskOp{Kind: edge.OpSync}, tokenFile)
+	}
 	l.writeIndexes(c, s)
 	l.writeSnapshot(c, l.appendEnd)
 	m.stop.waiting++

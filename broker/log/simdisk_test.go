@@ -48,6 +48,7 @@ func TestSurvivesSimulatedDisk(t *testing.T) {
 		x.c.Out, x.c.Buffers, x.c.Timers = &x.out, &x.pool, &x.timers
 		x.random = rand.New(rand.NewPCG(seed, 1))
 		x.cfg.TopicDefaults.FlushMessages = []int64{1, 5, 1 << 62}[seed%3]
+		x.cfg.TopicDefaults.Preallocate = seed%2 == 1
 		var all []string
 		for range 5 {
 			x.out.Reset()

@@ -26,6 +26,7 @@ func TestTranscripts(t *testing.T) {
 				scan(d, "flush-messages", &cfg.TopicDefaults.FlushMessages)
 				scan(d, "retention-ms", &cfg.TopicDefaults.RetentionMillis)
 				scan(d, "retention-bytes", &cfg.TopicDefaults.RetentionBytes)
+				cfg.TopicDefaults.Preallocate = d.HasArg("preallocate")
 				r = newRig(cfg)
 				r.create()
 				if !d.HasArg("hold") {
@@ -222,8 +223,8 @@ func (d *memDisk) pendingOps() (out []string) {
 				line = fmt.Sprintf("write at %d, %d bytes in %d slices", op.Offset, n, len(op.Data))
 			case edge.OpRead:
 				line = fmt.Sprintf("read at %d, %d bytes", op.Offset, op.Length)
-			case edge.OpTruncate:
-				line = fmt.Sprintf("truncate to %d", op.Length)
+			case edge.OpTruncate, edge.OpAllocate:
+				line = fmt.Sprintf("%s to %d", op.Kind, op.Length)
 			case edge.OpReplaceFile:
 				line += fmt.Sprintf(", %d bytes", n)
 			case edge.OpRename:

@@ -50,6 +50,7 @@ const (
 	tokenDirGone
 	tokenCleanRead // B: file
 	tokenCleanDone // B: file
+	tokenTrim      // B: file
 )
 
 func (l *Log) queueBatch(p pendingBatch) {
@@ -160,9 +161,8 @@ func (l *Log) written(c *step.Context, sync bool) {
 		clear(f.slices)
 		l.freeSlices = append(l.freeSlices, f.slices[:0])
 	}
-	if s := f.segment; s.awaitsSync && s.writeEnd(l) == s.written && l.state != deleted {
-		s.awaitsSync = false
-		l.backgroundSync(c, s)
+	if s := f.segment; s.writeEnd(l) == s.written {
+		l.syncSealed(c, s)
 	}
 	if f.moveEnd && f.next > l.end {
 		l.end = f.next
@@ -243,20 +243,52 @@ func (l *Log) roll(c *step.Context) *segment {
 	old := l.active()
 	old.seal()
 	l.pumpAll(c)
+	trimmed := l.trim(c, old)
 	l.writeIndexes(c, old)
 	l.writeSnapshot(c, l.appendEnd)
 	if l.syncInFlight(old) || old.synced >= old.end {
+		if trimmed {
+			// No sync is to come that would make the cut stable, and with the next
+			// segment there a recovery would not look at this one.
+			l.issueSync(c, old, false)
+		}
 		return l.openSegment(c, l.appendEnd)
 	}
 	// A sync covers only what has been written when it begins, and the background
 	// queue overtakes this one: so it waits for the last write.
-	old.syncing = true
+	old.syncing, old.awaitsSync = true, true
 	if old.writeEnd(l) == old.written {
-		l.backgroundSync(c, old)
-	} else {
-		old.awaitsSync = true
+		l.syncSealed(c, old)
 	}
 	return l.openSegment(c, l.appendEnd)
+}
+
+// trim cuts the file of a segment that takes no more batches to what is in it,
+// if it was created longer. The cut comes behind what has been issued on the
+// ordered queue, and whoever waits for a sync of the segment waits for it.
+func (l *Log) trim(c *step.Context, s *segment) bool {
+	if !s.allocated {
+		return false
+	}
+	s.allocated, s.trimming = false, true
+	l.fileOp(c, s, edge.DiskOp{Kind: edge.OpTruncate, Length: s.size}, tokenTrim)
+	return true
+}
+
+// trimmed handles the result of trim; all writes of the segment have ended.
+func (l *Log) trimmed(c *step.Context, s *segment) {
+	s.ops--
+	s.trimming = false
+	l.syncSealed(c, s)
+}
+
+// syncSealed begins the sync that a sealed segment waits for. Its writes have
+// ended.
+func (l *Log) syncSealed(c *step.Context, s *segment) {
+	if s.awaitsSync && !s.trimming && l.state != deleted {
+		s.awaitsSync = false
+		l.backgroundSync(c, s)
+	}
 }
 
 // backgroundSync syncs a sealed segment beside the ordered queue, so that
@@ -271,7 +303,10 @@ func (l *Log) backgroundSync(c *step.Context, s *segment) {
 	l.besideOp(c, queueSyncs, edge.DiskOp{Kind: edge.OpSync, File: s.file, Token: edge.Token{B: uint64(s.file)}}, tokenBackgroundSync)
 }
 
-// openSegment creates a file and makes it the active segment.
+// openSegment creates a file and makes it the active segment. With preallocate it
+// gets its whole size at once: a full disk then shows here, and a sync need not
+// make a new length stable. It is cut when the segment is sealed (trim) or the node
+// stops, and by the recovery if that did not happen.
 func (l *Log) openSegment(c *step.Context, base int64) *segment {
 	s := &segment{
 		base: base, end: base, file: l.m.nextFile(), issued: base, synced: base, created: c.Wall,
@@ -282,5 +317,9 @@ func (l *Log) openSegment(c *step.Context, base int64) *segment {
 	}
 	l.segments = append(l.segments, s)
 	l.fileOp(c, s, edge.DiskOp{Kind: edge.OpOpen, Path: segmentPath(l.dir, base, logSuffix)}, tokenFile)
+	if l.cfg.Preallocate {
+		s.allocated = true
+		l.fileOp(c, s, edge.DiskOp{Kind: edge.OpAllocate, Length: l.cfg.SegmentBytes}, tokenFile)
+	}
 	return s
 }

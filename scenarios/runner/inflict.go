@@ -138,7 +138,7 @@ func (f *faults) hold(now clock.Instant, w *sim.World, s *span, e *scenarios.Eve
 
 // everyOp is all that a disk does.
 var everyOp = disk.KindsOf(edge.OpMkdir, edge.OpList, edge.OpOpen, edge.OpRead, edge.OpWrite, edge.OpTruncate, edge.OpSync,
-	edge.OpSyncDir, edge.OpRename, edge.OpRemove, edge.OpReadFile, edge.OpReplaceFile)
+	edge.OpSyncDir, edge.OpRename, edge.OpRemove, edge.OpReadFile, edge.OpReplaceFile, edge.OpAllocate)
 
 // setDisk gives a disk what the events in force ask for together: the longest
 // delay, the largest share of errors, and full if one says so.

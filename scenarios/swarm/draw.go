@@ -243,6 +243,8 @@ func (d *drawer) topics() {
 		}
 		property(d, &topic.Config, "compression.type", "producer", "lz4", "zstd")
 		property(d, &topic.Config, "message.timestamp.type", "LogAppendTime")
+		property(d, &topic.Config, "preallocate", "true")
+		property(d, &topic.Config, "segment.bytes", "1048576", "4194304")
 		d.s.Topics = append(d.s.Topics, topic)
 	}
 }

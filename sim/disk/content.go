@@ -61,13 +61,14 @@ func (t *tailBlock) release() {
 	*t = tailBlock{}
 }
 
-// change is a write or a truncation that is not stable yet, with what is
+// change is a write, an allocation or a truncation that is not stable yet, with what is
 // needed to undo it. Adjoining appends share one change.
 type change struct {
 	seq       uint64
 	at        clock.Instant
 	truncate  bool
-	off, len  int64 // of a write
+	allocate  bool  // zeros that no write-back has to move: blocks that are not written
+	off, len  int64 // of a write or an allocation
 	oldSize   int64
 	displaced []extent // what was overwritten or cut off
 }
@@ -230,6 +231,7 @@ func (d *Disk) write(at clock.Instant, n *node, off int64, data []edge.Slice) in
 		}
 	}
 	d.resize(n, max(n.size, end))
+	n.filled = max(n.filled, end)
 	d.markDirty(at, n, length)
 	d.cache.touch(d, n, end-length, end)
 	d.pack(n)
@@ -238,6 +240,19 @@ func (d *Disk) write(at clock.Instant, n *node, off int64, data []edge.Slice) in
 
 func (d *Disk) writeZeros(at clock.Instant, n *node, length int64) {
 	n.growPending(at, n.size, length)
+	d.appendZeros(n, length)
+	d.markDirty(at, n, length)
+}
+
+// allocate makes a file longer without writing it.
+func (d *Disk) allocate(at clock.Instant, n *node, length int64) {
+	c := n.newChange(at)
+	c.allocate, c.off, c.len = true, n.size, length
+	d.appendZeros(n, length)
+	d.markDirty(at, n, 0)
+}
+
+func (d *Disk) appendZeros(n *node, length int64) {
 	off := n.size
 	for left := length; left > 0; {
 		k := min(left, zeroBlock)
@@ -246,14 +261,13 @@ func (d *Disk) writeZeros(at clock.Instant, n *node, length int64) {
 		left -= k
 	}
 	d.resize(n, off)
-	d.markDirty(at, n, length)
 }
 
 // growPending records an append, in the last change where that is possible.
 func (n *node) growPending(at clock.Instant, off, length int64) {
 	if k := len(n.pending) - 1; k >= 0 {
 		last := &n.pending[k]
-		if !last.truncate && last.seq > n.sealed && len(last.displaced) == 0 && last.off+last.len == off {
+		if !last.truncate && !last.allocate && last.seq > n.sealed && len(last.displaced) == 0 && last.off+last.len == off {
 			last.len += length
 			return
 		}
@@ -271,6 +285,7 @@ func (d *Disk) truncate(at clock.Instant, n *node, size int64) {
 	c := n.newChange(at)
 	c.truncate = true
 	_, c.displaced = n.cut(size, n.size, c.displaced)
+	n.filled = min(n.filled, size)
 	d.resize(n, size)
 	d.markDirty(at, n, 0)
 }
@@ -310,7 +325,7 @@ func (d *Disk) settle(n *node, upTo uint64) {
 		c := &n.pending[k]
 		releaseExtents(c.displaced)
 		c.displaced = keptDisplaced(c.displaced)
-		if !c.truncate {
+		if !c.truncate && !c.allocate {
 			n.dirtyBytes -= c.len
 			d.dirty.bytes -= c.len
 		}

@@ -211,7 +211,8 @@ func (d *Disk) surviveFile(n *node) {
 		}
 	}
 	if holesFrom >= 0 {
-		d.punchHoles(n, (holesFrom+sector-1)/sector*sector)
+		d.punchHoles(n, (holesFrom+sector-1)/sector*sector, n.size)
+		d.punchAllocated(n)
 	}
 	for i := range n.pending {
 		releaseExtents(n.pending[i].displaced)
@@ -238,14 +239,27 @@ func (d *Disk) undoTo(n *node, k int, keep int64) {
 	n.pending = n.pending[:k+1]
 }
 
+// punchAllocated does the same to what was written over zeros that were stable:
+// the file had its length, the data had not arrived.
+func (d *Disk) punchAllocated(n *node) {
+	for i := range n.pending {
+		c := &n.pending[i]
+		for _, e := range c.displaced {
+			if !c.truncate && e.slice.Buffer == d.zero {
+				d.punchHoles(n, (e.off+sector-1)/sector*sector, min(e.end(), n.size)/sector*sector)
+			}
+		}
+	}
+}
+
 // punchHoles turns some sectors that were appended after the last sync into
 // zeros: the file had grown, the data had not arrived.
-func (d *Disk) punchHoles(n *node, from int64) {
-	for off := from; off < n.size; off += sector {
+func (d *Disk) punchHoles(n *node, from, end int64) {
+	for off := from; off < end; off += sector {
 		if !d.oneIn(4) {
 			continue
 		}
-		to := min(off+sector, n.size)
+		to := min(off+sector, end)
 		i := d.discard(n, off, to)
 		n.extents = append(n.extents, extent{})
 		copy(n.extents[i+1:], n.extents[i:])

@@ -214,6 +214,8 @@ func (r *driver) parse(f []string) edge.DiskOp {
 		op.Kind, op.File, op.Offset, op.Length = edge.OpRead, r.files[f[1]], number(2), number(3)
 	case "cut":
 		op.Kind, op.File, op.Length = edge.OpTruncate, r.files[f[1]], number(2)
+	case "allocate":
+		op.Kind, op.File, op.Length = edge.OpAllocate, r.files[f[1]], number(2)
 	case "sync":
 		op.Kind, op.File = edge.OpSync, r.files[f[1]]
 	case "syncdir":

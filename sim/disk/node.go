@@ -19,6 +19,7 @@ type node struct {
 	// Of a file: the current contents are the extents; undoing the changes
 	// from the last to the first gives the contents on stable storage.
 	size     int64
+	filled   int64       // where the last write ended: what was allocated behind is not packed
 	packed   []*archived // blocks at the beginning of the file; see pack.go
 	extents  []extent
 	tail     tailBlock

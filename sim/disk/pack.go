@@ -35,7 +35,8 @@ func (n *node) packedEnd() int64 { return int64(len(n.packed)) * packedBlock }
 // pack compresses whole blocks of old appends. What would have to be put back
 // if a change were undone is not packed away with it.
 func (d *Disk) pack(n *node) {
-	if n.packedEnd()+packedBlock+packedAfter > n.size || (d.used-d.packedBytes)*d.archive.disks < d.archive.plainBytesMax {
+	end := min(n.size, n.filled)
+	if n.packedEnd()+packedBlock+packedAfter > end || (d.used-d.packedBytes)*d.archive.disks < d.archive.plainBytesMax {
 		return
 	}
 	for i := range n.pending {
@@ -43,7 +44,7 @@ func (d *Disk) pack(n *node) {
 			return
 		}
 	}
-	for n.packedEnd()+packedBlock+packedAfter <= n.size {
+	for n.packedEnd()+packedBlock+packedAfter <= end {
 		from := n.packedEnd()
 		plain := d.read(n, from, packedBlock)
 		block := d.archive.keep(plain.Bytes())

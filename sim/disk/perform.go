@@ -48,6 +48,8 @@ func (d *Disk) perform(at clock.Instant, p *pendingOp) edge.DiskResult {
 		r.Err = d.replaceFile(at, p, replaceDone)
 	case edge.OpVolume:
 		r.Length, r.Total = d.volume()
+	case edge.OpAllocate:
+		r.Err = d.allocateFile(at, op)
 	default:
 		panic(fmt.Sprintf("disk: operation of kind %d", op.Kind))
 	}
@@ -195,6 +197,23 @@ func (d *Disk) truncateFile(at clock.Instant, op *edge.DiskOp) edge.DiskError {
 		panic(fmt.Sprintf("disk: truncate to %d", op.Length))
 	}
 	d.truncate(at, n, op.Length)
+	return edge.DiskOK
+}
+
+// allocateFile makes a file longer if there is room for all of it.
+func (d *Disk) allocateFile(at clock.Instant, op *edge.DiskOp) edge.DiskError {
+	n := d.handles.get(op.File)
+	if n == nil {
+		return edge.ErrIO
+	}
+	grow := op.Length - n.size
+	switch {
+	case grow <= 0:
+		return edge.DiskOK
+	case grow > d.free():
+		return edge.ErrNoSpace
+	}
+	d.allocate(at, n, grow)
 	return edge.DiskOK
 }
 

@@ -64,7 +64,7 @@ func (m *model) syncDir() {
 // legal tells whether a file may hold got after a power loss.
 func (f *modelFile) legal(got []byte) bool {
 	for i, s := range f.states {
-		if withHoles(s, got, len(f.states[0]), i > 0) {
+		if withHoles(s, got, f.states[0], i > 0) {
 			return true
 		}
 		if i == len(f.span) || f.span[i][0] < 0 {
@@ -75,7 +75,7 @@ func (f *modelFile) legal(got []byte) bool {
 			if cut < len(s) {
 				torn = append(torn, s[cut:]...)
 			}
-			if withHoles(torn, got, len(f.states[0]), true) {
+			if withHoles(torn, got, f.states[0], true) {
 				return true
 			}
 		}
@@ -83,8 +83,8 @@ func (f *modelFile) legal(got []byte) bool {
 	return false
 }
 
-// withHoles compares, forgiving whole sectors of zeros behind the stable end.
-func withHoles(want, got []byte, stable int, forgive bool) bool {
+// withHoles compares, forgiving whole sectors of zeros where nothing else was stable.
+func withHoles(want, got, stable []byte, forgive bool) bool {
 	if len(want) != len(got) {
 		return false
 	}
@@ -94,12 +94,14 @@ func withHoles(want, got []byte, stable int, forgive bool) bool {
 	for off := 0; off < len(got); off += sector {
 		end := min(off+sector, len(got))
 		if !bytes.Equal(want[off:end], got[off:end]) &&
-			(!forgive || off < stable || !bytes.Equal(got[off:end], make([]byte, end-off))) {
+			(!forgive || !isZero(stable[min(off, len(stable)):min(end, len(stable))]) || !isZero(got[off:end])) {
 			return false
 		}
 	}
 	return true
 }
+
+func isZero(b []byte) bool { return bytes.Count(b, []byte{0}) == len(b) }
 
 // outcomes calls f with every legal set of names after a power loss.
 func (m *model) outcomes(f func(map[string]*modelFile) bool) bool {
@@ -175,7 +177,7 @@ func step(t *rapid.T, r *driver, m *model, fill byte) {
 			m.apply(map[string]*modelFile{name: f})
 		}
 	}
-	switch what := rapid.IntRange(0, 11).Draw(t, "what"); what {
+	switch what := rapid.IntRange(0, 12).Draw(t, "what"); what {
 	case 0, 1, 2: // append
 		use()
 		writeAt(t, r, name, f, len(f.now()), fill)
@@ -225,6 +227,14 @@ func step(t *rapid.T, r *driver, m *model, fill byte) {
 		m.syncDir()
 	case 11:
 		crash(t, r, m)
+	case 12:
+		use()
+		old := f.now()
+		n := rapid.IntRange(0, len(old)+3000).Draw(t, "allocate")
+		r.do(edge.DiskOp{Kind: edge.OpAllocate, File: r.file(name), Length: int64(n)})
+		if n > len(old) {
+			f.change(append(append([]byte(nil), old...), make([]byte, n-len(old))...), len(old), n)
+		}
 	}
 }
 
