@@ -7,11 +7,15 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 )
+
+// largeWriteBytes is from where on a write counts as one that occupies a processor.
+const largeWriteBytes = 64 << 10
 
 // files is the data directory and what is open of it.
 type files struct {
@@ -19,12 +23,17 @@ type files struct {
 	buffers *edge.Pool // of reads
 	log     *slog.Logger
 	quota   quota
+	// copying holds a token for each large write under way. To copy into the page
+	// cache is work for a processor, and with a write for each of them nobody would
+	// be left to answer those who read: consumers would fall behind producers.
+	copying chan struct{}
 	mu      sync.RWMutex
 	open    map[edge.FileID]*os.File
 }
 
 func newFiles(dir string, buffers *edge.Pool, log *slog.Logger) *files {
-	return &files{dir: dir, buffers: buffers, log: log, quota: quota{dir: dir}, open: make(map[edge.FileID]*os.File)}
+	return &files{dir: dir, buffers: buffers, log: log, quota: quota{dir: dir}, open: make(map[edge.FileID]*os.File),
+		copying: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 }
 
 func (f *files) path(p string) string { return filepath.Join(f.dir, filepath.FromSlash(p)) }
@@ -209,6 +218,10 @@ func (f *files) write(op *edge.DiskOp) (int64, error) {
 		if err := f.quota.take(max(0, end-max(op.Offset, info.Size()))); err != nil {
 			return 0, err
 		}
+	}
+	if bytesOf(op.Data) >= largeWriteBytes {
+		f.copying <- struct{}{}
+		defer func() { <-f.copying }()
 	}
 	return writeAt(file, op.Data, op.Offset)
 }
