@@ -14,6 +14,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/security"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -172,6 +173,12 @@ func (s *Server) Handle(c *step.Context, r *conn.Request) {
 		}
 		c.Logf(edge.Warn, "closing connection of %s: %s version %d is not in %d..%d",
 			r.Peer, kmsg.NameForKey(r.Key), r.Version, k.Min, k.Max)
+		s.responder.Disconnect(c, r.ID)
+		return
+	}
+	if r.Key != wire.KeyProduce && len(r.Body) > wire.StructureBytesMax {
+		c.Logf(edge.Warn, "closing connection of %s: %s has %d bytes, at most %d are decoded: ask for less at a time",
+			r.Peer, kmsg.NameForKey(r.Key), len(r.Body), wire.StructureBytesMax)
 		s.responder.Disconnect(c, r.ID)
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -199,14 +200,14 @@ func (k *Controller) request(c *step.Context, r *conn.Request) {
 // perform carries out a request that has come by itself or in an envelope.
 func (k *Controller) perform(c *step.Context, to *asker, key, version int16, body []byte) {
 	req := kmsg.RequestForKey(key)
-	if req == nil || !handled(key) || version < 0 || version > req.MaxVersion() {
-		k.responder.Disconnect(c, to.id)
+	if req == nil || !handled(key) || version < 0 || version > req.MaxVersion() || len(body) > wire.StructureBytesMax {
+		k.unreadable(c, to)
 		return
 	}
 	req.SetVersion(version)
 	if err := req.ReadFrom(body); err != nil {
 		c.Logf(edge.Warn, "controller: request %d from %s: %v", key, to.peer, err)
-		k.responder.Disconnect(c, to.id)
+		k.unreadable(c, to)
 		return
 	}
 	switch {

@@ -32,33 +32,36 @@ func (k *Controller) answer(c *step.Context, to *asker, resp kmsg.Response) {
 	k.responder.Respond(c, to.id, out)
 }
 
+// envelopeBytesMax bounds an envelope: what it forwards, and who asked.
+const envelopeBytesMax = wire.StructureBytesMax + 64<<10
+
 // envelope is Envelope (58): a broker forwards a client's request, and with it
 // who the client is. The broker must have the right to act for the cluster; what
 // the request does is decided on the client's own rights (KIP-590).
 func (k *Controller) envelope(c *step.Context, r *conn.Request) {
 	var req kmsg.EnvelopeRequest
 	req.SetVersion(r.Version)
-	if r.Version < 0 || r.Version > req.MaxVersion() || req.ReadFrom(r.Body) != nil {
-		c.Logf(edge.Warn, "controller: malformed envelope from %s", r.Peer)
+	if r.Version < 0 || r.Version > req.MaxVersion() || len(r.Body) > envelopeBytesMax || req.ReadFrom(r.Body) != nil {
+		c.Logf(edge.Warn, "controller: malformed envelope of %d bytes from %s", len(r.Body), r.Peer)
 		k.responder.Disconnect(c, r.ID)
 		return
 	}
 	k.gate.SetBindings(k.image.ACLs)
 	if !k.gate.MayCluster(r.Session, acl.ClusterAction) {
 		c.Logf(edge.Warn, "controller: %s at %s may not forward requests of others", r.Session.Principal, r.Peer)
-		k.refuseEnvelope(c, r, kerr.ClusterAuthorizationFailed)
+		k.refuseEnvelope(c, r.ID, kerr.ClusterAuthorizationFailed)
 		return
 	}
 	inner, body, err := wire.ParseRequestHeader(req.RequestData)
 	if err != nil || !forwardable(inner.Key) {
 		c.Logf(edge.Warn, "controller: the envelope from %s holds no request to forward: key %d, %v", r.Peer, inner.Key, err)
-		k.refuseEnvelope(c, r, kerr.InvalidRequest)
+		k.refuseEnvelope(c, r.ID, kerr.InvalidRequest)
 		return
 	}
 	principal, err := security.DecodePrincipal(req.RequestPrincipal)
 	if err != nil {
 		c.Logf(edge.Warn, "controller: the envelope from %s: %v", r.Peer, err)
-		k.refuseEnvelope(c, r, kerr.PrincipalDeserializationFailure)
+		k.refuseEnvelope(c, r.ID, kerr.PrincipalDeserializationFailure)
 		return
 	}
 	host := string(req.ClientHostAddress)
@@ -67,10 +70,20 @@ func (k *Controller) envelope(c *step.Context, r *conn.Request) {
 	k.perform(c, &to, inner.Key, inner.Version, body)
 }
 
-func (k *Controller) refuseEnvelope(c *step.Context, r *conn.Request, e *kerr.Error) {
+func (k *Controller) refuseEnvelope(c *step.Context, id conn.RequestID, e *kerr.Error) {
 	out := kmsg.NewPtrEnvelopeResponse()
 	out.ErrorCode = e.Code
-	k.responder.Respond(c, r.ID, out)
+	k.responder.Respond(c, id, out)
+}
+
+// unreadable ends a request that cannot be read. The connection of one that was
+// forwarded is the broker's, which would forward it again by the next one.
+func (k *Controller) unreadable(c *step.Context, to *asker) {
+	if to.inner == nil {
+		k.responder.Disconnect(c, to.id)
+		return
+	}
+	k.refuseEnvelope(c, to.id, kerr.InvalidRequest)
 }
 
 // forwardable tells a client's request from those that brokers make on their

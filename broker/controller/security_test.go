@@ -195,3 +195,20 @@ func saltedPassword(t *testing.T, password, salt string) []byte {
 	}
 	return key
 }
+
+// A forwarded request that cannot be read ends with an error in its envelope: the
+// connection is the broker's, for the requests of all of its clients.
+func TestUnreadableRequestInAnEnvelope(t *testing.T) {
+	w := newWorld(t, 7, 1)
+	w.run(3 * time.Second)
+	n := w.nodes[0]
+	n.peer = security.NewSession(security.User("broker"), "broker-host")
+	for _, body := range [][]byte{{0xff}, make([]byte, wire.StructureBytesMax+1)} {
+		envelope := kmsg.NewPtrEnvelopeRequest()
+		envelope.RequestPrincipal = security.AppendPrincipal(nil, security.User("eve"))
+		envelope.RequestData = append(wire.AppendRequestHeader(nil, &wire.RequestHeader{Key: int16(kmsg.CreateTopics), Version: 7}, true), body...)
+		if resp := n.call(envelope).(*kmsg.EnvelopeResponse); resp.ErrorCode != kerr.InvalidRequest.Code {
+			t.Errorf("a body of %d bytes: %v", len(body), kerr.ErrorForCode(resp.ErrorCode))
+		}
+	}
+}

@@ -219,23 +219,31 @@ func (s *session) newPart(key partKey) *sessionPart {
 	return sp
 }
 
+// sessionPartsMax bounds the partitions that all sessions together remember, a few
+// hundred bytes each: slots bounds the sessions only, and a request may name a
+// hundred thousand. Who comes late fetches without one.
+const sessionPartsMax = 1 << 19
+
 // sessionCache holds the sessions of max.incremental.fetch.session.cache.slots.
 type sessionCache struct {
-	slots int
-	byID  map[int32]*session
-	list  []*session // in the order of creation
-	spare []*session // of fetches without a session
+	slots    int
+	parts    int // of all sessions together, at most partsMax
+	partsMax int
+	byID     map[int32]*session
+	list     []*session // in the order of creation
+	spare    []*session // of fetches without a session
 }
 
 func (q *sessionCache) init(slots int) {
-	q.slots = slots
+	q.slots, q.partsMax = slots, sessionPartsMax
 	q.byID = make(map[int32]*session)
 }
 
 // create makes room for and returns a new session; nil if none may be evicted.
 func (m *Manager) createSession(c *step.Context, replica int32, parts int, byID bool) *session {
 	q := &m.sessions
-	if len(q.list) >= q.slots && !m.evictSession(c.Now, replica >= 0, parts) {
+	if (len(q.list) >= q.slots || q.parts+parts > q.partsMax) && !m.evictSession(c.Now, replica >= 0, parts) ||
+		q.parts+parts > q.partsMax {
 		return nil
 	}
 	id := c.Random.Int32N(math.MaxInt32) + 1
@@ -291,6 +299,9 @@ func (s *session) worthLess(t *session) bool {
 func (m *Manager) dropSession(s *session) {
 	q := &m.sessions
 	delete(q.byID, s.id)
+	if s.id != 0 {
+		q.parts -= len(s.parts)
+	}
 	if i := slices.Index(q.list, s); i >= 0 {
 		q.list = slices.Delete(q.list, i, i+1)
 	}
@@ -348,7 +359,7 @@ func (m *Manager) endTransient(s *session) {
 	}
 	clear(s.dirty)
 	s.dirty, s.parked = s.dirty[:0], nil
-	if len(m.sessions.spare) < spareRequestsMax {
+	if len(m.sessions.spare) < spareRequestsMax && len(s.free) <= sparePartsMax {
 		m.sessions.spare = append(m.sessions.spare, s)
 	}
 }

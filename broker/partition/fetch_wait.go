@@ -78,8 +78,13 @@ func (m *Manager) openSession(c *step.Context, f *Fetch) (*session, int16) {
 		key := partKey{ask.TopicID, ask.Topic, ask.Partition}
 		sp := s.part(&key)
 		if sp == nil {
+			if m.sessions.parts >= m.sessions.partsMax {
+				m.dropSession(s) // its client begins anew, without one
+				return nil, errFetchSessionIDNotFound
+			}
 			sp = s.newPart(key)
 			s.parts[key] = sp
+			m.sessions.parts++
 		}
 		s.update(sp, ask)
 	}
@@ -88,6 +93,7 @@ func (m *Manager) openSession(c *step.Context, f *Fetch) (*session, int16) {
 		if sp := s.part(&key); sp != nil {
 			s.forget(sp)
 			delete(s.parts, key)
+			m.sessions.parts--
 		}
 	}
 	if len(s.parts) == 0 {
@@ -114,8 +120,9 @@ func (m *Manager) fullFetch(c *step.Context, f *Fetch, byID bool) *session {
 		if sp == nil {
 			sp = s.newPart(key)
 		}
-		if s.parts != nil {
+		if s.parts != nil && s.parts[key] != sp {
 			s.parts[key] = sp
+			m.sessions.parts++
 		}
 		s.update(sp, ask)
 	}
@@ -310,7 +317,7 @@ func (m *Manager) putFetch(f *Fetch) {
 	}
 	*f = Fetch{ReplicaID: -1, ReplicaEpoch: -1, Asks: f.Asks[:0], Forgotten: f.Forgotten[:0],
 		Results: f.Results[:0], Records: f.Records[:0], woken: f.woken}
-	if len(t.spare) < spareRequestsMax {
+	if len(t.spare) < spareRequestsMax && max(cap(f.Asks), cap(f.Forgotten), cap(f.Results)) <= sparePartsMax {
 		t.spare = append(t.spare, f)
 	}
 }

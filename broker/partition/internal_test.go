@@ -99,3 +99,40 @@ func BenchmarkReplicatedProduce(b *testing.B) {
 		w.said = w.said[:0]
 	}
 }
+
+// Sessions remember no more partitions together than they may: who comes late
+// fetches without one, who outgrows his has to begin anew, and what is forgotten
+// makes room.
+func TestPartitionsOfSessionsAreBounded(t *testing.T) {
+	n := newWorld(t, 3, 2).node(1)
+	m, q := n.parts, &n.parts.sessions
+	q.partsMax = 5
+	asks := func(parts ...int32) (list []FetchAsk) {
+		for _, index := range parts {
+			list = append(list, FetchAsk{Topic: worldTopic, Partition: index})
+		}
+		return list
+	}
+	open := func(want bool, parts ...int32) *session {
+		t.Helper()
+		f := &Fetch{ReplicaID: -1, SessionEpoch: sessionEpochInitial, Asks: asks(parts...)}
+		s, code := m.openSession(n.context(), f)
+		if code != errNone || (s.id != 0) != want || q.parts > q.partsMax {
+			t.Fatalf("session of %d partitions: id %d, error %d, %d in all", len(parts), s.id, code, q.parts)
+		}
+		return s
+	}
+	three := open(true, 0, 1, 2)
+	open(false, 0, 1, 2)
+	open(true, 3, 4)
+	outgrown := &Fetch{ReplicaID: -1, SessionID: three.id, SessionEpoch: 1, Asks: asks(2, 9)}
+	if _, code := m.openSession(n.context(), outgrown); code != errFetchSessionIDNotFound || q.parts != 2 {
+		t.Fatalf("a partition too many: error %d, %d in all", code, q.parts)
+	}
+	three = open(true, 0, 1, 2)
+	fewer := &Fetch{ReplicaID: -1, SessionID: three.id, SessionEpoch: 1, Forgotten: []FetchForgotten{{Topic: worldTopic, Partition: 1}}}
+	if _, code := m.openSession(n.context(), fewer); code != errNone || q.parts != 4 {
+		t.Fatalf("a partition fewer: error %d, %d in all", code, q.parts)
+	}
+	open(true, 5)
+}

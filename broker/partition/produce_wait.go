@@ -176,7 +176,11 @@ type produceTable struct {
 }
 
 // spareRequestsMax bounds what each table of requests keeps for reuse.
-const spareRequestsMax = 1024
+// sparePartsMax is how many partitions one of them may have room for.
+const (
+	spareRequestsMax = 1024
+	sparePartsMax    = 4096
+)
 
 func (t *produceTable) get() *Produce {
 	if n := len(t.spare); n > 0 {
@@ -215,7 +219,7 @@ func (t *produceTable) put(p *Produce) {
 		t.free = append(t.free, p.slot)
 	}
 	*p = Produce{Parts: p.Parts[:0], generation: p.generation + 1}
-	if len(t.spare) < spareRequestsMax {
+	if len(t.spare) < spareRequestsMax && cap(p.Parts) <= sparePartsMax {
 		t.spare = append(t.spare, p)
 	}
 }

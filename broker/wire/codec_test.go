@@ -257,3 +257,17 @@ func TestLiesDoNotAllocate(t *testing.T) {
 		})
 	}
 }
+
+// A request may have so many topics and partitions together, and one more is too
+// many, wherever it is.
+func TestEntriesOfAProduceAreBounded(t *testing.T) {
+	for _, more := range []int{0, 1} {
+		r := &ProduceRequest{Version: 9}
+		r.Topics = make([]ProduceTopic, produceEntriesMax/2)
+		r.Topics[7].Partitions = make([]ProducePartition, produceEntriesMax/2+more)
+		got := &ProduceRequest{Version: 9}
+		if err := got.ReadFrom(r.AppendTo(nil)); (err != nil) != (more > 0) {
+			t.Errorf("%d entries: %v", produceEntriesMax+more, err)
+		}
+	}
+}

@@ -36,6 +36,8 @@ type decoder struct {
 	b        []byte
 	flexible bool
 	err      error
+	// entriesLeft is how many elements more boundedLen allows.
+	entriesLeft int
 }
 
 // pieces is a frame whose body is being decoded; see edge.Buffer.Pieces. It goes
@@ -235,6 +237,18 @@ func (d *decoder) arrayLen(elementBytesMin int, field string) int {
 		d.fail(field, "null array, but it may not be")
 		return 0
 	}
+	return n
+}
+
+// boundedLen is arrayLen of a message that may have entriesLeft elements more in
+// all of its arrays.
+func (d *decoder) boundedLen(elementBytesMin int, field string) int {
+	n := d.arrayLen(elementBytesMin, field)
+	if n > d.entriesLeft {
+		d.fail(field, fmt.Sprintf("has %d elements, %d too many in one request", n, n-d.entriesLeft))
+		return 0
+	}
+	d.entriesLeft -= n
 	return n
 }
 

@@ -19,6 +19,17 @@ const (
 // other. Kafka gives them no meaning; their versions are never flexible.
 const PrivateKeys int16 = 32000
 
+// StructureBytesMax bounds the body of every request of Kafka's but Produce, whose
+// bytes are mostly records. What they decode to is not charged to any budget and
+// may be StructureExpansionMax times as long: with an empty array and an unknown
+// tag an element takes a few bytes here, and a struct and a map there. One
+// request is decoded at a time. 2 MiB are a fetch of sixty thousand partitions,
+// or the metadata of as many topics.
+const (
+	StructureBytesMax     = 2 << 20
+	StructureExpansionMax = 128
+)
+
 // FrameLengthBytes is the size of the length prefix of every frame.
 const FrameLengthBytes = 4
 

@@ -36,6 +36,10 @@ type ProducePartition struct {
 	Records   []byte
 }
 
+// produceEntriesMax bounds the topics and partitions of one request together, which
+// are far longer decoded than a byte each.
+const produceEntriesMax = 1 << 16
+
 // The least that an element of each array takes, in any version.
 const (
 	produceTopicBytesMin     = 2 // compact: empty name is 1, no partitions is 1
@@ -108,7 +112,8 @@ func (r *ProduceRequest) ReadFrom(body []byte) error {
 	d.nullableString(&r.TransactionalID, "transactional_id")
 	r.Acks = d.int16("acks")
 	r.TimeoutMillis = d.int32("timeout_ms")
-	for n := d.arrayLen(produceTopicBytesMin, "topics"); n > 0 && d.err == nil; n-- {
+	d.entriesLeft = produceEntriesMax
+	for n := d.boundedLen(produceTopicBytesMin, "topics"); n > 0 && d.err == nil; n-- {
 		r.Topics = grow(r.Topics)
 		r.readTopic(&d, &r.Topics[len(r.Topics)-1])
 	}
@@ -119,7 +124,7 @@ func (r *ProduceRequest) ReadFrom(body []byte) error {
 func (r *ProduceRequest) readTopic(d *decoder, t *ProduceTopic) {
 	readTopicName(d, r.Version >= produceTopicIDs, &t.Topic, &t.TopicID)
 	t.Partitions = t.Partitions[:0]
-	for n := d.arrayLen(producePartitionBytesMin, "topics.partitions"); n > 0 && d.err == nil; n-- {
+	for n := d.boundedLen(producePartitionBytesMin, "topics.partitions"); n > 0 && d.err == nil; n-- {
 		t.Partitions = grow(t.Partitions)
 		p := &t.Partitions[len(t.Partitions)-1]
 		p.Partition = d.int32("topics.partitions.index")

@@ -48,6 +48,7 @@ func TestHostileInput(t *testing.T) {
 	attack("wrong versions", func(t *testing.T) { wrongVersions(t, dial) })
 	attack("a fetch of ten thousand partitions", func(t *testing.T) { hugeFetch(t, c) })
 	attack("a client that does not read", func(t *testing.T) { deafClient(t, c, dial) })
+	attack("requests that decode to much", func(t *testing.T) { swellingRequests(t, dial) })
 	attack("slow loris", func(t *testing.T) {
 		for range 500 { // each announces 100 MB and sends a byte
 			if _, err := dial(t).Write([]byte{6, 0, 0, 0, 'x'}); err != nil {
@@ -364,4 +365,47 @@ func deafClient(t *testing.T, c *brokers, dial func(*testing.T) net.Conn) {
 	if n > 200<<20 {
 		t.Errorf("%d MB were sent to a client that does not read", n>>20)
 	}
+}
+
+// swellingRequests sends frames of what takes least on the wire and most when it is
+// decoded: topics without a name, each with a tag that nobody knows. What is longer
+// than may be decoded is refused; what is not is answered, eight at a time.
+func swellingRequests(t *testing.T, dial func(*testing.T) net.Conn) {
+	const longest = 2 << 20
+	swelling := func(key int16, head, element, tail []byte, length int) []byte {
+		n := (length - len(head) - len(tail)) / len(element)
+		body := binary.AppendUvarint(bytes.Clone(head), uint64(n+1))
+		return request(key, 9, append(append(body, bytes.Repeat(element, n)...), tail...))
+	}
+	metadata := func(length int) []byte { // no tags in the header; an empty name, and a tag
+		return swelling(3, []byte{0}, []byte{1, 1, 100, 0}, make([]byte, 4), length)
+	}
+	produce := func(length int) []byte { // nor there; no transaction, acks, time-out; an empty name, no partitions
+		return swelling(0, []byte{0, 0, 0xff, 0xff, 0, 0, 1, 0}, []byte{1, 1, 0}, make([]byte, 1), length)
+	}
+	for _, frame := range [][]byte{metadata(longest + 100), metadata(50 << 20), produce(50 << 20)} {
+		conn := dial(t)
+		if _, err := conn.Write(frame); err == nil && answeredBeforeEnd(t, conn) {
+			t.Errorf("a request of %d bytes with key %d was answered", len(frame), frame[5])
+		}
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		conn := dial(t)
+		all.Go(func() {
+			if _, err := conn.Write(metadata(longest - 100)); err != nil {
+				t.Error(err)
+				return
+			}
+			var length [4]byte
+			if _, err := io.ReadFull(conn, length[:]); err != nil {
+				t.Errorf("a request of %d bytes is not answered: %v", longest-100, err)
+				return
+			}
+			if _, err := io.CopyN(io.Discard, conn, int64(binary.BigEndian.Uint32(length[:]))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }
