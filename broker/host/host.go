@@ -113,6 +113,7 @@ func Open(cfg Config) (*Host, error) {
 	h.memory = newBudget(h.limits.InFlightBytes)
 	h.doors = newDoors(h.limits)
 	h.buffers = edge.NewSharedPool(new(sync.Mutex))
+	h.buffers.Keep(int(h.limits.InFlightBytes / pooledPart))
 	h.disk = newDisk(newFiles(cfg.Dir, h.buffers, h.log), h.diskDone)
 	h.dialing, h.giveUp = context.WithCancel(context.Background())
 	return h, nil

@@ -2,6 +2,11 @@ package host
 
 import "time"
 
+// pooledPart is the part of the memory for frames that is kept for reuse while no
+// frame or read needs it. Less, and a fast producer's frames come back in bursts that
+// are thrown away and allocated anew.
+const pooledPart = 4
+
 // Limits bound what peers can make a host hold. A zero field has its default.
 type Limits struct {
 	FrameBytes          int           // largest frame (socket.request.max.bytes); 100 MiB
