@@ -139,6 +139,7 @@ func (b *partitionChange) build() *meta.PartitionChangeRecord {
 	}
 	if leader != meta.NoLeader && !slices.Contains(b.isr, leader) {
 		b.isr = []int32{leader}
+		b.completeReassignment() // the leader alone may be the whole target
 		if unclean || len(b.isr) >= min(b.minISR, len(b.replicas)) {
 			b.elrTarget, b.lastKnown = nil, nil
 		} else {
