@@ -203,9 +203,13 @@ func rebalanceScript(o *oracle) {
 		describeGroupsScript(o, "a pending member")
 	}
 	second := o.begin("the second member", func(s *side) kmsg.Request { return s.join("g", "b") })
-	o.look("during a rebalance", func(s *side) kmsg.Request {
+	beat := func(s *side) kmsg.Request {
 		return &kmsg.HeartbeatRequest{Group: s.nameOf("g"), Generation: 1, MemberID: s.members["a"]}
+	}
+	o.await(beat, func(resp kmsg.Response) bool {
+		return resp.(*kmsg.HeartbeatResponse).ErrorCode == kerr.RebalanceInProgress.Code
 	})
+	o.ask("during a rebalance", beat)
 	o.ask("during a rebalance", func(s *side) kmsg.Request {
 		req := kmsg.NewPtrSyncGroupRequest()
 		req.Group, req.Generation, req.MemberID = s.nameOf("g"), 1, s.members["a"]

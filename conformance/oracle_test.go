@@ -184,6 +184,19 @@ func (o *oracle) look(name string, build func(s *side) kmsg.Request) []kmsg.Resp
 	return o.askAt(version, name, build)
 }
 
+// await asks each until its answer is as it must be, whatever the time-outs of both:
+// what another connection has been sent need not have arrived yet, at either of them.
+func (o *oracle) await(build func(s *side) kmsg.Request, arrived func(kmsg.Response) bool) {
+	for _, s := range o.sides {
+		_ = eventually(patience, func() error { // what stays different is reported by what is asked next
+			if resp, err := s.exchange(build(s)); err != nil || !arrived(resp) {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+	}
+}
+
 // askAt asks in a version of its own.
 func (o *oracle) askAt(version int16, name string, build func(s *side) kmsg.Request) []kmsg.Response {
 	responses, request, found := o.compare(version, name, build)
