@@ -26,7 +26,7 @@ func TestSumsAreTrue(t *testing.T) {
 		var live []filled
 		pick := func(t *rapid.T) int {
 			if len(live) == 0 {
-				t.Skip()
+				t.Skip() // the action does not apply: rapid draws another one
 			}
 			return rapid.IntRange(0, len(live)-1).Draw(t, "buffer")
 		}
@@ -65,7 +65,7 @@ func TestSumsAreTrue(t *testing.T) {
 			"change": func(t *rapid.T) {
 				f := live[pick(t)]
 				if f.buffer.refs > 1 || len(f.bytes) == 0 {
-					t.Skip()
+					t.Skip() // the action does not apply: rapid draws another one
 				}
 				at, bit := rapid.IntRange(0, len(f.bytes)-1).Draw(t, "at"), byte(1)<<rapid.IntRange(0, 7).Draw(t, "bit")
 				f.buffer.Bytes()[at] ^= bit
@@ -75,7 +75,7 @@ func TestSumsAreTrue(t *testing.T) {
 			"flipped copy": func(t *rapid.T) {
 				f := live[pick(t)]
 				if len(f.bytes) == 0 {
-					t.Skip()
+					t.Skip() // the action does not apply: rapid draws another one
 				}
 				damaged := bytes.Clone(f.buffer.Bytes())
 				damaged[rapid.IntRange(0, len(damaged)-1).Draw(t, "at")] ^= 1
