@@ -196,15 +196,19 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 func (f *faults) restart(now clock.Instant, w *sim.World, index int, e *scenarios.Event, hosts []netsim.HostID) {
 	w.Note(e.Verb() + " " + f.names(hosts))
 	r := restarts{next: now.Add(pollEvery), span: len(f.done)}
+	s := span{event: index, from: now, to: clock.Never}
 	for _, h := range hosts {
 		if state := w.State(h); state != sim.Running && state != sim.Paused {
 			f.nothing(now, e, w.Name(h)+" was down")
 			continue
 		}
 		r.nodes = append(r.nodes, beginRestart(w, f.view, h, atOnce))
+		s.hosts = append(s.hosts, h)
 	}
-	f.done = append(f.done, span{event: index, from: now, to: clock.Never, hosts: hosts})
-	f.restarts = append(f.restarts, r)
+	if len(r.nodes) > 0 {
+		f.done = append(f.done, s)
+		f.restarts = append(f.restarts, r)
+	}
 }
 
 // move begins a reassignment, which lasts until it is complete.
