@@ -22,10 +22,10 @@ var differences = []difference{
 	{"ApiVersions: .*", `ApiKeys(#|\[.*)`, "", "", "another range of versions: transactions, KIP-848 groups, share groups, streams groups, quotas, delegation tokens, client metrics and KRaft's own keys are not served"},
 	{"ApiVersions: .*", `(Supported|Finalized)Features.*`, "", "", "features are levels of the broker's own formats"},
 	// What brokerd does not have.
-	{"CreateTopics: .*", `.*\.Configs#`, "37", "23", "the configs that are listed next are refused by name"},
-	{"(CreateTopics|DescribeConfigs): .*", lackedConfig, present, absent, "codecs run at their default level; quotas, tiered storage, share groups and a bound of their own on what batches decompress to are not implemented"},
-	{"DescribeConfigs: (none of a topic|topic)", `Resources\[orders\]\.Configs#`, "37", "23", "the configs that were listed just now"},
-	{"CreateTopics: (compression|errors|leader|local|remote).*", `Topics\[config\d+\]\.(ErrorCode|NumPartitions|ReplicationFactor|TopicID|Configs.*)`, "", "40|-1|0+|<absent>", "a config without effect is refused and not stored: INVALID_CONFIG"},
+	{"CreateTopics: .*", `.*\.Configs#`, "37", "26", "the configs that are listed next are refused by name"},
+	{"(CreateTopics|DescribeConfigs): .*", lackedConfig, present, absent, "quotas, tiered storage, share groups and a bound of their own on what batches decompress to are not implemented"},
+	{"DescribeConfigs: (none of a topic|topic)", `Resources\[orders\]\.Configs#`, "37", "26", "the configs that were listed just now"},
+	{"CreateTopics: (errors|leader|local|remote).*", `Topics\[config\d+\]\.(ErrorCode|NumPartitions|ReplicationFactor|TopicID|Configs.*)`, "", "40|-1|0+|<absent>", "a config without effect is refused and not stored: INVALID_CONFIG"},
 	{"DescribeConfigs: (a group|client metrics)", `Resources\[[gx]\]\.(Error.*|Configs(#|\[[a-z.]+\])?)`, "", "", "groups and client metrics have no configs: INVALID_REQUEST"},
 	{"IncrementalAlterConfigs: group", `Resources\[g\]\.ErrorCode`, "0", "42", "groups have no configs"},
 	{"DescribeConfigs: a logger", `Resources\[1\]\.Error.*`, "0|", "", "loggers are Java's: the level is --log-level"},
@@ -76,7 +76,7 @@ var differences = []difference{
 }
 
 // lackedConfig are Kafka 4.4's topic configs without effect here.
-const lackedConfig = `.*\.Configs\[(compression\.(gzip|lz4|zstd)\.level|errors\.deadletterqueue\.group\.enable|` +
+const lackedConfig = `.*\.Configs\[(errors\.deadletterqueue\.group\.enable|` +
 	`(leader|follower)\.replication\.throttled\.replicas|local\.retention\.(bytes|ms)|max\.decompressed\.message\.bytes|remote\..*)\]`
 
 type compiled struct{ request, field, kafka, ours *regexp.Regexp }

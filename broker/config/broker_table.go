@@ -158,4 +158,4 @@ var brokerTable = NewTable("broker property", []Row[Broker]{
 		Doc: "Default of the topic property unclean.leader.election.enable."}, nil},
 	{Property{Name: "unclean.leader.election.interval.ms", Type: TypeLong, Default: "300000", Min: 1, Max: maxLong, Effect: true,
 		Doc: "How often the controller looks for leaderless partitions that may elect uncleanly."}, func(b *Broker) any { return &b.UncleanElectionIntervalMillis }},
-}, authorizationRows(), inertBrokerRows())
+}, topicLevelSynonyms(), authorizationRows(), inertBrokerRows())

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
 )
 
 // KV is one override as it was written: a property name and its text. The
@@ -137,6 +138,7 @@ type Topic struct {
 	MaxMessageBytes       int64 // largest record batch, after compression
 	MinInsyncReplicas     int64 // 1 ..
 	CompressionType       CompressionType
+	CompressionLevels     record.Levels
 	UncleanLeaderElection bool
 
 	MessageTimestampType     TimestampType

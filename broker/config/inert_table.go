@@ -24,10 +24,6 @@ func inertRows[T any](groups []inert) []Row[T] {
 
 func inertTopicRows() []Row[Topic] {
 	return inertRows[Topic]([]inert{
-		{"codecs run at their default level", `
-			compression.gzip.level
-			compression.lz4.level
-			compression.zstd.level`},
 		{"share groups are not implemented yet", `
 			errors.deadletterqueue.group.enable`},
 		{"quotas are not implemented yet", `
@@ -109,10 +105,6 @@ func inertBrokerRows() []Row[Broker] {
 			quota.window.size.seconds
 			replication.quota.window.num
 			replication.quota.window.size.seconds`},
-		{"codecs run at their default level", `
-			compression.gzip.level
-			compression.lz4.level
-			compression.zstd.level`},
 		{"it belongs to mechanisms, logins or token requests that do not exist here", `
 			delegation.token.expiry.check.interval.ms
 			delegation.token.expiry.time.ms

@@ -1,6 +1,10 @@
 package config
 
-import "math"
+import (
+	"math"
+
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+)
 
 const (
 	maxInt   = math.MaxInt32
@@ -133,4 +137,21 @@ var topicTable = NewTable("topic property", []Row[Topic]{
 		func(t *Topic) any { return &t.UncleanLeaderElection },
 		"Whether a replica outside the in-sync set may become leader when nobody else is left; acknowledged records may be lost."),
 		Synonym{"unclean.leader.election.enable", 1}),
-}, inertTopicRows())
+}, topicLevelRows(), inertTopicRows())
+
+func topicLevelRows() []Row[Topic] {
+	rows := LevelRows(func(t *Topic) *record.Levels { return &t.CompressionLevels })
+	for i := range rows {
+		rows[i] = under(rows[i], Synonym{rows[i].Name, 1})
+	}
+	return rows
+}
+
+// topicLevelSynonyms are the broker properties that set the topics' levels.
+func topicLevelSynonyms() (rows []Row[Broker]) {
+	for _, row := range topicLevelRows() {
+		row.Doc, row.Property.Synonyms = "Default of the topic property "+row.Name+".", nil
+		rows = append(rows, Row[Broker]{Property: row.Property})
+	}
+	return rows
+}

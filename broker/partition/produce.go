@@ -219,18 +219,13 @@ func (m *Manager) prepare(c *step.Context, p *Partition, req *Produce, part *Pro
 	if !recompress {
 		return req.Frame, part.From, part.To, nil
 	}
-	m.squeeze, err = recompressed(&m.scratch, m.squeeze, batch, codec)
+	m.squeeze, err = m.scratch.Recompress(m.squeeze, batch, codec, p.cfg.CompressionLevels.Of(codec))
 	if err != nil {
 		return nil, 0, 0, err
 	}
 	b := c.Buffers.Get(len(m.squeeze))
 	copy(b.Bytes(), m.squeeze)
 	return b, 0, b.Len(), nil
-}
-
-func recompressed(s *record.Scratch, dst []byte, b record.Batch, codec record.Codec) ([]byte, error) {
-	out, err := s.Recompress(dst, b, codec, 0)
-	return out, err
 }
 
 var (

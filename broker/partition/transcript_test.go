@@ -67,6 +67,8 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 		w.deleteCommand(t, d)
 	case "cleanup":
 		w.cleanupCommand(t, d)
+	case "codecs":
+		w.codecsCommand(t, w.node(int32(broker)))
 	case "broker-config":
 		w.brokerConfigCommand(t, d)
 	case "run":
@@ -151,6 +153,8 @@ func (w *world) produceCommand(t *testing.T, d *datadriven.TestData) {
 			d.Fatalf(t, "%v", err)
 		}
 	}
+	times := 1
+	d.MaybeScanArgs(t, "times", &times)
 	version := produceVersion
 	d.MaybeScanArgs(t, "version", &version)
 	w.produceVersion = int16(version)
@@ -159,7 +163,7 @@ func (w *world) produceCommand(t *testing.T, d *datadriven.TestData) {
 		d.MaybeScanArgs(t, "seq", &seq)
 		o.ProducerID, o.ProducerEpoch, o.BaseSequence = int64(pid), int16(epoch), int32(seq)
 	}
-	w.node(int32(to)).produce(conn.RequestID(id)+1000, int16(acks), time.Duration(timeout)*time.Millisecond, o, strings.Split(value, "+")...)
+	w.node(int32(to)).produce(conn.RequestID(id)+1000, int16(acks), time.Duration(timeout)*time.Millisecond, o, strings.Split(strings.Repeat(value, times), "+")...)
 }
 
 func (w *world) fetchCommand(t *testing.T, d *datadriven.TestData) {
@@ -253,6 +257,26 @@ func (w *world) brokerConfigCommand(t *testing.T, d *datadriven.TestData) {
 		n.logs.SetConfig(cfg)
 		n.parts.SetConfig(cfg)
 		n.apply()
+	}
+}
+
+// codecsCommand says how a replica has stored each batch, and in how many bytes.
+func (w *world) codecsCommand(t *testing.T, n *node) {
+	l := n.partition().Log()
+	r := l.Read(n.context(), l.StartOffset(), 1<<30, l.EndOffset(), true, nil)
+	defer release(r.Slices)
+	if r.Err != nil || r.Loading || r.Next != l.EndOffset() {
+		t.Fatalf("read to %d of %d: %+v", r.Next, l.EndOffset(), r)
+	}
+	for _, s := range r.Slices {
+		for rest := s.Bytes(); len(rest) > 0; {
+			batch, after, err := record.Next(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.said = append(w.said, fmt.Sprintf("%d: %s in %d bytes", batch.BaseOffset(), batch.Attributes().Codec(), len(batch)))
+			rest = after
+		}
 	}
 }
 

@@ -18,18 +18,36 @@ import (
 const DecompressedBytesMax = 128 << 20
 
 // The levels of compression.gzip.level, compression.lz4.level and
-// compression.zstd.level in Kafka 4 (KIP-390).
+// compression.zstd.level in Kafka 4 (KIP-390). Gzip has a default of its own beside
+// its levels.
 const (
 	gzipLevelDefault = gzip.DefaultCompression
 	gzipLevelMin     = 1
-	gzipLevelMax     = 9
+	GzipLevelMax     = 9
 	lz4LevelDefault  = 9
-	lz4LevelMin      = 1
-	lz4LevelMax      = 17
+	Lz4LevelMin      = 1
+	Lz4LevelMax      = 17
 	zstdLevelDefault = 3
-	zstdLevelMin     = -131072
-	zstdLevelMax     = 22
+	ZstdLevelMin     = -131072
+	ZstdLevelMax     = 22
 )
+
+// Levels are how hard each codec tries; 0 is the codec's default. CheckLevel says
+// which there are.
+type Levels struct{ Gzip, Lz4, Zstd int64 }
+
+// Of returns a codec's level.
+func (l *Levels) Of(codec Codec) int {
+	switch codec {
+	case Gzip:
+		return int(l.Gzip)
+	case Lz4:
+		return int(l.Lz4)
+	case Zstd:
+		return int(l.Zstd)
+	}
+	return 0
+}
 
 // xerialHeader opens the snappy framing of Java's clients: a magic, the version
 // and the lowest version that can read it. Blocks follow, each after its length.
@@ -51,11 +69,11 @@ func CheckLevel(codec Codec, level int) error {
 		if level == gzipLevelDefault {
 			return nil
 		}
-		lo, hi = gzipLevelMin, gzipLevelMax
+		lo, hi = gzipLevelMin, GzipLevelMax
 	case Lz4:
-		lo, hi = lz4LevelMin, lz4LevelMax
+		lo, hi = Lz4LevelMin, Lz4LevelMax
 	case Zstd:
-		lo, hi = zstdLevelMin, zstdLevelMax
+		lo, hi = ZstdLevelMin, ZstdLevelMax
 	}
 	if level != 0 && (level < lo || level > hi) {
 		return fmt.Errorf("%s has no compression level %d: want %d to %d", codec, level, lo, hi)
@@ -63,16 +81,51 @@ func CheckLevel(codec Codec, level int) error {
 	return nil
 }
 
-// compressor keeps one encoder per codec. The encoders run in the caller's
-// goroutine, and their output depends on the input and level alone.
+// Effort translates a level that CheckLevel accepts into what the codec's library
+// calls one: the efforts of an encoder are fewer than Kafka's levels.
+func Effort(codec Codec, level int) int {
+	switch codec {
+	case Gzip:
+		if level == 0 {
+			return gzipLevelDefault
+		}
+		return level
+	case Lz4:
+		return int(lz4Effort(level))
+	case Zstd:
+		if level == 0 {
+			level = zstdLevelDefault
+		}
+		return int(zstd.EncoderLevelFromZstd(level))
+	}
+	return 0
+}
+
+// lz4Effort takes Kafka's default of 9 for the fast compressor, as Java does; every
+// other level is the high compressor. The library's upper levels search up to 2^17
+// candidates a byte, which takes seconds for one repetitive batch; C's level 12 looks
+// at far fewer, so they are left alone.
+func lz4Effort(level int) lz4.CompressionLevel {
+	switch {
+	case level == 0 || level == lz4LevelDefault:
+		return lz4.Fast
+	case level < lz4LevelDefault:
+		return lz4.Level1
+	case level < 12:
+		return lz4.Level2
+	}
+	return lz4.Level3
+}
+
+// compressor keeps one encoder per codec and effort, since a new one costs up to a
+// megabyte. The encoders run in the caller's goroutine, and their output depends on
+// the input and effort alone.
 type compressor struct {
-	gzip      *gzip.Writer
-	gzipLevel int
-	lz4       *lz4.Writer
-	zstd      *zstd.Encoder
-	zstdLevel int
-	block     []byte
-	out       sliceWriter
+	gzip  [GzipLevelMax + 1]*gzip.Writer // the first is the default's
+	lz4   *lz4.Writer
+	zstd  [zstd.SpeedBestCompression + 1]*zstd.Encoder
+	block []byte
+	out   sliceWriter
 }
 
 type sliceWriter struct{ b []byte }
@@ -88,36 +141,35 @@ func (c *compressor) append(dst, plain []byte, codec Codec, level int) []byte {
 	if err := CheckLevel(codec, level); err != nil {
 		panic(err)
 	}
+	effort := Effort(codec, level)
 	switch codec {
 	case None:
 		return append(dst, plain...)
 	case Gzip:
-		return c.appendGzip(dst, plain, level)
+		return c.appendGzip(dst, plain, effort)
 	case Snappy:
 		return c.appendSnappy(dst, plain)
 	case Lz4:
-		return c.appendLz4(dst, plain, level)
+		return c.appendLz4(dst, plain, lz4.CompressionLevel(effort))
 	case Zstd:
-		return c.appendZstd(dst, plain, level)
+		return c.appendZstd(dst, plain, zstd.EncoderLevel(effort))
 	}
 	panic(fmt.Sprintf("compress with %s", codec))
 }
 
-func (c *compressor) appendGzip(dst, plain []byte, level int) []byte {
-	if level == 0 {
-		level = gzipLevelDefault
-	}
+func (c *compressor) appendGzip(dst, plain []byte, effort int) []byte {
 	c.out.b = dst
-	if c.gzip == nil || c.gzipLevel != level {
-		w, err := gzip.NewWriterLevel(&c.out, level)
+	w := &c.gzip[max(effort, 0)]
+	if *w == nil {
+		fresh, err := gzip.NewWriterLevel(&c.out, effort)
 		mustCompress(Gzip, err)
-		c.gzip, c.gzipLevel = w, level
+		*w = fresh
 	} else {
-		c.gzip.Reset(&c.out)
+		(*w).Reset(&c.out)
 	}
-	_, err := c.gzip.Write(plain)
+	_, err := (*w).Write(plain)
 	mustCompress(Gzip, err)
-	mustCompress(Gzip, c.gzip.Close())
+	mustCompress(Gzip, (*w).Close())
 	return c.takeOut()
 }
 
@@ -136,10 +188,7 @@ func (c *compressor) appendSnappy(dst, plain []byte) []byte {
 	return dst
 }
 
-func (c *compressor) appendLz4(dst, plain []byte, level int) []byte {
-	if level == 0 {
-		level = lz4LevelDefault
-	}
+func (c *compressor) appendLz4(dst, plain []byte, effort lz4.CompressionLevel) []byte {
 	c.out.b = dst
 	if c.lz4 == nil {
 		c.lz4 = lz4.NewWriter(&c.out)
@@ -152,45 +201,26 @@ func (c *compressor) appendLz4(dst, plain []byte, level int) []byte {
 		lz4.BlockChecksumOption(false),
 		lz4.ChecksumOption(false),
 		lz4.ConcurrencyOption(1),
-		lz4.CompressionLevelOption(lz4Level(level))))
+		lz4.CompressionLevelOption(effort)))
 	_, err := c.lz4.Write(plain)
 	mustCompress(Lz4, err)
 	mustCompress(Lz4, c.lz4.Close())
 	return c.takeOut()
 }
 
-// lz4Level maps Kafka's levels on the library's. Kafka's default of 9 is the fast
-// compressor, as in Java; every other level is the high compressor. The library's
-// upper levels search up to 2^17 candidates a byte, which takes seconds for one
-// repetitive batch; C's level 12 looks at far fewer, so they are left alone.
-func lz4Level(level int) lz4.CompressionLevel {
-	switch {
-	case level == lz4LevelDefault:
-		return lz4.Fast
-	case level < lz4LevelDefault:
-		return lz4.Level1
-	case level < 12:
-		return lz4.Level2
-	}
-	return lz4.Level3
-}
-
-func (c *compressor) appendZstd(dst, plain []byte, level int) []byte {
-	if level == 0 {
-		level = zstdLevelDefault
-	}
-	if c.zstd == nil || c.zstdLevel != level {
+func (c *compressor) appendZstd(dst, plain []byte, effort zstd.EncoderLevel) []byte {
+	if c.zstd[effort] == nil {
 		e, err := zstd.NewWriter(nil,
 			zstd.WithEncoderConcurrency(1),
-			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)),
+			zstd.WithEncoderLevel(effort),
 			zstd.WithWindowSize(zstdWindowBytes),
 			zstd.WithLowerEncoderMem(true),
 			zstd.WithEncoderCRC(false),
 			zstd.WithZeroFrames(true))
 		mustCompress(Zstd, err)
-		c.zstd, c.zstdLevel = e, level
+		c.zstd[effort] = e
 	}
-	return c.zstd.EncodeAll(plain, dst)
+	return c.zstd[effort].EncodeAll(plain, dst)
 }
 
 func (c *compressor) takeOut() []byte {

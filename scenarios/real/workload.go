@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
 	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
@@ -138,6 +139,22 @@ type producer struct {
 // idShift leaves the low bits of an id to a producer's own count.
 const idShift = 40
 
+// compression is a producer's codec at its level.
+func compression(s *clientconfig.Producer) kgo.CompressionCodec {
+	level := record.Effort(record.Codec(s.Compression), s.CompressionLevels.Of(record.Codec(s.Compression)))
+	switch s.Compression {
+	case clientconfig.CompressionGzip:
+		return kgo.GzipCompression().WithLevel(level)
+	case clientconfig.CompressionSnappy:
+		return kgo.SnappyCompression()
+	case clientconfig.CompressionLZ4:
+		return kgo.Lz4Compression().WithLevel(level)
+	case clientconfig.CompressionZstd:
+		return kgo.ZstdCompression().WithLevel(level)
+	}
+	return kgo.NoCompression()
+}
+
 func (w *workload) newProducer(group *scenarios.Producer, name string, number, index int) (*producer, error) {
 	s := &group.Settings
 	opts := []kgo.Opt{
@@ -146,7 +163,7 @@ func (w *workload) newProducer(group *scenarios.Producer, name string, number, i
 		kgo.RecordDeliveryTimeout(time.Duration(s.DeliveryTimeoutMillis) * time.Millisecond),
 		kgo.ProduceRequestTimeout(time.Duration(s.RequestTimeoutMillis) * time.Millisecond),
 		kgo.RequestTimeoutOverhead(time.Duration(s.RequestTimeoutMillis) * time.Millisecond),
-		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MaxBufferedRecords(1 << 20),
+		kgo.ProducerBatchCompression(compression(s)), kgo.MaxBufferedRecords(1 << 20),
 	}
 	switch s.Acks {
 	case clientconfig.AcksLeader:

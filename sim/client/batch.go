@@ -71,6 +71,7 @@ func (b *batch) key(i int) Key {
 type encoder struct {
 	pool    edge.Pool
 	codec   record.Codec
+	level   int
 	builder record.Builder
 	value   []byte
 	pattern pattern
@@ -275,6 +276,7 @@ func (e *encoder) putProducer(dst []byte, b *batch) {
 
 func (e *encoder) encodeCompressed(b *batch) {
 	o := record.NoProducer(e.codec)
+	o.Level = e.level
 	o.ProducerID, o.ProducerEpoch, o.BaseSequence = b.view.ProducerID, b.view.Epoch, b.view.Sequence
 	o.BaseTimestamp = int64(b.wall)
 	e.builder.Reset(b.buffer.Bytes(), o)

@@ -115,6 +115,7 @@ func NewProducer(cfg ProducerConfig) *Producer {
 	p.load = newArrivals(&p.cfg.Load)
 	p.keys = newKeySource(cfg.Load.Keys, cfg.Seed)
 	p.encoder.codec = record.Codec(p.settings.Compression)
+	p.encoder.level = p.settings.CompressionLevels.Of(p.encoder.codec)
 	p.encoder.size = cfg.Load.MessageSizeBytes
 	p.sticky = sticky{rng: rand.New(rand.NewPCG(cfg.Seed, pcgStream+2)), partition: -1}
 	p.recordBytes = max(p.encoder.recordBytes(1<<20, 1<<40, 0), p.encoder.recordBytes(1<<20, 1<<40, tombstoneBit))

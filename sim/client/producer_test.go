@@ -169,6 +169,7 @@ func TestProducerKeepsRecords(t *testing.T) {
 			s.BufferMemoryBytes = rapid.SampledFrom([]int64{32 << 20, 40_000}).Draw(t, "memory")
 			s.MaxBlockMillis = rapid.SampledFrom([]int64{60_000, 50}).Draw(t, "block")
 			s.Compression = clientconfig.Compression(rapid.SampledFrom([]int{0, 0, 2, 3}).Draw(t, "codec"))
+			s.CompressionLevels.Lz4 = rapid.SampledFrom([]int64{0, 1, 9, 12}).Draw(t, "lz4 level")
 		})
 		// What was given up on the wire keeps its memory until the answer.
 		if !w.run(clock.Instant(10*time.Minute), func() bool { return p.Drained() && p.Stats().InFlight == 0 }) {

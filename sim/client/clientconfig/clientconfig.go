@@ -6,7 +6,10 @@
 // upon are errors, for the reason given in package broker/config.
 package clientconfig
 
-import "github.com/seed-604ea8f1/windtunnel/broker/config"
+import (
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
+)
 
 // Acks is the acks property: how many replicas must have a batch before the
 // leader answers.
@@ -173,7 +176,8 @@ type Producer struct {
 	MaxBlockMillis        int64
 	DeliveryTimeoutMillis int64
 
-	Compression Compression
+	Compression       Compression
+	CompressionLevels record.Levels
 
 	Partitioner           Partitioner
 	PartitionerIgnoreKeys bool

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
 )
 
 var producerTable = config.NewTable("producer property", []config.Row[Producer]{
@@ -49,7 +50,7 @@ var producerTable = config.NewTable("producer property", []config.Row[Producer]{
 	{Property: config.Property{Name: "retries", Type: config.TypeInt, Default: "2147483647", Max: math.MaxInt32, Effect: true,
 		Doc: "How often a batch is sent again after an error that may pass."},
 		Field: func(c *Producer) any { return &c.Retries }},
-}, commonRows(func(p *Producer) *Common { return &p.Common }), inertRows[Producer]([]inert{
+}, config.LevelRows(func(p *Producer) *record.Levels { return &p.CompressionLevels }), commonRows(func(p *Producer) *Common { return &p.Common }), inertRows[Producer]([]inert{
 	{"a producer writes one topic and never forgets it", `
 		metadata.max.idle.ms`},
 	{"records without a key do not avoid slow brokers yet", `
@@ -57,10 +58,6 @@ var producerTable = config.NewTable("producer property", []config.Row[Producer]{
 	{"nothing reads it yet", `
 		buffer.memory.allocation.strategy
 		partitioner.rack.aware`},
-	{"codecs run at their default level", `
-		compression.gzip.level
-		compression.lz4.level
-		compression.zstd.level`},
 	{"the scenario makes keys and values", `
 		key.serializer
 		value.serializer`},
