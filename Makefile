@@ -9,7 +9,7 @@ SOAK          ?= 1h
 SCENARIO      ?= smoke
 N             ?= 200
 
-.PHONY: bench-peers k6 k6-test k6-smoke k6-zone-failure help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update conformance conformance-jvm kill-loop golden diverge docs ci
+.PHONY: bench-peers bench-kafka k6 k6-test k6-smoke k6-zone-failure help build test race lint lint-detlint lint-golangci sim verify soak fuzz bench bench-long bench-packages callgrind callgrind-update conformance conformance-jvm kill-loop golden diverge docs ci
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -57,7 +57,10 @@ bench-packages: ## what single packages cost
 	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v /bench$$)
 
 bench-peers: build ## brokerd against kfake and NATS JetStream on this machine, interleaved
-	bench/peers/compare.sh
+	PEERS="kfake jetstream" OUT=results/bench-peers bench/peers/compare.sh
+
+bench-kafka: build ## brokerd against Apache Kafka on this machine, interleaved; needs Java 17 and Maven
+	PEERS=kafka OUT=results/bench-kafka bench/peers/compare.sh
 
 k6: ## k6 with the module k6/x/kafka into bin/
 	cd bench/k6 && $(GO) build -o ../../bin/k6 .
@@ -80,8 +83,9 @@ callgrind-update: ## record instructions per record
 conformance: ## clients that others wrote against real brokers, kgo's suite with its 500,000 records
 	cd conformance && $(GO) test -count=1 -timeout 60m -v . -kgo-records 500000
 
-conformance-jvm: ## Apache Kafka's own tools and clients against real brokers, and its answers beside ours; needs Java 17 and Maven
+conformance-jvm: ## Apache Kafka's own tools and clients against real brokers, its answers and its speed beside ours; needs Java 17 and Maven
 	cd conformance && $(GO) vet -tags jvm . && $(GO) test -tags jvm -count=1 -timeout 90m -v -run 'KafkaTools|Verifiable|DumpLogSegments|LogDirectory|Oracle' .
+	$(MAKE) bench-kafka REPEATS=1 DURATION=3s WARMUP=3s JVM_WARMUP=20s MEMORY_GIB=2
 
 kill-loop: ## kill -9 of three brokers under load, N times
 	$(GO) test -count=1 -timeout 0 -v -run '^TestKillLoop$$' ./cmd/brokerd -kills $(N) -restart-limit 5s

@@ -91,6 +91,16 @@ func (c *Campaign) write(r *Result) error {
 	return err
 }
 
+// writeTable leaves the comparison beside the runs that it compares.
+func (c *Campaign) writeTable(results []*Result) error {
+	if c.Out == "" {
+		return nil
+	}
+	var text bytes.Buffer
+	PrintTable(&text, results)
+	return os.WriteFile(filepath.Join(c.Out, "table.md"), text.Bytes(), 0o644)
+}
+
 // writeHistogramLog writes HdrHistogram's V2 log with one interval: the run.
 func writeHistogramLog(path string, h *hdrhistogram.Histogram, r *Result) error {
 	var b bytes.Buffer

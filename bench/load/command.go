@@ -40,7 +40,7 @@ func Command(schemes Scheme) *cobra.Command {
 send (an open model: a stall is not hidden), warm-up is left out, and every acknowledged record must be received.
 With several targets the runs are interleaved, and a table compares the medians.
 
-Exit status: 0 every record was received, 1 one was not or a run failed, 2 bad input.`,
+Exit status: 0 every record was sent when it was due and received, 1 one was not or a run failed, 2 bad input.`,
 		Example: `  bench --target local=127.0.0.1:9092 bench/workloads/1-topic-100b-20k.yaml
   bench --target ours=127.0.0.1:9092 --target theirs=127.0.0.1:9192 --repeats 5 --out results bench/workloads/*.yaml`,
 		Args: cobra.MinimumNArgs(1), SilenceUsage: true, SilenceErrors: true,
@@ -91,6 +91,7 @@ func (f *flags) carryOut(cmd *cobra.Command, files []string, schemes Scheme) err
 	results, err := c.Do(ctx)
 	if len(results) > 0 {
 		PrintTable(cmd.OutOrStdout(), results)
+		err = errors.Join(err, c.writeTable(results))
 	}
 	for _, r := range results {
 		if !r.OK() {

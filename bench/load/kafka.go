@@ -28,6 +28,8 @@ const (
 	deliverySeconds = 120
 	// topicReadySeconds is how long new topics may be without leaders.
 	topicReadySeconds = 30
+	// groupReadySeconds is how long a consumer may wait for its group.
+	groupReadySeconds = 60
 )
 
 // Kafka is a cluster that speaks Kafka's protocol.
@@ -368,20 +370,25 @@ func (p *kafkaProducer) Flush(ctx context.Context) error { return p.client.Flush
 func (p *kafkaProducer) Close() { p.client.Close() }
 
 type kafkaConsumer struct {
-	client *kgo.Client
-	done   chan struct{}
+	client   *kgo.Client
+	assigned chan struct{} // closed once it has been given its partitions
+	done     chan struct{}
 }
 
 // Consume implements Target. A topic of the run's own is read from its start, so
 // that a consumer that joins late misses nothing.
 func (k *Kafka) Consume(_ context.Context, topic, subscription string, received func(payload []byte)) (Consumer, error) {
+	c := &kafkaConsumer{assigned: make(chan struct{}), done: make(chan struct{})}
+	// Called after every rebalance, also with nothing new.
+	once := sync.OnceFunc(func() { close(c.assigned) })
 	opts := k.with(kgo.ConsumeTopics(topic), kgo.ConsumerGroup(topic+"-"+subscription),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { once() }))
 	cl, err := kgo.NewClient(append(opts, k.consumer...)...)
 	if err != nil {
 		return nil, err
 	}
-	c := &kafkaConsumer{client: cl, done: make(chan struct{})}
+	c.client = cl
 	go func() {
 		defer close(c.done)
 		for {
@@ -393,6 +400,20 @@ func (k *Kafka) Consume(_ context.Context, topic, subscription string, received 
 		}
 	}()
 	return c, nil
+}
+
+// Ready implements Consumer.
+func (c *kafkaConsumer) Ready(ctx context.Context) error {
+	timer := time.NewTimer(groupReadySeconds * time.Second)
+	defer timer.Stop()
+	select {
+	case <-c.assigned:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return fmt.Errorf("a consumer was given no partitions by its group within %d s", groupReadySeconds)
+	}
 }
 
 // Close implements Consumer.

@@ -38,9 +38,9 @@ type Period struct {
 	Warmup                  bool
 }
 
-// OK tells whether the run may be compared with others: no message was lost and
-// none refused.
-func (r *Result) OK() bool { return r.Missing == 0 && r.Failed == 0 && r.Acked > 0 }
+// OK tells whether the run may be compared with others: no message was lost, none
+// refused, and all that were due were sent.
+func (r *Result) OK() bool { return r.Missing == 0 && r.Failed == 0 && r.Unsent == 0 && r.Acked > 0 }
 
 // PublishRate is the messages acknowledged in a second, mean of the run.
 func (r *Result) PublishRate() float64 { return float64(r.published) / r.Seconds }

@@ -13,7 +13,10 @@ const (
 	// drainStallSeconds is how long the consumers may receive nothing, after the
 	// last message was acknowledged, before what is missing counts as missing.
 	drainStallSeconds = 10
-	periodLength      = time.Second
+	// catchUpMax is how far a producer may be behind at the end and still send what
+	// is due: one that was only just woken has not failed to take the load.
+	catchUpMax   = 500 * time.Millisecond
+	periodLength = time.Second
 )
 
 // Run loads one target with a workload, once.
@@ -106,6 +109,11 @@ func (g *running) connect(ctx context.Context) error {
 				return fmt.Errorf("produce to %s of %s: %w", topic, g.Target.Name(), err)
 			}
 			g.producers = append(g.producers, p)
+		}
+	}
+	for _, c := range g.consumers {
+		if err := c.Ready(ctx); err != nil {
+			return fmt.Errorf("wait for the consumers of %s: %w", g.Target.Name(), err)
 		}
 	}
 	return nil
@@ -275,7 +283,7 @@ func (p *generator) run(ctx context.Context, w *window) {
 			if intended >= w.end {
 				return
 			}
-			if now >= w.end {
+			if now >= w.end+catchUpMax {
 				p.unsent = max(0, int64((w.end-w.start).Seconds()*float64(rate))/producers-i)
 				return
 			}

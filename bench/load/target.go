@@ -13,9 +13,9 @@ type Target interface {
 	// Produce returns a producer to one topic. acked is called for every message
 	// that was handed over, with its payload, once its fate is known.
 	Produce(topic string, acked func(payload []byte, err error)) (Producer, error)
-	// Consume gives each message of the topic to received until Close. The
-	// consumers of one subscription share the messages. It returns when the
-	// consumer is certain to receive every message that is sent from now on.
+	// Consume gives each message of the topic to received until Close, every one
+	// that is sent after it has returned. The consumers of one subscription share
+	// the messages.
 	Consume(ctx context.Context, topic, subscription string, received func(payload []byte)) (Consumer, error)
 }
 
@@ -30,4 +30,10 @@ type Producer interface {
 }
 
 // Consumer receives messages.
-type Consumer interface{ Close() }
+type Consumer interface {
+	// Ready waits until it can receive messages as they are sent. The load begins
+	// once all consumers can: how long a group waits for its members is another
+	// question than how fast they are served.
+	Ready(ctx context.Context) error
+	Close()
+}

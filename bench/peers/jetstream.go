@@ -176,6 +176,9 @@ func (j *jetStream) Consume(ctx context.Context, topic, subscription string, rec
 	return &jetStreamConsumer{conn: nc, consume: consume}, nil
 }
 
+// Ready implements load.Consumer.
+func (c *jetStreamConsumer) Ready(context.Context) error { return nil }
+
 // Close implements load.Consumer.
 func (c *jetStreamConsumer) Close() {
 	c.consume.Stop()
