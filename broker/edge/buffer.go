@@ -154,6 +154,7 @@ func (p *Pool) put(b *Buffer) {
 		most = freeBytesMax
 	}
 	if len(p.free[b.class])*size >= most/2 || p.bytes+size > most {
+		b.data = nil // a list may still name the buffer, behind its end
 		return
 	}
 	p.bytes += size
