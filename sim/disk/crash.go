@@ -9,6 +9,7 @@ func (d *Disk) Kill() {
 	d.stats.Kills++
 	d.endOperations(true)
 	d.closeAll()
+	d.packIdle(d.root)
 }
 
 // PowerLoss leaves what is on stable storage and a legal part of what was not:
@@ -22,6 +23,7 @@ func (d *Disk) PowerLoss() {
 	d.closeAll()
 	d.surviveJournal()
 	d.surviveTree(d.root)
+	d.packIdle(d.root)
 	d.cache.forgetAll()
 	d.deviceUntil, d.backgroundUntil = 0, 0
 }

@@ -39,12 +39,31 @@ func (d *Disk) pack(n *node) {
 	if n.packedEnd()+packedBlock+packedAfter > end || (d.used-d.packedBytes)*d.archive.disks < d.archive.plainBytesMax {
 		return
 	}
+	d.packUpTo(n, end-packedAfter)
+}
+
+// packIdle packs what a directory's files hold, up to their ends: their process is
+// down. Its replicas go on, and soon share none of their buffers with it any more.
+func (d *Disk) packIdle(n *node) {
+	if (d.used-d.packedBytes)*d.archive.disks < d.archive.plainBytesMax {
+		return
+	}
+	for _, e := range n.cur {
+		d.packIdle(e.node)
+	}
+	if !n.isDir {
+		d.packUpTo(n, min(n.size, n.filled))
+	}
+}
+
+// packUpTo packs the blocks that end at or below an offset.
+func (d *Disk) packUpTo(n *node, end int64) {
 	for i := range n.pending {
 		if n.pending[i].truncate || len(n.pending[i].displaced) > 0 {
 			return
 		}
 	}
-	for n.packedEnd()+packedBlock+packedAfter <= end {
+	for n.packedEnd()+packedBlock <= end {
 		from := n.packedEnd()
 		plain := d.read(n, from, packedBlock)
 		block := d.archive.keep(plain.Bytes())

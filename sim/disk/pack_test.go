@@ -10,7 +10,8 @@ import (
 
 // Goal: packing old contents is invisible. Method: a file of several megabytes
 // under random appends, overwrites, truncations, syncs and crashes, compared
-// with a plain byte slice; large steps, so that blocks are packed and unpacked.
+// with a plain byte slice; large steps, so that blocks are packed and unpacked, and
+// all that a file has of them while its process is down.
 func TestPackingIsInvisible(t *testing.T) {
 	packed := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -27,6 +28,7 @@ func TestPackingIsInvisible(t *testing.T) {
 		}
 		steps := rapid.IntRange(1, 25).Draw(t, "steps")
 		for range steps {
+			crashed := false
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
 			case 0, 1, 2, 3:
 				write(len(model), rapid.IntRange(1, 3<<19).Draw(t, "append"), rapid.Byte().Draw(t, "fill"))
@@ -51,12 +53,20 @@ func TestPackingIsInvisible(t *testing.T) {
 					t.Fatalf("read of %d bytes at %d differs", len(want), off)
 				}
 			case 9:
-				r.do(edge.DiskOp{Kind: edge.OpSync, File: file})
-				r.d.PowerLoss()
+				crashed = true
+				if rapid.Bool().Draw(t, "power") {
+					r.do(edge.DiskOp{Kind: edge.OpSync, File: file})
+					r.d.PowerLoss()
+				} else {
+					r.d.Kill()
+				}
 				file++
 				r.do(edge.DiskOp{Kind: edge.OpOpen, File: file, Path: "log"})
 			}
 			packed += len(r.d.lookup("log").packed)
+			if n := r.d.lookup("log"); crashed && n.packedEnd()+packedBlock <= n.filled && len(n.pending) == 0 {
+				t.Fatalf("%d of %d bytes are packed after a crash", n.packedEnd(), n.size)
+			}
 			if got, _ := r.d.Contents("log"); !bytes.Equal(got, model) {
 				t.Fatalf("contents differ: %d bytes, want %d", len(got), len(model))
 			}
