@@ -24,6 +24,7 @@ type node struct {
 	address string   // of its proxy, which everybody uses
 	backend string   // its own
 	config  string   // its configuration file
+	disk    string   // the directory that it writes to
 	lines   []string // what that says
 	log     *os.File
 
@@ -31,7 +32,9 @@ type node struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	boots  int
+	stands int  // how many faults want it to stand still
 	ending bool // it was told to end, or the run is over: nobody starts it again
+	gone   bool // it has been decommissioned: not even what heals does
 }
 
 // cluster is every process of a scenario.
@@ -48,14 +51,11 @@ const clusterID = "d2luZHR1bm5lbC1yZWFsMA"
 func newCluster(s *scenarios.Scenario, brokerd, dir string, n *network) (*cluster, error) {
 	c := &cluster{brokerd: brokerd, dir: dir, net: n}
 	for _, info := range s.Cluster.Nodes() {
-		if info.AddedBy > 0 {
-			continue // adding brokers is not carried out here
-		}
 		backend, err := freeAddress()
 		if err != nil {
 			return nil, err
 		}
-		one := &node{Node: info, backend: backend, config: filepath.Join(dir, info.Name+".properties")}
+		one := &node{Node: info, backend: backend, config: filepath.Join(dir, info.Name+".properties"), disk: filepath.Join(dir, info.Name)}
 		if one.address, err = n.serve(partyOf(info), backend); err != nil {
 			return nil, err
 		}
@@ -100,7 +100,7 @@ func (c *cluster) configure(s *scenarios.Scenario, one *node) error {
 		"controller.quorum.voters=" + strings.Join(voters, ","), "controller.listener.names=CONTROLLER",
 		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"listeners=" + name + "://" + one.backend,
-		"log.dirs=" + filepath.Join(c.dir, one.Name),
+		"log.dirs=" + one.disk,
 	}
 	if !one.Controller {
 		one.lines = append(one.lines, "advertised.listeners="+name+"://"+one.address, "broker.rack="+one.Zone)
@@ -128,6 +128,9 @@ func (one *node) write(more ...string) error {
 func (c *cluster) start(one *node) error {
 	one.mu.Lock()
 	defer one.mu.Unlock()
+	if one.gone {
+		return nil
+	}
 	one.ending = false
 	return c.boot(one)
 }
@@ -155,6 +158,9 @@ func (c *cluster) boot(one *node) error {
 	exited := make(chan struct{})
 	one.cmd, one.exited = cmd, exited
 	one.boots++
+	if one.stands > 0 {
+		_ = cmd.Process.Signal(syscall.SIGSTOP) // likewise
+	}
 	go func() {
 		_ = cmd.Wait() // how it ended is in its log
 		one.mu.Lock()
@@ -185,6 +191,22 @@ func (one *node) signal(s syscall.Signal) (running bool) {
 	return one.cmd != nil && one.cmd.Process.Signal(s) == nil
 }
 
+// stand begins (by 1) or ends (by -1) one of the reasons for which the process stands
+// still, also for one that starts meanwhile.
+func (one *node) stand(by int) {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	one.stands += by
+	if one.cmd == nil {
+		return
+	}
+	stop := syscall.SIGCONT
+	if one.stands > 0 {
+		stop = syscall.SIGSTOP
+	}
+	_ = one.cmd.Process.Signal(stop) // if it has ended there is nothing to stop
+}
+
 // wait returns when the process has ended.
 func (one *node) wait(ctx context.Context) error {
 	one.mu.Lock()
@@ -210,28 +232,27 @@ func (one *node) running() bool {
 
 func (one *node) kill() { one.end(syscall.SIGKILL) }
 
-// brokers are the nodes that hold data.
-func (c *cluster) brokers() (out []*node) {
+// brokers are the nodes that hold data and belong to the cluster now.
+func (c *cluster) brokers() []*node {
+	return slices.DeleteFunc(c.members(), func(n *node) bool { return n.Controller })
+}
+
+// seeds are the brokers that were there at the start, from which clients learn of
+// the others.
+func (c *cluster) seeds() (out []string) {
 	for _, n := range c.nodes {
-		if !n.Controller {
-			out = append(out, n)
+		if !n.Controller && atStart(n.Node) {
+			out = append(out, n.address)
 		}
 	}
 	return out
 }
 
-func (c *cluster) seeds() (out []string) {
-	for _, n := range c.brokers() {
-		out = append(out, n.address)
-	}
-	return out
-}
-
-// startAll boots every node, controllers first.
+// startAll boots every node that is there from the start, controllers first.
 func (c *cluster) startAll() error {
 	for _, controllers := range []bool{true, false} {
 		for _, n := range c.nodes {
-			if n.Controller == controllers {
+			if n.Controller == controllers && atStart(n.Node) {
 				if err := c.start(n); err != nil {
 					return err
 				}

@@ -27,6 +27,7 @@ type faults struct {
 	random   *rand.Rand
 
 	mu     sync.Mutex
+	orders orders
 	done   []reports.Fault
 	missed []string // what was not carried out, and why
 	notes  []string // what was carried out differently, each once
@@ -38,10 +39,13 @@ func (f *faults) run(ctx context.Context) {
 	for i := range f.scenario.Timeline {
 		e := &f.scenario.Timeline[i]
 		all.Go(func() {
+			if e.Operator == "restore_backup" {
+				f.backUp(ctx, e, i)
+			}
 			if !sleep(ctx, e.At-f.ledger.now()) {
 				return
 			}
-			if err := f.carryOut(ctx, e); err != nil && ctx.Err() == nil {
+			if err := f.carryOut(ctx, e, i); err != nil && ctx.Err() == nil {
 				f.mu.Lock()
 				f.missed = append(f.missed, fmt.Sprintf("%s at %v was not carried out: %v", e.Verb(), e.At, err))
 				f.mu.Unlock()
@@ -52,18 +56,18 @@ func (f *faults) run(ctx context.Context) {
 }
 
 // carryOut makes one event happen and heals it.
-func (f *faults) carryOut(ctx context.Context, e *scenarios.Event) error {
-	apply, err := f.plan(e)
+func (f *faults) carryOut(ctx context.Context, e *scenarios.Event, index int) error {
+	apply, err := f.plan(e, index)
 	if err != nil {
 		return err
 	}
+	// What an operator does has begun before it is done.
+	defer f.ledger.faultBegins()()
+	from := f.ledger.now()
 	target, heal, err := apply(ctx)
 	if err != nil {
 		return err
 	}
-	ends := f.ledger.faultBegins()
-	defer ends()
-	from := f.ledger.now()
 	if heal != nil {
 		sleep(ctx, max(e.For, e.RestartAfter))
 		if err := heal(); err != nil {
@@ -80,8 +84,8 @@ func (f *faults) carryOut(ctx context.Context, e *scenarios.Event) error {
 // instant, or a fault that lasts.
 type action func(ctx context.Context) (target string, heal func() error, err error)
 
-func (f *faults) plan(e *scenarios.Event) (action, error) {
-	if e.Target.Kind == scenarios.TargetClients {
+func (f *faults) plan(e *scenarios.Event, index int) (action, error) {
+	if e.Target.Kind == scenarios.TargetClients && e.Fault == "pause" {
 		return nil, errors.New("the clients here are no processes of their own")
 	}
 	switch e.Verb() {
@@ -111,11 +115,15 @@ func (f *faults) plan(e *scenarios.Event) (action, error) {
 		f.note("A full disk is a quota of one byte, windtunnel.log.dirs.max.bytes.")
 		return f.onNodes(e, f.fill), nil
 	case "reset_connections":
+		return f.resetConnections(e), nil
+	case "dns":
+		return f.dns(e), nil
+	case "stress":
+		f.note("A processor's share is taken by stopping the process for so much of every 20 ms.")
+		return f.onNodes(e, func(_ context.Context, nodes []*node) (func() error, error) { return stress(nodes, e.CPU), nil }), nil
+	case "restore_backup":
 		return f.onNodes(e, func(_ context.Context, nodes []*node) (func() error, error) {
-			for _, n := range nodes {
-				f.cluster.net.reset(partyOf(n.Node))
-			}
-			return nil, nil
+			return nil, f.restoreBackup(nodes, index)
 		}), nil
 	case "rolling_restart":
 		return f.onNodes(e, f.rollingRestart), nil
@@ -125,6 +133,14 @@ func (f *faults) plan(e *scenarios.Event) (action, error) {
 		return f.holdRPC(e), nil
 	case "add_partitions":
 		return f.addPartitions(e), nil
+	case "add_brokers":
+		return f.addBrokers(index), nil
+	case "decommission":
+		return f.onNodes(e, f.decommission), nil
+	case "reassign":
+		return f.reassign(e), nil
+	case "move_leader":
+		return f.moveLeader(e), nil
 	case "clock":
 		return nil, errors.New("all processes here have the machine's clock, and brokerd no other")
 	}
@@ -182,11 +198,11 @@ func (f *faults) kill(ctx context.Context, nodes []*node) (func() error, error) 
 
 func (f *faults) pause(_ context.Context, nodes []*node) (func() error, error) {
 	for _, n := range nodes {
-		n.signal(syscall.SIGSTOP)
+		n.stand(1)
 	}
 	return func() error {
 		for _, n := range nodes {
-			n.signal(syscall.SIGCONT)
+			n.stand(-1)
 		}
 		return nil
 	}, nil
@@ -339,15 +355,11 @@ func (f *faults) partition(e *scenarios.Event) (action, error) {
 		return f.cut(between(f.parties(e.Between[0]), f.parties(e.Between[1]), e.Direction), fmt.Sprint(e.Between)), nil
 	case e.Shape == "isolate":
 		return func(ctx context.Context) (string, func() error, error) {
-			nodes, err := f.resolve(ctx, &e.Target)
+			inside, err := f.hit(ctx, &e.Target)
 			if err != nil {
 				return "", nil, err
 			}
-			var inside []string
-			for _, n := range nodes {
-				inside = append(inside, partyOf(n.Node))
-			}
-			return f.cut(between(inside, f.outside(inside), e.Direction), names(nodes))(ctx)
+			return f.cut(between(inside, f.outside(inside), e.Direction), strings.Join(inside, ","))(ctx)
 		}, nil
 	case e.Shape == "bridge" && len(zones) == 3:
 		ends := [][]string{{zones[0]}, {zones[2]}}

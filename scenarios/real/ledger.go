@@ -46,6 +46,7 @@ type groupPartition struct {
 
 type topicLedger struct {
 	name       string
+	compacted  bool
 	partitions []gap
 }
 
@@ -55,6 +56,7 @@ type gap struct {
 	last          time.Duration
 	longest, from time.Duration
 	ackedEnd      int64 // end of the acknowledged records known by offset
+	logStart      int64
 }
 
 // faultWindow is when a fault was in force; to is -1 while it is.
@@ -64,7 +66,13 @@ func newLedger(s *scenarios.Scenario, asserted lin.Asserted) *ledger {
 	l := &ledger{recovery: s.Expect.Recovery, checker: lin.NewChecker(lin.Config{Asserted: asserted}), errors: map[string]int64{},
 		frontier: map[groupPartition]int64{}}
 	for i := range s.Topics {
-		l.topics = append(l.topics, topicLedger{name: s.Topics[i].Name, partitions: make([]gap, s.PartitionsAtEnd(&s.Topics[i]))})
+		t := topicLedger{name: s.Topics[i].Name, compacted: s.Topics[i].Compacted(), partitions: make([]gap, s.PartitionsAtEnd(&s.Topics[i]))}
+		l.topics = append(l.topics, t)
+		for p := range t.partitions {
+			if t.compacted {
+				l.checker.Compacted(lin.Partition{Topic: int32(i), Index: int32(p)}, compactionOf(s, &s.Topics[i]))
+			}
+		}
 	}
 	return l
 }
@@ -96,11 +104,25 @@ func (l *ledger) point() *reports.SeriesPoint {
 }
 
 // invoked says that a record is about to be sent.
-func (l *ledger) invoked(p lin.Partition, id lin.BatchID, acksAll bool) {
+func (l *ledger) invoked(i *identity, acksAll bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.offered++
-	l.checker.Invoke(p, id, 1, acksAll, l.tick())
+	l.checker.Invoke(i.at, i.id, 1, acksAll, l.tick())
+	if l.topics[i.at.Topic].compacted {
+		l.checker.SentKeys(i.id, []lin.Keyed{i.Keyed})
+	}
+}
+
+// logStart says that a leader's log begins at an offset.
+func (l *ledger) logStart(p lin.Partition, offset int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := &l.topics[p.Topic].partitions[p.Index]
+	if offset > g.logStart {
+		g.logStart = offset
+		l.checker.LogStart(p, offset, lin.RetentionReason, l.tick())
+	}
 }
 
 // answered says what became of it: err nil is an acknowledgement, with the offset
@@ -134,27 +156,40 @@ func (l *ledger) answered(p lin.Partition, id lin.BatchID, intended time.Duratio
 	g.last = now
 }
 
-// delivered says that a reader was given a record; group is empty for the auditor.
-func (l *ledger) delivered(reader int32, group string, p lin.Partition, offset int64, id lin.BatchID, intended time.Duration, reset bool) {
+// delivery is a record that a reader was given.
+type delivery struct {
+	identity
+	reader int32
+	group  string // empty: the reader belongs to none
+	offset int64
+	reset  bool // the reader begins here
+	seen   lin.Seen
+}
+
+func (l *ledger) delivered(d *delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	event := l.tick()
-	if reset {
-		l.checker.ReaderReset(reader, p, offset, event)
+	if d.reset {
+		l.checker.ReaderReset(d.reader, d.at, d.offset, event)
 	}
-	l.checker.ReadBatch(reader, p, offset, 1, id, 0, event)
-	if group == "" {
+	if l.topics[d.at.Topic].compacted {
+		l.checker.ReadCompacted(d.reader, d.at, d.offset, d.id, 0, []lin.Keyed{d.Keyed}, d.seen, event)
+	} else {
+		l.checker.ReadBatch(d.reader, d.at, d.offset, 1, d.id, 0, event)
+	}
+	if d.group == "" {
 		return
 	}
 	l.delivered_++
 	l.point().Delivered++
-	key := groupPartition{group, p.Topic, p.Index}
-	if offset < l.frontier[key] {
+	key := groupPartition{d.group, d.at.Topic, d.at.Index}
+	if d.offset < l.frontier[key] {
 		l.again++
 		return
 	}
-	l.frontier[key] = offset + 1
-	l.endToEnd.Record(l.phaseOf(intended), l.now()-intended, 1)
+	l.frontier[key] = d.offset + 1
+	l.endToEnd.Record(l.phaseOf(d.intended), l.now()-d.intended, 1)
 }
 
 // broken says that a record is not as it was sent: always a violation.
@@ -200,7 +235,8 @@ func (l *ledger) name(p lin.Partition) string {
 }
 
 // seen are the claims that can be judged by clients alone.
-var seen = []string{lin.ClaimNoLostAcks, lin.ClaimNoBrokerDuplicates, lin.ClaimNoReorder, lin.ClaimPermittedAnomalies}
+var seen = []string{lin.ClaimNoLostAcks, lin.ClaimNoBrokerDuplicates, lin.ClaimNoReorder, lin.ClaimPermittedAnomalies,
+	lin.ClaimNewestKept, lin.ClaimCompactionLags, lin.ClaimNoResurrectedKeys}
 
 // result judges what was seen.
 func (l *ledger) result(s *scenarios.Scenario, claims lin.Claims) *reports.Result {
@@ -214,7 +250,7 @@ func (l *ledger) result(s *scenarios.Scenario, claims lin.Claims) *reports.Resul
 		Records: reports.Records{
 			Offered: l.offered, Acked: l.acked, Delivered: l.delivered_, Lost: report.Lost, Duplicated: report.Duplicated,
 			Redelivered: l.again, Reordered: report.Reordered, Unverified: report.Unverified + report.UnverifiedWatermarks,
-			Unknown: l.unknown, Failed: l.failed,
+			Unknown: l.unknown, Failed: l.failed, Compacted: report.Compacted,
 		},
 		Latency: reports.Latency{Produce: l.produce.Report(), E2E: l.endToEnd.Report()},
 	}
@@ -250,6 +286,9 @@ func (l *ledger) judge(res *reports.Result, claims lin.Claims, report *lin.Repor
 	res.Reasons = append(res.Reasons, report.Inconclusive...)
 	if l.acked == 0 {
 		res.Reasons = append(res.Reasons, "nothing was acknowledged: the run proves nothing")
+	}
+	if slices.ContainsFunc(l.topics, func(t topicLedger) bool { return t.compacted }) && report.Compacted == 0 {
+		res.Reasons = append(res.Reasons, "nothing was compacted away: the run proves nothing about it")
 	}
 	if len(res.Reasons) > 0 {
 		res.Verdict = reports.Inconclusive

@@ -26,6 +26,7 @@ type network struct {
 	weather  map[direction][]*weather
 	random   *rand.Rand
 	links    map[*link]bool
+	nameless map[string]int // parties whose questions for names get no answer
 	proxies  []net.Listener
 	closed   bool
 }
@@ -37,6 +38,7 @@ type direction struct{ from, to string }
 type link struct {
 	caller, node string
 	client, back net.Conn
+	deaf         bool // nothing passes any more, in either direction
 }
 
 const (
@@ -51,7 +53,7 @@ const (
 
 func newNetwork(seed uint64) *network {
 	n := &network{cut: map[direction]int{}, holds: map[held]int{}, heldBack: map[held]int{}, weather: map[direction][]*weather{}, links: map[*link]bool{},
-		random: rand.New(rand.NewPCG(seed, 1))}
+		nameless: map[string]int{}, random: rand.New(rand.NewPCG(seed, 1))}
 	n.changed = sync.NewCond(&n.mu)
 	return n
 }
@@ -89,6 +91,10 @@ func (n *network) pass(client net.Conn, node, backend string) {
 	if err != nil {
 		return
 	}
+	if !n.lookUp(caller) {
+		reset(client)
+		return
+	}
 	k := &link{caller: caller, node: node, client: client, back: back}
 	n.mu.Lock()
 	n.links[k] = true
@@ -100,9 +106,9 @@ func (n *network) pass(client net.Conn, node, backend string) {
 	}()
 	var both sync.WaitGroup
 	both.Go(func() {
-		n.flow(direction{caller, node}, io.MultiReader(strings.NewReader(string(hello)), client), back, &frames{})
+		n.flow(k, direction{caller, node}, io.MultiReader(strings.NewReader(string(hello)), client), back, &frames{})
 	})
-	both.Go(func() { n.flow(direction{node, caller}, back, client, nil) })
+	both.Go(func() { n.flow(k, direction{node, caller}, back, client, nil) })
 	both.Wait()
 }
 
@@ -135,7 +141,7 @@ type chunk struct {
 
 // flow passes bytes on in one direction until either side ends; requests are nil
 // for answers.
-func (n *network) flow(d direction, from io.Reader, to net.Conn, requests *frames) {
+func (n *network) flow(k *link, d direction, from io.Reader, to net.Conn, requests *frames) {
 	chunks := make(chan chunk, chunksMax)
 	var ended error // of the reader, who tells it by closing the channel
 	go func() {
@@ -153,7 +159,7 @@ func (n *network) flow(d direction, from io.Reader, to net.Conn, requests *frame
 		}
 	}()
 	// An end is passed on as it came: in order, or with a reset.
-	if n.forward(d, chunks, to, requests) && errors.Is(ended, io.EOF) {
+	if n.forward(k, d, chunks, to, requests) && errors.Is(ended, io.EOF) {
 		_ = to.Close()
 	} else {
 		reset(to)
@@ -170,9 +176,9 @@ func (n *network) flow(d direction, from io.Reader, to net.Conn, requests *frame
 
 // forward writes chunks when they are due; it is true if it has written all of
 // them.
-func (n *network) forward(d direction, chunks <-chan chunk, to net.Conn, requests *frames) bool {
+func (n *network) forward(k *link, d direction, chunks <-chan chunk, to net.Conn, requests *frames) bool {
 	write := func(data []byte) bool {
-		if !n.open(d) {
+		if !n.open(k, d) {
 			return false
 		}
 		_, err := to.Write(data)
@@ -206,10 +212,10 @@ func reset(c net.Conn) {
 }
 
 // open waits until the direction is not cut; it is false once everything ends.
-func (n *network) open(d direction) bool {
+func (n *network) open(k *link, d direction) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for n.cut[d] > 0 && !n.closed {
+	for (n.cut[d] > 0 || k.deaf) && !n.closed {
 		n.changed.Wait()
 	}
 	return !n.closed

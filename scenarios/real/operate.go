@@ -11,9 +11,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// ends are the parties of one end of a held request, by the names of the network.
-func (f *faults) ends(ctx context.Context, t *scenarios.Target) (out []string, err error) {
-	if t.Kind == scenarios.TargetClients {
+// hit are the parties whom a fault of the network hits, by the names of the network:
+// nodes, clients, or a zone with all of both.
+func (f *faults) hit(ctx context.Context, t *scenarios.Target) (out []string, err error) {
+	switch t.Kind {
+	case scenarios.TargetZone:
+		out = f.parties([]string{t.Zone})
+	case scenarios.TargetClients:
 		for _, want := range t.Clients {
 			for _, client := range f.workload.names {
 				if client == want || strings.TrimRight(client, "0123456789") == want+"-" {
@@ -21,7 +25,7 @@ func (f *faults) ends(ctx context.Context, t *scenarios.Target) (out []string, e
 				}
 			}
 		}
-	} else {
+	default:
 		nodes, err := f.resolve(ctx, t)
 		if err != nil {
 			return nil, err
@@ -40,11 +44,11 @@ func (f *faults) ends(ctx context.Context, t *scenarios.Target) (out []string, e
 // begins. A proxy knows it by the API key in the frame's header.
 func (f *faults) holdRPC(e *scenarios.Event) action {
 	return func(ctx context.Context) (string, func() error, error) {
-		from, err := f.ends(ctx, &e.From)
+		from, err := f.hit(ctx, &e.From)
 		if err != nil {
 			return "", nil, err
 		}
-		to, err := f.ends(ctx, &e.To)
+		to, err := f.hit(ctx, &e.To)
 		if err != nil {
 			return "", nil, err
 		}
@@ -55,6 +59,35 @@ func (f *faults) holdRPC(e *scenarios.Event) action {
 			}
 			return nil
 		}, nil
+	}
+}
+
+// dns lets lookups fail for a while, or gives parties other addresses.
+func (f *faults) dns(e *scenarios.Event) action {
+	return func(ctx context.Context) (string, func() error, error) {
+		parties, err := f.hit(ctx, &e.Target)
+		if err != nil {
+			return "", nil, err
+		}
+		target := strings.Join(parties, ",")
+		if e.ChangeIP {
+			f.cluster.net.move(parties)
+			return target, nil, nil
+		}
+		f.note("A name that is not looked up is a connection that opens, and is reset after ten seconds in which nothing passes.")
+		f.cluster.net.setNameless(parties, 1)
+		return target, func() error { f.cluster.net.setNameless(parties, -1); return nil }, nil
+	}
+}
+
+// resetConnections ends every connection of the parties.
+func (f *faults) resetConnections(e *scenarios.Event) action {
+	return func(ctx context.Context) (string, func() error, error) {
+		parties, err := f.hit(ctx, &e.Target)
+		for _, p := range parties {
+			f.cluster.net.reset(p)
+		}
+		return strings.Join(parties, ","), nil, err
 	}
 }
 

@@ -63,7 +63,7 @@ func (w *workload) member(ctx context.Context, group *scenarios.Consumer, name s
 		return
 	}
 	at := &positions{at: map[lin.Partition]int64{}}
-	cl, err := w.client(name, w.memberOptions(group, name, at)...)
+	cl, err := w.reader(name, w.memberOptions(group, name, at)...)
 	if err != nil {
 		w.ledger.told("consume", err)
 		return
@@ -126,8 +126,12 @@ func (w *workload) memberOptions(group *scenarios.Consumer, name string, at *pos
 func (w *workload) hand(reader int32, group string, at *positions, fetches kgo.Fetches) (n int) {
 	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
 		p := lin.Partition{Topic: w.topic(f.Topic), Index: f.Partition}
+		if p.Topic < 0 {
+			return // an error of the client itself
+		}
+		w.ledger.logStart(p, f.LogStartOffset)
 		for _, r := range f.Records {
-			id, intended, err := readPayload(r.Value, p)
+			i, err := readRecord(r, p)
 			if err != nil {
 				w.ledger.broken(p, r.Offset, err.Error())
 				continue
@@ -136,7 +140,7 @@ func (w *workload) hand(reader int32, group string, at *positions, fetches kgo.F
 			_, known := at.at[p]
 			at.at[p] = r.Offset + 1
 			at.mu.Unlock()
-			w.ledger.delivered(reader, group, p, r.Offset, id, intended, !known)
+			w.ledger.delivered(&delivery{identity: i, reader: reader, group: group, offset: r.Offset, reset: !known, seen: seenOf(r)})
 			n++
 		}
 	})
@@ -167,8 +171,8 @@ func (w *workload) audit(ctx context.Context) error {
 	at := &positions{at: map[lin.Partition]int64{}}
 	left := 0
 	for p, start := range starts {
+		w.ledger.logStart(p, start)
 		w.ledger.mu.Lock()
-		w.ledger.checker.LogStart(p, start, lin.RetentionReason, w.ledger.tick())
 		w.ledger.checker.ReaderReset(reader, p, start, w.ledger.tick())
 		w.ledger.mu.Unlock()
 		at.at[p] = start
@@ -182,7 +186,7 @@ func (w *workload) audit(ctx context.Context) error {
 		}
 	}
 	if left > 0 {
-		cl, err := w.client("auditor", kgo.ConsumePartitions(from))
+		cl, err := w.reader("auditor", kgo.ConsumePartitions(from))
 		if err != nil {
 			return err
 		}

@@ -7,14 +7,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
-	"github.com/seed-604ea8f1/windtunnel/scenarios/runner"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -40,9 +38,6 @@ const (
 // Run carries the scenario out, as it is: see Shorten. An error means that the
 // cluster could not be built; everything that happens then is in the result.
 func Run(ctx context.Context, s *scenarios.Scenario, o Options) (*reports.Result, error) {
-	if s.Compacts() || slices.ContainsFunc(s.Workload.Producers, func(p scenarios.Producer) bool { return p.Tombstones > 0 }) {
-		return nil, fmt.Errorf("%s: compacted topics and tombstones are judged in the simulation only; leave out --real", s.File)
-	}
 	dir := o.Dir
 	if dir == "" {
 		var err error
@@ -87,11 +82,11 @@ func run(ctx context.Context, s *scenarios.Scenario, o Options, dir string) (*re
 		return nil, err
 	}
 	defer c.close()
-	o.Progress("starting " + fmt.Sprint(len(c.nodes)) + " processes")
+	o.Progress("starting the cluster")
 	if err := c.startAll(); err != nil {
 		return nil, err
 	}
-	claims := lin.ComputeClaims(runner.ConfigurationOf(s))
+	claims := lin.ComputeClaims(configurationOf(s))
 	l := newLedger(s, claims.Asserted())
 	w := &workload{scenario: s, seeds: c.seeds(), ledger: l, seed: o.Seed}
 	defer w.close()
@@ -107,6 +102,9 @@ func run(ctx context.Context, s *scenarios.Scenario, o Options, dir string) (*re
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	w.startConsumers(reading)
+	if err := w.startWitness(reading); err != nil {
+		return nil, err
+	}
 	if err := w.startProducers(ctx); err != nil {
 		return nil, err
 	}
@@ -167,7 +165,7 @@ func (f *faults) prepare(ctx context.Context) error {
 	defer cancel()
 	want := len(f.cluster.brokers())
 	for have := 0; have < want; {
-		for _, n := range f.cluster.nodes {
+		for _, n := range f.cluster.members() {
 			if !n.running() {
 				return fmt.Errorf("%s has ended", n.Name)
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
 )
 
@@ -38,8 +39,29 @@ func (s scale) at(t time.Duration) time.Duration {
 
 // Shorten returns the scenario with its long stretches cut to the limits, and a
 // sentence that says so; the scenario itself when it is short enough. Both
-// worlds then run what is returned.
+// worlds then run what is returned. Faults that come closer together may take claims
+// away: then the stretches are longer, so that what is promised stays.
 func Shorten(s *scenarios.Scenario, l Limits) (short *scenarios.Scenario, note string) {
+	for {
+		short, note = shorten(s, l)
+		if short == s || slices.Equal(claimsMade(s), claimsMade(short)) {
+			return short, note
+		}
+		l.Quiet, l.Fault = 2*l.Quiet, 2*l.Fault
+	}
+}
+
+// claimsMade are the claims that a scenario's configuration allows, by name.
+func claimsMade(s *scenarios.Scenario) (made []string) {
+	for _, c := range lin.ComputeClaims(configurationOf(s)) {
+		if c.Made {
+			made = append(made, c.Name)
+		}
+	}
+	return made
+}
+
+func shorten(s *scenarios.Scenario, l Limits) (short *scenarios.Scenario, note string) {
 	points := []time.Duration{0, s.Duration}
 	for i := range s.Timeline {
 		points = append(points, s.Timeline[i].At, s.Timeline[i].End())
@@ -74,10 +96,13 @@ func Shorten(s *scenarios.Scenario, l Limits) (short *scenarios.Scenario, note s
 		if e.RestartAfter > 0 {
 			e.RestartAfter = end - from
 		}
+		if e.Age > 0 {
+			e.Age = from - parts.at(e.At-e.Age)
+		}
 		e.At = from
 	}
 	// What must have happened shrinks with the time in which it can.
-	for _, least := range []*int64{&c.Expect.Minimums.Acked, &c.Expect.Minimums.Delivered} {
+	for _, least := range []*int64{&c.Expect.Minimums.Acked, &c.Expect.Minimums.Delivered, &c.Expect.Minimums.Compacted} {
 		*least = int64(float64(*least) * to.Seconds() / s.Duration.Seconds())
 	}
 	c.Workload.Producers = slices.Clone(s.Workload.Producers)

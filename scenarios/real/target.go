@@ -46,7 +46,7 @@ func (f *faults) resolve(ctx context.Context, t *scenarios.Target) ([]*node, err
 	case scenarios.TargetMajority:
 		return f.draw(len(brokers)/2 + 1), nil
 	case scenarios.TargetAll:
-		return f.cluster.nodes, nil
+		return f.cluster.members(), nil
 	case scenarios.TargetControllers:
 		return f.where(func(n *node) bool { return n.Controller }), nil
 	case scenarios.TargetBrokers, scenarios.TargetPrimaries, scenarios.TargetNone:
@@ -56,7 +56,7 @@ func (f *faults) resolve(ctx context.Context, t *scenarios.Target) ([]*node, err
 }
 
 func (f *faults) where(is func(*node) bool) (out []*node) {
-	for _, n := range f.cluster.nodes {
+	for _, n := range f.cluster.members() {
 		if is(n) {
 			out = append(out, n)
 		}

@@ -55,6 +55,11 @@ func (w *workload) client(name string, opts ...kgo.Opt) (*kgo.Client, error) {
 	return cl, nil
 }
 
+// reader makes a client whose records tell where they come from.
+func (w *workload) reader(name string, opts ...kgo.Opt) (*kgo.Client, error) {
+	return w.client(name, append(opts, kgo.WithHooks(newSightings(w)))...)
+}
+
 func (w *workload) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -113,7 +118,8 @@ func (w *workload) lag() (sum int64) {
 			t := w.topic(topic)
 			for p := range w.ledger.topics[t].partitions {
 				key := groupPartition{group.Group, t, int32(p)}
-				sum += max(0, w.ledger.topics[t].partitions[p].ackedEnd-w.ledger.frontier[key])
+				g := &w.ledger.topics[t].partitions[p]
+				sum += max(0, g.ackedEnd-max(w.ledger.frontier[key], g.logStart))
 			}
 		}
 	}
@@ -201,8 +207,9 @@ func zipf(cardinality int64, exponent float64) []float64 {
 	return out
 }
 
-// partition chooses where the next record goes: by its key, or in turn.
-func (p *producer) partition() int32 {
+// next chooses the next record's key, -1 for none, and where it goes: by its key,
+// or in turn.
+func (p *producer) next() (index int32, key int64) {
 	for p.partitions < p.grown {
 		if leader, _, err := p.client.PartitionLeader(p.group.Topic, int32(p.partitions)); leader < 0 || err != nil {
 			break // not added yet, or the client has not heard of it
@@ -210,10 +217,9 @@ func (p *producer) partition() int32 {
 		p.partitions++
 	}
 	k := &p.group.Keys
-	var key int64
 	switch k.Distribution {
 	case "none":
-		return int32(p.sent % p.partitions)
+		return int32(p.sent % p.partitions), -1
 	case "sequential":
 		key = p.sent % k.Cardinality
 	case "hot":
@@ -228,7 +234,7 @@ func (p *producer) partition() int32 {
 		key = p.random.Int64N(k.Cardinality)
 	}
 	// Spread by a fixed mixing, as a hash of the key would.
-	return int32(uint64(key) * 0x9e3779b97f4a7c15 >> 32 % uint64(p.partitions))
+	return int32(uint64(key) * 0x9e3779b97f4a7c15 >> 32 % uint64(p.partitions)), key
 }
 
 // rateAt is the group's rate at a moment of the load, in records a second.
@@ -312,11 +318,13 @@ func (p *producer) closed(ctx context.Context, to time.Duration) {
 func (p *producer) send(ctx context.Context, intended time.Duration) { p.sendThen(ctx, intended, nil) }
 
 func (p *producer) sendThen(ctx context.Context, intended time.Duration, then func()) {
-	at := lin.Partition{Topic: p.topic, Index: p.partition()}
+	index, key := p.next()
+	at := lin.Partition{Topic: p.topic, Index: index}
 	p.sent++
 	id := lin.BatchID(uint64(p.number)<<idShift | uint64(p.sent))
-	r := &kgo.Record{Partition: at.Index, Value: newPayload(int(p.group.MessageSize), id, intended, at)}
-	p.ledger.invoked(at, id, p.group.Settings.Acks == clientconfig.AcksAll)
+	i := identity{id, intended, at, lin.Keyed{Key: key, DueMillis: intended.Milliseconds(), Tombstone: p.random.Int64N(1_000_000) < int64(p.group.Tombstones)}}
+	r := newRecord(int(p.group.MessageSize), &i)
+	p.ledger.invoked(&i, p.group.Settings.Acks == clientconfig.AcksAll)
 	p.pending.Add(1)
 	// The records outlive an interruption: their fate is told all the same.
 	p.client.Produce(context.WithoutCancel(ctx), r, func(r *kgo.Record, err error) {

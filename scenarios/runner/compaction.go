@@ -67,8 +67,8 @@ func awayOf(s *scenarios.Scenario) (longest time.Duration) {
 	return longest
 }
 
-// compactionOf is what the cleaners of a topic may do.
-func compactionOf(s *scenarios.Scenario, t *scenarios.Topic) lin.Compaction {
+// CompactionOf is what the cleaners of a topic may do.
+func CompactionOf(s *scenarios.Scenario, t *scenarios.Topic) lin.Compaction {
 	return lin.Compaction{
 		MinLagMillis: t.Settings.MinCompactionLagMillis, DeleteRetentionMillis: t.Settings.DeleteRetentionMillis,
 		PassMillis: passOf(s).Milliseconds(),

@@ -126,7 +126,7 @@ func newLedger(s *scenarios.Scenario, w *sim.World, claims lin.Claims) *ledger {
 		l.topics = append(l.topics, t)
 		for p := range t.partitions {
 			if t.compacted {
-				l.checker.Compacted(partitionOf(int32(i), int32(p)), compactionOf(s, &s.Topics[i]))
+				l.checker.Compacted(partitionOf(int32(i), int32(p)), CompactionOf(s, &s.Topics[i]))
 			}
 		}
 	}
