@@ -87,7 +87,7 @@ conformance-jvm: ## Apache Kafka's own tools and clients against real brokers, i
 	cd conformance && $(GO) vet -tags jvm . && $(GO) test -tags jvm -count=1 -timeout 90m -v -run 'KafkaTools|Verifiable|DumpLogSegments|LogDirectory|Oracle' .
 	$(MAKE) bench-kafka REPEATS=1 DURATION=3s WARMUP=3s JVM_WARMUP=20s MEMORY_GIB=2
 
-kill-loop: ## kill -9 of three brokers under load, N times
+kill-loop: ## kill -9 of three brokers under load, N times, half of it to preallocated files
 	$(GO) test -count=1 -timeout 0 -v -run '^TestKillLoop$$' ./cmd/brokerd -kills $(N) -restart-limit 5s
 
 golden: ## write the golden trace hashes, references and error texts again

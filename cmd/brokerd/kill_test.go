@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -20,12 +24,11 @@ var (
 const loadPartitions = 6
 
 // load produces numbered records with acks=all and idempotence until it is
-// stopped, and remembers which were acknowledged.
+// stopped, to its topics in turn, and remembers which were acknowledged.
 type load struct {
-	cl    *kgo.Client
-	topic string
-	stop  context.CancelFunc
-	done  chan struct{}
+	cl   *kgo.Client
+	stop context.CancelFunc
+	done chan struct{}
 
 	mu    sync.Mutex
 	more  sync.Cond
@@ -37,9 +40,9 @@ type load struct {
 // still, so does the load.
 const unacknowledgedMax = 500
 
-func startLoad(t *testing.T, cl *kgo.Client, topic string) *load {
+func startLoad(t *testing.T, cl *kgo.Client, topics ...string) *load {
 	ctx, stop := context.WithCancel(t.Context())
-	l := &load{cl: cl, topic: topic, stop: stop, done: make(chan struct{})}
+	l := &load{cl: cl, stop: stop, done: make(chan struct{})}
 	l.more.L = &l.mu
 	free := make(chan struct{}, unacknowledgedMax)
 	go func() {
@@ -50,7 +53,7 @@ func startLoad(t *testing.T, cl *kgo.Client, topic string) *load {
 			case <-ctx.Done():
 				return
 			}
-			cl.Produce(context.Background(), &kgo.Record{Topic: topic, Value: numbered(i)}, func(_ *kgo.Record, err error) {
+			cl.Produce(context.Background(), &kgo.Record{Topic: topics[i%len(topics)], Value: numbered(i)}, func(_ *kgo.Record, err error) {
 				<-free
 				l.mu.Lock()
 				defer l.mu.Unlock()
@@ -90,14 +93,18 @@ func (l *load) end(t *testing.T) []int {
 }
 
 // TestKillLoop kills nodes under load, one after another, and then reads: what was
-// acknowledged is there, and nothing is there twice.
+// acknowledged is there, and nothing is there twice. Half of the load goes to files
+// that have their full size from the start, so that where a log ends is nowhere
+// but in its records, and that are followed by others often.
 func TestKillLoop(t *testing.T) {
 	t.Parallel()
 	c := devCluster(t)
-	cl := c.client(kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DefaultProduceTopic("load"), kgo.ProducerLinger(time.Millisecond),
+	cl := c.client(kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(time.Millisecond),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
-	c.createTopic(cl, "load", loadPartitions)
-	l := startLoad(t, cl, "load")
+	topics := []string{"load", "preallocated"}
+	c.createTopic(cl, topics[0], loadPartitions)
+	c.createTopic(cl, topics[1], loadPartitions, "preallocate", "true", "segment.bytes", strconv.Itoa(preallocatedBytes), "segment.ms", "2000")
+	l := startLoad(t, cl, topics...)
 	random := rand.New(rand.NewPCG(1, 2))
 	var slowest time.Duration
 	for i := range *kills {
@@ -110,10 +117,15 @@ func TestKillLoop(t *testing.T) {
 		if *restarted > 0 && took > *restarted {
 			t.Errorf("restart %d, of node %d, took %v", i, n.id, took)
 		}
-		c.awaitInSync(cl, "load")
+		for _, topic := range topics {
+			c.awaitInSync(cl, topic)
+		}
 	}
 	acked := l.end(t)
-	found := c.everything("load", loadPartitions)
+	found := c.everything(topics[0], loadPartitions)
+	for value, n := range c.everything(topics[1], loadPartitions) {
+		found[value] += n
+	}
 	lost, twice := 0, 0
 	for _, i := range acked {
 		switch n := found[string(numbered(i))]; {
@@ -126,7 +138,31 @@ func TestKillLoop(t *testing.T) {
 	if lost > 0 || twice > 0 || len(acked) == 0 {
 		t.Errorf("of %d acknowledged records %d are lost, %d are there more than once", len(acked), lost, twice)
 	}
-	t.Logf("%d kills, %d records acknowledged, %d lost, %d twice, slowest restart %v", *kills, len(acked), lost, twice, slowest)
+	rolled := c.preallocated(topics[1])
+	t.Logf("%d kills, %d records acknowledged, %d lost, %d twice, slowest restart %v, %d preallocated files", *kills, len(acked), lost, twice, slowest, rolled)
+}
+
+const preallocatedBytes = 1 << 20
+
+// preallocated counts the segments of a topic on all nodes, of which the last one of
+// each partition must have its full size.
+func (c *brokers) preallocated(topic string) (segments int) {
+	c.t.Helper()
+	for _, n := range c.nodes {
+		for p := range loadPartitions {
+			dir := filepath.Join(n.dir, "data", fmt.Sprintf("%s-%d", topic, p))
+			files, err := filepath.Glob(filepath.Join(dir, "*.log"))
+			if err != nil || len(files) == 0 {
+				c.t.Fatalf("%s has no segments (%v)", dir, err)
+			}
+			segments += len(files)
+			slices.Sort(files)
+			if info, err := os.Stat(files[len(files)-1]); err != nil || info.Size() != preallocatedBytes {
+				c.t.Errorf("%s was not preallocated: %v (%v)", files[len(files)-1], info, err)
+			}
+		}
+	}
+	return segments
 }
 
 func readFile(t *testing.T, path string) string {
