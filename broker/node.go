@@ -42,6 +42,9 @@ type Config struct {
 	Broker       config.Broker
 	Overrides    []config.KV // Broker as it was written, for DescribeConfigs
 	Security     Security
+	// InFlightBytes is the memory for requests that have not been answered
+	// (queued.max.request.bytes), which the host bounds. 0 and less is its default.
+	InFlightBytes int64
 	// Seed feeds every random choice of the node: election time-outs, placement,
 	// ids, jitter. A real host draws it from the system.
 	Seed uint64
@@ -98,6 +101,7 @@ func New(cfg Config) *Node {
 		n.controller = controller.New(controller.Config{
 			NodeID: cfg.NodeID, ClusterID: cfg.ClusterID, Voters: cfg.Voters, Broker: cfg.Broker, Overrides: cfg.Overrides,
 			Listener: cfg.Listeners.Of(cfg.Listeners.Controllers).Name, Users: n.bootstrap,
+			InFlightBytes: cfg.InFlightBytes,
 		}, n.caller, n.conns)
 	}
 	if cfg.IsController {
@@ -131,6 +135,7 @@ func (n *Node) newBroker() {
 	self := api.Self{NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, LogDir: n.cfg.LogDir, Listeners: n.cfg.Listeners.All}
 	n.server = api.NewServer(self, cfg, n.cfg.Overrides, n.conns, n.caller, n.caller,
 		api.NewData(n.partitions, n.conns, n.cfg.Listeners.All), n.groups)
+	n.server.SetInFlightBytes(n.cfg.InFlightBytes)
 }
 
 // NewInspector implements edge.Inspected.

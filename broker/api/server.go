@@ -117,6 +117,8 @@ type Server struct {
 	logDirs     []logDirsWait     // in the order in which the volume has been asked for
 	creating    map[string]uint64 // topics whose automatic creation has been asked for
 	nextToken   uint64
+	// structureBytesMax bounds what is decoded of a request; see wire.StructureBytesMax.
+	structureBytesMax int
 }
 
 // Groups is the group coordinator's door: the handlers of its API keys.
@@ -140,9 +142,13 @@ func NewServer(self Self, cfg config.Broker, overrides []config.KV, responder co
 	return &Server{
 		self: self, cfg: cfg, overrides: overrides, image: meta.Empty(), responder: responder, sender: sender,
 		controllers: controllers, data: data, groups: groups,
-		forwards: newForwards(), creating: make(map[string]uint64),
+		forwards: newForwards(), creating: make(map[string]uint64), structureBytesMax: wire.StructureBytesMin,
 	}
 }
+
+// SetInFlightBytes says how much memory is for requests in flight, of which what one
+// of them decodes to is a part.
+func (s *Server) SetInFlightBytes(n int64) { s.structureBytesMax = wire.StructureBytesMax(n) }
 
 // SetImage makes the server answer from a newer image.
 func (s *Server) SetImage(image *meta.Image) {
@@ -176,9 +182,9 @@ func (s *Server) Handle(c *step.Context, r *conn.Request) {
 		s.responder.Disconnect(c, r.ID)
 		return
 	}
-	if r.Key != wire.KeyProduce && len(r.Body) > wire.StructureBytesMax {
-		c.Logf(edge.Warn, "closing connection of %s: %s has %d bytes, at most %d are decoded: ask for less at a time",
-			r.Peer, kmsg.NameForKey(r.Key), len(r.Body), wire.StructureBytesMax)
+	if r.Key != wire.KeyProduce && len(r.Body) > s.structureBytesMax {
+		c.Logf(edge.Warn, "closing connection of %s: %s has %d bytes, at most %d are decoded: ask for less at a time, or raise queued.max.request.bytes to %d times that",
+			r.Peer, kmsg.NameForKey(r.Key), len(r.Body), s.structureBytesMax, wire.StructureExpansionMax)
 		s.responder.Disconnect(c, r.ID)
 		return
 	}

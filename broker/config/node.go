@@ -108,7 +108,7 @@ var nodeTable = NewTable("node property", []Row[Node]{
 	{Property{Name: "max.connections.per.ip", Type: TypeInt, Default: "2147483647", Min: 1, Max: maxInt, Effect: true,
 		Doc: "The most connections that are open from one address."}, func(n *Node) any { return &n.MaxConnectionsPerIP }},
 	{Property{Name: "queued.max.request.bytes", Type: TypeLong, Default: "-1", Min: -1, Max: maxLong, Effect: true,
-		Doc: "The memory of requests that have been read and not yet taken up; beyond it nothing is read. -1 is 256 MiB (in Kafka: no limit)."},
+		Doc: "The memory of requests that have been read and not yet taken up; beyond it nothing is read. A request other than Produce may have a 128th of it, and 2 MiB in any case, since that is what it may decode to. -1 is 256 MiB (in Kafka: no limit)."},
 		func(n *Node) any { return &n.QueuedMaxRequestBytes }},
 	{Property{Name: "windtunnel.admin.listener", Type: TypeString, Null: true, Effect: true,
 		Doc: "host:port of /metrics, /healthz, /readyz and /debug/pprof; off without it. Not one of Kafka's."},

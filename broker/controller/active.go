@@ -200,7 +200,7 @@ func (k *Controller) request(c *step.Context, r *conn.Request) {
 // perform carries out a request that has come by itself or in an envelope.
 func (k *Controller) perform(c *step.Context, to *asker, key, version int16, body []byte) {
 	req := kmsg.RequestForKey(key)
-	if req == nil || !handled(key) || version < 0 || version > req.MaxVersion() || len(body) > wire.StructureBytesMax {
+	if req == nil || !handled(key) || version < 0 || version > req.MaxVersion() || len(body) > wire.StructureBytesMax(k.cfg.InFlightBytes) {
 		k.unreadable(c, to)
 		return
 	}

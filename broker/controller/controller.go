@@ -54,6 +54,8 @@ type Config struct {
 	Users     []meta.ScramUser // of a new cluster
 	Broker    config.Broker    // the cluster's defaults
 	Overrides []config.KV      // Broker as it was written, for CreateTopics' answer
+	// InFlightBytes is the memory for requests; see wire.StructureBytesMax.
+	InFlightBytes int64
 }
 
 // Role is a node's place in the quorum.

@@ -32,8 +32,8 @@ func (k *Controller) answer(c *step.Context, to *asker, resp kmsg.Response) {
 	k.responder.Respond(c, to.id, out)
 }
 
-// envelopeBytesMax bounds an envelope: what it forwards, and who asked.
-const envelopeBytesMax = wire.StructureBytesMax + 64<<10
+// envelopeHeadMax bounds what an envelope has besides what it forwards: who asked.
+const envelopeHeadMax = 64 << 10
 
 // envelope is Envelope (58): a broker forwards a client's request, and with it
 // who the client is. The broker must have the right to act for the cluster; what
@@ -41,7 +41,7 @@ const envelopeBytesMax = wire.StructureBytesMax + 64<<10
 func (k *Controller) envelope(c *step.Context, r *conn.Request) {
 	var req kmsg.EnvelopeRequest
 	req.SetVersion(r.Version)
-	if r.Version < 0 || r.Version > req.MaxVersion() || len(r.Body) > envelopeBytesMax || req.ReadFrom(r.Body) != nil {
+	if r.Version < 0 || r.Version > req.MaxVersion() || len(r.Body) > wire.StructureBytesMax(k.cfg.InFlightBytes)+envelopeHeadMax || req.ReadFrom(r.Body) != nil {
 		c.Logf(edge.Warn, "controller: malformed envelope of %d bytes from %s", len(r.Body), r.Peer)
 		k.responder.Disconnect(c, r.ID)
 		return

@@ -203,7 +203,7 @@ func TestUnreadableRequestInAnEnvelope(t *testing.T) {
 	w.run(3 * time.Second)
 	n := w.nodes[0]
 	n.peer = security.NewSession(security.User("broker"), "broker-host")
-	for _, body := range [][]byte{{0xff}, make([]byte, wire.StructureBytesMax+1)} {
+	for _, body := range [][]byte{{0xff}, make([]byte, wire.StructureBytesMin+1)} {
 		envelope := kmsg.NewPtrEnvelopeRequest()
 		envelope.RequestPrincipal = security.AppendPrincipal(nil, security.User("eve"))
 		envelope.RequestData = append(wire.AppendRequestHeader(nil, &wire.RequestHeader{Key: int16(kmsg.CreateTopics), Version: 7}, true), body...)

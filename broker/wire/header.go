@@ -19,16 +19,21 @@ const (
 // other. Kafka gives them no meaning; their versions are never flexible.
 const PrivateKeys int16 = 32000
 
-// StructureBytesMax bounds the body of every request of Kafka's but Produce, whose
-// bytes are mostly records. What they decode to is not charged to any budget and
-// may be StructureExpansionMax times as long: with an empty array and an unknown
-// tag an element takes a few bytes here, and a struct and a map there. One
-// request is decoded at a time. 2 MiB are a fetch of sixty thousand partitions,
-// or the metadata of as many topics.
+// A request of Kafka's but Produce, whose bytes are mostly records, may decode to
+// StructureExpansionMax times its length: with an empty array and an unknown tag an
+// element takes a few bytes here, and a struct and a map there. StructureBytesMin is
+// how long its body may always be: a fetch of sixty thousand partitions, or the
+// metadata of as many topics.
 const (
-	StructureBytesMax     = 2 << 20
+	StructureBytesMin     = 2 << 20
 	StructureExpansionMax = 128
 )
+
+// StructureBytesMax bounds the body of such a request where so much memory is for
+// requests in flight: decoded, which one at a time is, it takes no more.
+func StructureBytesMax(inFlightBytes int64) int {
+	return int(max(StructureBytesMin, inFlightBytes/StructureExpansionMax))
+}
 
 // FrameLengthBytes is the size of the length prefix of every frame.
 const FrameLengthBytes = 4

@@ -409,3 +409,30 @@ func swellingRequests(t *testing.T, dial func(*testing.T) net.Conn) {
 	}
 	all.Wait()
 }
+
+// How long a request may be follows from the memory that is for requests: at 512 MiB
+// of it one of 3 MiB is answered, which is refused without, and one of 5 MiB is not.
+func TestLongRequestsNeedMemory(t *testing.T) {
+	t.Parallel()
+	metadata := func(length int) []byte { // topics with long names, none of them there
+		const name = 249
+		element := append(binary.AppendUvarint(nil, name+1), append(bytes.Repeat([]byte("x"), name), 0)...)
+		n := length / len(element)
+		body := binary.AppendUvarint([]byte{0}, uint64(n+1))
+		return request(3, 9, append(append(body, bytes.Repeat(element, n)...), 0, 0, 0, 0))
+	}
+	for _, c := range []struct {
+		budget, length int
+		want           bool
+	}{{-1, 3 << 20, false}, {512 << 20, 3 << 20, true}, {512 << 20, 5 << 20, false}} {
+		p := run(t, "--dev", "--data", t.TempDir(), "--listen", "localhost:0", "--override", "queued.max.request.bytes="+strconv.Itoa(c.budget))
+		conn := dialNode(t, p.bootstrap)
+		_, err := conn.Write(metadata(c.length))
+		if err == nil {
+			_, err = io.ReadFull(conn, make([]byte, 4))
+		}
+		if got := err == nil; got != c.want {
+			t.Errorf("a request of %d bytes with queued.max.request.bytes=%d: %v", c.length, c.budget, err)
+		}
+	}
+}

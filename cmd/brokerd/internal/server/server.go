@@ -105,7 +105,7 @@ func (s *Server) core(dir string, isBroker, isController bool) (*broker.Config, 
 	cfg := &broker.Config{
 		NodeID: int32(n.NodeID), IsBroker: isBroker, IsController: isController,
 		Listeners: *s.listeners, LogDir: dir, Voters: voters, Broker: s.options.Settings.Broker,
-		Overrides: s.options.Settings.Overrides, Seed: seed,
+		Overrides: s.options.Settings.Overrides, Seed: seed, InFlightBytes: n.QueuedMaxRequestBytes,
 	}
 	if cfg.Security, err = s.sasl(); err != nil {
 		return nil, err
