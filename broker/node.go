@@ -322,6 +322,7 @@ func (n *Node) reply(c *step.Context, r *caller.Reply) {
 		n.partitions.Reply(c, r)
 	case step.OwnerForward:
 		n.server.Reply(c, r)
+	case step.OwnerController: // raft sends again what matters
 	}
 }
 

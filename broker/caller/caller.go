@@ -28,6 +28,7 @@ const (
 	ChannelMetadata                // the long poll for metadata records
 	ChannelForward                 // clients' admin requests, forwarded
 	ChannelRaft                    // messages between controllers
+	ChannelSnapshot                // those with a snapshot, which take long
 	ChannelFetch                   // replica fetches (and OffsetForLeaderEpoch)
 )
 
@@ -43,10 +44,6 @@ type Call struct {
 	Body    []byte // the encoded request without its header; read during Send only
 	Token   edge.Token
 	Timeout time.Duration // from now to the reply; the connection is closed when it passes. Zero: request.timeout.ms
-	OneWay  bool          // no reply is expected nor reported (raft messages)
-	// Afresh gives up the connection that there is: one-way calls never learn that it
-	// leads nowhere, since there is no reply whose absence would tell.
-	Afresh bool
 }
 
 // Status tells how a call ended.

@@ -181,10 +181,6 @@ func (k *Caller) Send(c *step.Context, call Call) {
 	}
 	l := k.link(call.To, call.Channel)
 	deadline := c.Now.Add(call.Timeout)
-	if call.Afresh && l.conn != 0 {
-		c.Out.Close = append(c.Out.Close, l.conn)
-		k.lost(c, l, Disconnected)
-	}
 	if l.conn != 0 && k.admitted(c, l) {
 		k.write(c, l, &call, deadline)
 		return
@@ -199,9 +195,7 @@ func (k *Caller) Send(c *step.Context, call Call) {
 }
 
 func (k *Caller) fail(call *Call, s Status) {
-	if !call.OneWay {
-		k.replies = append(k.replies, Reply{Token: call.Token, From: call.To, Key: call.Key, Version: call.Version, Status: s})
-	}
+	k.replies = append(k.replies, Reply{Token: call.Token, From: call.To, Key: call.Key, Version: call.Version, Status: s})
 }
 
 func (k *Caller) link(to NodeID, ch Channel) *link {
@@ -330,7 +324,7 @@ func (k *Caller) lost(c *step.Context, l *link, s Status) {
 }
 
 func (k *Caller) write(c *step.Context, l *link, call *Call, deadline clock.Instant) {
-	if !call.OneWay && len(l.sent) >= maxQueued {
+	if len(l.sent) >= maxQueued {
 		k.fail(call, Disconnected)
 		return
 	}
@@ -341,9 +335,6 @@ func (k *Caller) write(c *step.Context, l *link, call *Call, deadline clock.Inst
 	head = append(head, call.Body...)
 	binary.BigEndian.PutUint32(head, uint32(len(head)-4))
 	c.Out.Sends = append(c.Out.Sends, edge.Send{Conn: l.conn, Head: head})
-	if call.OneWay {
-		return
-	}
 	l.sent = append(l.sent, sentCall{k.correlation, call.Key, call.Version, call.Token, deadline, false})
 	k.arm(c, l)
 }

@@ -24,6 +24,8 @@ var brokerTable = NewTable("broker property", []Row[Broker]{
 		Doc: "How long a controller candidate waits for votes before it tries again."}, func(b *Broker) any { return &b.ControllerQuorumElectionTimeoutMillis }},
 	{Property{Name: "controller.quorum.fetch.timeout.ms", Type: TypeInt, Default: "2000", Max: maxInt, Effect: true,
 		Doc: "How long a voter goes without news from the active controller before it stands for election."}, func(b *Broker) any { return &b.ControllerQuorumFetchTimeoutMillis }},
+	{Property{Name: "controller.quorum.request.timeout.ms", Type: TypeInt, Default: "2000", Min: 1, Max: maxInt, Effect: true,
+		Doc: "How long a voter waits for another to take its messages before it closes the connection."}, func(b *Broker) any { return &b.ControllerQuorumRequestTimeoutMillis }},
 	{Property{Name: "controller.socket.timeout.ms", Type: TypeInt, Default: "30000", Min: 1, Max: maxInt, Effect: true,
 		Doc: "How long a broker waits for the controller's answer, to AlterPartition for instance."}, func(b *Broker) any { return &b.ControllerSocketTimeoutMillis }},
 	{Property{Name: "default.replication.factor", Type: TypeInt, Default: "1", Min: 1, Max: maxInt, Effect: true,

@@ -183,6 +183,7 @@ type Broker struct {
 	// The controller quorum.
 	ControllerQuorumFetchTimeoutMillis    int64
 	ControllerQuorumElectionTimeoutMillis int64
+	ControllerQuorumRequestTimeoutMillis  int64
 	MetadataSnapshotBytesMax              int64 // metadata.log.max.record.bytes.between.snapshots
 	ControllerSocketTimeoutMillis         int64 // AlterPartition and the like
 

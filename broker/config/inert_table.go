@@ -166,7 +166,6 @@ func inertBrokerRows() []Row[Broker] {
 			controller.quorum.election.backoff.max.ms
 			controller.quorum.fetch.max.bytes
 			controller.quorum.fetch.snapshot.max.bytes
-			controller.quorum.request.timeout.ms
 			controller.quorum.retry.backoff.ms
 			internal.metadata.delete.delay.millis
 			internal.metadata.log.segment.bytes

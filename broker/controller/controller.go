@@ -24,7 +24,7 @@ import (
 // The private API keys on the controller listener. Their version is 0.
 const (
 	KeyMetadataFetch int16 = 32000 // meta.FetchRequest, meta.FetchResponse
-	KeyRaft          int16 = 32001 // a group of raft messages; no response
+	KeyRaft          int16 = 32001 // a group of raft messages; the response is empty
 )
 
 // Dir is where the quorum's files are, relative to the data directory.
@@ -171,7 +171,7 @@ func (k *Controller) Handle(c *step.Context, r *conn.Request) {
 		k.envelope(c, r)
 	case KeyRaft:
 		if k.halted || !k.Ready() {
-			k.responder.NoResponse(c, r.ID)
+			k.received(c, r)
 			return
 		}
 		k.receive(c, r)

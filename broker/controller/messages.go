@@ -14,7 +14,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// receive steps the messages of one KeyRaft request.
+// receive steps the messages of one KeyRaft request. Raft does not need the answer,
+// which is empty; the sender's connection does. Without one, nothing but TCP's quarter
+// of an hour would tell that it leads to an address where nobody is any more.
 func (k *Controller) receive(c *step.Context, r *conn.Request) {
 	body := r.Body
 	for i := 0; len(body) > 0 && i < raftGroupMax; i++ {
@@ -30,12 +32,14 @@ func (k *Controller) receive(c *step.Context, r *conn.Request) {
 			c.Logf(edge.Warn, "metadata log: a raft message of type %s from %d to %d by %s is refused: %v", m.GetType(), m.GetFrom(), m.GetTo(), r.Peer, err)
 			continue
 		}
-		k.quorum.voters[slices.Index(k.quorum.ids, m.GetFrom())].heard = true
 		k.stepMessage(c, m)
 	}
-	// The frame, and with it the body, is given back by the end of the request.
-	k.responder.NoResponse(c, r.ID)
+	k.received(c, r) // the frame, and with it the body, is given back
 	k.drive(c)
+}
+
+func (k *Controller) received(c *step.Context, r *conn.Request) {
+	k.responder.RespondEncoded(c, r.ID, edge.Send{Head: k.responder.ResponseHead(r.ID, c.Out.Head())})
 }
 
 // acceptable keeps from raft what it would panic about.
@@ -105,25 +109,32 @@ func (k *Controller) protest(c *step.Context, m *pb.Message) {
 	}})
 }
 
-// send groups the messages of one Ready by receiver.
+// send groups the messages of one Ready by receiver. A snapshot goes its own way: what
+// is behind it would not arrive in time.
 func (k *Controller) send(c *step.Context, messages []*pb.Message) {
-	for i, id := range k.quorum.ids {
-		var body []byte
+	for _, id := range k.quorum.ids {
+		var body, snapshot []byte
 		for _, m := range messages {
 			if m.GetTo() != id {
 				continue
 			}
 			b := marshal(m)
-			body = binary.AppendUvarint(body, uint64(len(b)))
-			body = append(body, b...)
+			to := &body
 			if m.GetType() == pb.MsgSnap {
+				to = &snapshot
 				// Whether it arrives shows in the answer to the next append.
 				k.quorum.node.ReportSnapshot(id, raft.SnapshotFinish)
 			}
+			*to = binary.AppendUvarint(*to, uint64(len(b)))
+			*to = append(*to, b...)
 		}
-		if len(body) > 0 {
-			k.sender.Send(c, caller.Call{To: nodeID(id), Channel: caller.ChannelRaft, Key: KeyRaft, Body: body, OneWay: true, Afresh: k.quorum.voters[i].silent})
-			k.quorum.voters[i].silent = false
+		call := caller.Call{To: nodeID(id), Key: KeyRaft, Token: edge.Token{Owner: step.OwnerController}}
+		if call.Channel, call.Body = caller.ChannelSnapshot, snapshot; len(snapshot) > 0 {
+			k.sender.Send(c, call)
+		}
+		call.Timeout = millis(k.cfg.Broker.ControllerQuorumRequestTimeoutMillis)
+		if call.Channel, call.Body = caller.ChannelRaft, body; len(body) > 0 {
+			k.sender.Send(c, call)
 		}
 	}
 }

@@ -68,8 +68,6 @@ type quorum struct {
 	node    *raft.RawNode
 	storage *raft.MemoryStorage
 	ids     []uint64 // of the voters, sorted
-	voters  []voter  // what is known of them, in the same order
-	ticks   int      // as leader
 	role    Role
 	term    uint64
 	vote    uint64
@@ -91,21 +89,6 @@ type quorum struct {
 	keptEntries     uint64
 }
 
-// voter is how another voter is reached. Raft's messages have no replies, so that a
-// connection to an address where nobody is any more is noticed by nothing but the
-// voter's own silence; TCP takes a quarter of an hour.
-type voter struct {
-	heard  bool // since the last look
-	silent bool // was not heard between the last two looks: send over a new connection
-}
-
-// lookForSilence is done once in a fetch timeout or round of an election.
-func (q *quorum) lookForSilence() {
-	for i := range q.voters {
-		q.voters[i].silent, q.voters[i].heard = !q.voters[i].heard, false
-	}
-}
-
 // raftID maps a node id, which may be 0, to raft's, which may not.
 func raftID(node int32) uint64 { return uint64(node) + 1 }
 
@@ -121,7 +104,6 @@ func (k *Controller) start(c *step.Context) {
 		q.ids = append(q.ids, raftID(voter.ID))
 	}
 	slices.Sort(q.ids)
-	q.voters = make([]voter, len(q.ids))
 	q.storage = raft.NewMemoryStorage()
 	s := v.segment
 	must(q.storage.ApplySnapshot(&pb.Snapshot{
@@ -196,7 +178,6 @@ func (k *Controller) electionTimer(c *step.Context) {
 	} else if q.fresh && k.lastIndex() > firstIndex {
 		k.armElection(c, false) // it may lack what was committed
 	} else {
-		q.lookForSilence()
 		must(q.node.Campaign())
 		k.armElection(c, false)
 		if at, ok := c.Timers.Pending(timer.ID{Owner: step.OwnerController, Kind: timerElection}); ok {
@@ -217,9 +198,6 @@ func (k *Controller) tick(c *step.Context) {
 		return
 	}
 	k.setTimer(c, timerTick, k.tickInterval())
-	if k.quorum.ticks++; k.quorum.ticks%ticksPerFetchTimeout == 0 {
-		k.quorum.lookForSilence()
-	}
 	k.quorum.node.Tick()
 	k.drive(c)
 }

@@ -156,7 +156,7 @@ func (w *world) push(h happening, op *edge.DiskOp) {
 // Send implements caller.Sender.
 func (n *toyNode) Send(_ *step.Context, call caller.Call) {
 	w := n.w
-	if call.Key != KeyRaft || !call.OneWay || call.Channel != caller.ChannelRaft {
+	if call.Key != KeyRaft || call.Channel != caller.ChannelRaft && call.Channel != caller.ChannelSnapshot {
 		w.t.Fatalf("unexpected call %+v", call)
 	}
 	if w.cut[n.index] || w.cut[call.To] || w.random.IntN(100) < w.drop {
@@ -298,6 +298,12 @@ func (n *toyNode) Respond(_ *step.Context, id conn.RequestID, resp kmsg.Response
 }
 
 func (n *toyNode) RespondEncoded(_ *step.Context, id conn.RequestID, send edge.Send) {
+	if id == 0 { // raft messages
+		if len(send.Head) != 0 {
+			n.w.t.Fatalf("raft messages are answered with %x", send.Head)
+		}
+		return
+	}
 	var resp meta.FetchResponse
 	if err := resp.ReadFrom(slices.Clone(send.Head)); err != nil {
 		n.w.t.Fatalf("metadata fetch response: %v", err)
