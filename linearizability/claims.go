@@ -208,7 +208,11 @@ func claimNoDuplicates(c *Configuration) Claim {
 }
 
 func claimNoReorder(c *Configuration) Claim {
+	late := ""
 	for _, p := range c.Producers {
+		if !p.Idempotent && !p.Transactional {
+			late = "; what one without idempotence has given up may still land late"
+		}
 		if p.Acks == 0 {
 			return Claim{ClaimNoReorder, false, "A producer uses acks=0, so it does not wait for what a broken connection may still deliver before it sends on over the next one."}
 		}
@@ -217,9 +221,9 @@ func claimNoReorder(c *Configuration) Claim {
 		}
 	}
 	if c.Faults.PartitionsAdded {
-		return Claim{ClaimNoReorder, true, "Every producer is idempotent or keeps one request in flight; the order per key is not claimed because partitions are added."}
+		return Claim{ClaimNoReorder, true, "Every producer is idempotent or keeps one request in flight" + late + "; the order per key is not claimed because partitions are added."}
 	}
-	return Claim{ClaimNoReorder, true, "Every producer is idempotent or keeps one request in flight, so each partition holds its batches in the order sent."}
+	return Claim{ClaimNoReorder, true, "Every producer is idempotent or keeps one request in flight, so each partition holds its batches in the order sent" + late + "."}
 }
 
 func claimNoDivergence(c *Configuration) Claim {
@@ -233,7 +237,7 @@ func claimWatermark(c *Configuration) Claim {
 	if c.UncleanElection {
 		return Claim{ClaimHighWatermarkMonotonic, false, "Unclean leader election is on, so the high watermark may fall with the records that are lost."}
 	}
-	return Claim{ClaimHighWatermarkMonotonic, true, "Without unclean election one consumer never sees the high watermark, the last stable offset or the log start go back on one partition under one leader epoch."}
+	return Claim{ClaimHighWatermarkMonotonic, true, "Without unclean election no leader tells one consumer of a high watermark, a last stable offset or a log start that goes back within its epoch; a follower's may be behind (KIP-392)."}
 }
 
 func claimReadCommitted(c *Configuration) Claim {

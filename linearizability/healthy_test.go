@@ -101,3 +101,32 @@ func TestSampleHearsEveryCall(t *testing.T) {
 		}
 	}
 }
+
+// TestLateBatch: what a producer without idempotence has given up may land behind what
+// it sent later; what any other has given up, or what was not given up, may not.
+func TestLateBatch(t *testing.T) {
+	early, next := NewBatchID(0, 1), NewBatchID(0, 2)
+	for _, test := range []struct {
+		name    string
+		gaveUp  bool
+		late    bool
+		healthy bool
+	}{{"given up", true, true, true}, {"given up by an idempotent producer", true, false, false}, {"in flight", false, false, false}} {
+		history := []call{{kind: invokeCall, id: early, count: 1, flag: true}}
+		if test.gaveUp {
+			history = append(history, call{kind: unknownCall, id: early, flag: test.late})
+		}
+		history = append(history, call{kind: invokeCall, id: next, count: 1, flag: true}, call{kind: ackCall, id: next, base: 0},
+			call{kind: watermarkCall, base: 2, epoch: 1}, call{kind: readCall, id: next, base: 0, count: 1}, call{kind: readCall, id: early, base: 1, count: 1})
+		checker := NewChecker(Config{Asserted: AssertAll()})
+		checker.apply(history)
+		if got := checker.Finish().Findings.Total == 0; got != test.healthy {
+			t.Errorf("%s: streaming: healthy %v, want %v", test.name, got, test.healthy)
+		}
+		recorder := NewRecorder(testPartition, WindowConfig{Asserted: AssertAll()})
+		recorder.apply(history)
+		if got := len(recorder.Check().Findings) == 0; got != test.healthy {
+			t.Errorf("%s: windows: healthy %v, want %v", test.name, got, test.healthy)
+		}
+	}
+}

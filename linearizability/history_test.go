@@ -64,7 +64,7 @@ func (c *Checker) apply(history []call) {
 		case failCall:
 			c.Failed(p, x.id, event)
 		case unknownCall:
-			c.Unknown(p, x.id, event)
+			c.Unknown(p, x.id, x.flag, event)
 		case goneCall:
 			c.Gone(p, x.id, 1, event)
 		case askCall:
@@ -94,7 +94,7 @@ func (r *Recorder) apply(history []call) {
 		case failCall:
 			r.Failed(x.id, event)
 		case unknownCall:
-			r.Unknown(x.id, event)
+			r.Unknown(x.id, x.flag, event)
 		case goneCall:
 			r.Gone(x.id, event)
 		case askCall:

@@ -17,8 +17,9 @@ const sequenceBits = 40
 
 // BatchID identifies one producer batch over the whole run: the producer in the
 // high 24 bits, its sequence in the low 40. A producer numbers its batches in the
-// order in which it first sends them, so that two ids of one producer compare in
-// program order. All attempts of a batch share its id. Never zero.
+// order of their records, those that are parts of a larger one too, so that two ids of
+// one producer in one partition compare in program order. All attempts of a batch
+// share its id. Never zero.
 type BatchID uint64
 
 // NewBatchID packs a producer (0 to 2^24-1) and a sequence (1 to 2^40-1).

@@ -138,7 +138,10 @@ func (r *referenceLog) watermark(x call) {
 	if k.epoch >= 0 && x.epoch == k.epoch && x.base < k.last && r.asserted.HighWatermarkMonotonic {
 		r.fail("watermark %d after %d", x.base, k.last)
 	}
-	k.epoch, k.last, k.bound = x.epoch, x.base, max(k.bound, x.base)
+	if x.epoch >= 0 {
+		k.epoch, k.last = x.epoch, x.base
+	}
+	k.bound = max(k.bound, x.base)
 	r.watermarks = append(r.watermarks, x.base)
 	o := referenceOp{0, r.now, x.base, x.base}
 	if x.flag {

@@ -34,6 +34,7 @@ type Checker struct {
 	partitionIndex table
 	partitions     []*partitionState
 	pendingIndex   table
+	late           map[BatchID]struct{} // given up, see Unknown
 	pending        []pendingBatch
 	pendingFree    []int32
 	readerIndex    table
@@ -69,25 +70,26 @@ type pendingBatch struct {
 
 // readerState is one reader on one partition.
 type readerState struct {
-	partition     int32
-	reader        int32
-	generation    uint32 // rises when the position is set, so that old order marks die
-	leaderEpoch   int32
-	from          int64 // start of its contiguous stretch, -1 before the first read
-	position      int64
-	former        int64 // its position before truncations that it may not know of yet, -1
-	watermark     int64 // last told, -1 before
-	watermarkMax  int64 // highest told, -1 before
-	strictFloor   int64 // floor at InvokeRead, -1 when none is outstanding
-	strictTick    uint64
-	event         uint64
-	hint          int64 // absolute number of the run read last
-	sumFrom       int64 // the digest below covers [sumFrom, position)
-	sum           digest
-	blockEnd      int64
-	coldInSum     int64 // slots of it that were cold when read
-	passed        int64 // offsets of the stretch at which compaction has left nothing
-	watermarkedAt uint64
+	partition      int32
+	reader         int32
+	generation     uint32 // rises when the position is set, so that old order marks die
+	leaderEpoch    int32
+	from           int64 // start of its contiguous stretch, -1 before the first read
+	position       int64
+	former         int64 // its position before truncations that it may not know of yet, -1
+	watermark      int64 // last told by a leader, in leaderEpoch; -1 before
+	watermarkMax   int64 // highest told, -1 before
+	strictFloor    int64 // floor at InvokeRead, -1 when none is outstanding
+	strictTick     uint64
+	event          uint64
+	hint           int64 // absolute number of the run read last
+	sumFrom        int64 // the digest below covers [sumFrom, position)
+	sum            digest
+	blockEnd       int64
+	coldInSum      int64  // slots of it that were cold when read
+	passed         int64  // offsets of the stretch at which compaction has left nothing
+	watermarkedAt  uint64 // when watermark was told
+	watermarkMaxAt uint64
 }
 
 // orderState is the last batch of one producer seen by one observer in offset order.
@@ -382,11 +384,16 @@ func (c *Checker) Failed(name Partition, id BatchID, event uint64) {
 }
 
 // Unknown says that the producer gave up without knowing the outcome. The batch
-// stays pending until somebody sees it or Gone.
-func (c *Checker) Unknown(name Partition, id BatchID, event uint64) {
+// stays pending until somebody sees it or Gone. It is late if its producer is not
+// idempotent: its bytes may be on their way still, and nothing keeps a leader from
+// appending them behind batches that were sent after them.
+func (c *Checker) Unknown(name Partition, id BatchID, late bool, event uint64) {
 	c.tick++
 	if p := c.partition(name); p.sample != nil {
-		p.sample.Unknown(id, event)
+		p.sample.Unknown(id, late, event)
+	}
+	if late {
+		c.noteLate(id)
 	}
 	if i := c.pendingIndex.get(uint64(id)); i >= 0 {
 		b := &c.pending[i]
@@ -395,6 +402,20 @@ func (c *Checker) Unknown(name Partition, id BatchID, event uint64) {
 			c.release(i)
 		}
 	}
+}
+
+// lateMax bounds the batches that may land behind later ones.
+const lateMax = 1 << 20
+
+func (c *Checker) noteLate(id BatchID) {
+	if len(c.late) >= lateMax {
+		c.report.inconclusive("more batches were given up than can be remembered")
+		return
+	}
+	if c.late == nil {
+		c.late = map[BatchID]struct{}{}
+	}
+	c.late[id] = struct{}{}
 }
 
 // Gone says that no copy of an unplaced batch is left anywhere, for a cause that

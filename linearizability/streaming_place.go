@@ -144,6 +144,9 @@ func (c *Checker) checkOrder(r *run, p *partitionState, o *orderState, generatio
 		*o = orderState{generation: generation}
 	}
 	if r.id < o.id {
+		if _, late := c.late[r.id]; late {
+			return
+		}
 		c.report.Reordered += int64(r.count)
 		c.found(Finding{Kind: Reorder, Partition: p.name, Offset: r.base, Records: int64(r.count),
 			First:  Witness{o.event, o.id, o.base, fmt.Sprintf("is at %d", o.base)},

@@ -15,8 +15,9 @@ func (c *Checker) InvokeRead(reader int32, name Partition, event uint64) {
 	r.event = event
 }
 
-// HighWatermark says that a reader was told a high watermark by a leader of the
-// given epoch (-1: not known). strict answers the reader's last InvokeRead; a
+// HighWatermark says that a reader was told a high watermark by the leader of the
+// given epoch. The epoch is -1 where it is not known and where a follower said it,
+// which may be behind what the leader said before (KIP-392). strict answers the reader's last InvokeRead; a
 // Fetch response is not strict and may lag after an election. Call it before the
 // ReadBatch calls of the same response.
 func (c *Checker) HighWatermark(reader int32, name Partition, watermark int64, leaderEpoch int32, strict bool, event uint64) {
@@ -34,8 +35,12 @@ func (c *Checker) HighWatermark(reader int32, name Partition, watermark int64, l
 			First:  Witness{r.watermarkedAt, 0, r.watermark, fmt.Sprintf("reader c%d was told the high watermark %d in epoch %d", reader, r.watermark, leaderEpoch)},
 			Second: Witness{event, 0, watermark, fmt.Sprintf("it was told %d in the same epoch", watermark)}})
 	}
-	r.leaderEpoch, r.watermark, r.watermarkedAt = leaderEpoch, watermark, event
-	r.watermarkMax = max(r.watermarkMax, watermark)
+	if leaderEpoch >= 0 {
+		r.leaderEpoch, r.watermark, r.watermarkedAt = leaderEpoch, watermark, event
+	}
+	if watermark > r.watermarkMax {
+		r.watermarkMax, r.watermarkMaxAt = watermark, event
+	}
 	if watermark > p.watermarkMax {
 		p.watermarkMax, p.watermarkAt = watermark, event
 	}
@@ -129,7 +134,7 @@ func (c *Checker) ReadBatch(reader int32, name Partition, baseOffset int64, coun
 	end := baseOffset + int64(count)
 	if r.watermarkMax >= 0 && end > r.watermarkMax {
 		c.found(Finding{Kind: ReadAboveHighWatermark, Partition: p.name, Offset: baseOffset, Records: int64(count),
-			First:  Witness{r.watermarkedAt, 0, r.watermarkMax, fmt.Sprintf("reader c%d was told no high watermark above %d", reader, r.watermarkMax)},
+			First:  Witness{r.watermarkMaxAt, 0, r.watermarkMax, fmt.Sprintf("reader c%d was told no high watermark above %d", reader, r.watermarkMax)},
 			Second: Witness{event, id, baseOffset, fmt.Sprintf("was served to it up to %d", end-1)}})
 	}
 	fresh := p.delivered.add(baseOffset, end)

@@ -139,6 +139,9 @@ func (r *Recorder) checkProducers(operations []*operation, result *WindowResult)
 			last[o.id.Producer()] = o
 			continue
 		}
+		if o.late {
+			continue
+		}
 		r.report(result, Finding{Kind: Reorder, Partition: r.name, Offset: o.base, Records: int64(o.count),
 			First:  Witness{before.event, before.id, before.base, fmt.Sprintf("is at %d", before.base)},
 			Second: Witness{o.event, o.id, o.base, fmt.Sprintf("was sent before it and is at %d", o.base)}})

@@ -72,16 +72,16 @@ type operation struct {
 	acksAll bool
 	failed  bool
 	copied  bool // a further place of a batch that was placed already
+	late    bool // an append that was given up and may land behind later ones
 }
 
 type windowReader struct {
-	position    int64 // -1: not set
-	from        int64
-	bound       int64
-	watermark   int64
-	epoch       int32
-	invokedAt   int64 // call time of the outstanding strict read, -1 if none
-	watermarkAt uint64
+	position  int64 // -1: not set
+	from      int64
+	bound     int64
+	watermark int64 // the last of a leader, in its epoch
+	epoch     int32
+	invokedAt int64 // call time of the outstanding strict read, -1 if none
 }
 
 const forever = int64(1) << 60
@@ -203,7 +203,12 @@ func (r *Recorder) Failed(id BatchID, event uint64) {
 }
 
 // Unknown is Checker.Unknown. The append may take effect at any later time.
-func (r *Recorder) Unknown(BatchID, uint64) { r.tick() }
+func (r *Recorder) Unknown(id BatchID, late bool, _ uint64) {
+	r.tick()
+	if i, known := r.batches[id]; known {
+		r.operations[i].late = late
+	}
+}
 
 // Gone is Checker.Gone: an append that nobody placed is dropped anyway.
 func (r *Recorder) Gone(id BatchID, event uint64) {
@@ -224,7 +229,9 @@ func (r *Recorder) HighWatermark(reader int32, watermark int64, epoch int32, str
 	if epoch >= 0 && epoch == seen.epoch && watermark < seen.watermark && r.config.Asserted.HighWatermarkMonotonic {
 		r.fault(HighWatermarkRegress, watermark, 0, event, fmt.Sprintf("reader c%d was told %d after %d in epoch %d", reader, watermark, seen.watermark, epoch))
 	}
-	seen.epoch, seen.watermark, seen.watermarkAt = epoch, watermark, event
+	if epoch >= 0 {
+		seen.epoch, seen.watermark = epoch, watermark
+	}
 	seen.bound = max(seen.bound, watermark)
 	r.watermark = max(r.watermark, watermark)
 	call := int64(0)

@@ -126,8 +126,9 @@ func (l *ledger) logStart(p lin.Partition, offset int64) {
 }
 
 // answered says what became of it: err nil is an acknowledgement, with the offset
-// or -1 where there is none.
-func (l *ledger) answered(p lin.Partition, id lin.BatchID, intended time.Duration, offset int64, err error, definite bool) {
+// or -1 where there is none. An error that is not definite leaves a record of unknown
+// fate, which may land late if its producer is not idempotent.
+func (l *ledger) answered(p lin.Partition, id lin.BatchID, intended time.Duration, offset int64, err error, definite, late bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	event := l.tick()
@@ -140,7 +141,7 @@ func (l *ledger) answered(p lin.Partition, id lin.BatchID, intended time.Duratio
 			return
 		}
 		l.unknown++
-		l.checker.Unknown(p, id, event)
+		l.checker.Unknown(p, id, late, event)
 		return
 	}
 	l.acked++

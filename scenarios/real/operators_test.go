@@ -89,7 +89,7 @@ timeline: []
 			due := time.Duration(offset) * time.Second
 			i := identity{lin.BatchID(1<<idShift | (offset + 1)), due, at, lin.Keyed{Key: key, DueMillis: due.Milliseconds(), Tombstone: offset == 3}}
 			l.invoked(&i, true)
-			l.answered(at, i.id, due, int64(offset), nil, false)
+			l.answered(at, i.id, due, int64(offset), nil, false, false)
 			all = append(all, i)
 		}
 		l.checker.ReaderReset(0, at, 0, l.tick())

@@ -332,7 +332,7 @@ func (p *producer) sendThen(ctx context.Context, intended time.Duration, then fu
 		if p.group.Settings.Acks == clientconfig.AcksNone {
 			offset = -1
 		}
-		p.ledger.answered(at, id, intended, offset, err, definite(err))
+		p.ledger.answered(at, id, intended, offset, err, definite(err), !p.group.Settings.EnableIdempotence)
 		if then != nil {
 			then()
 		}

@@ -295,7 +295,7 @@ func (l *ledger) gaveUp(b *client.Batch, definite bool) {
 		return
 	}
 	l.unknown += int64(b.Count)
-	l.checker.Unknown(p, lin.BatchID(b.ID), l.event())
+	l.checker.Unknown(p, lin.BatchID(b.ID), b.ProducerID < 0, l.event())
 }
 
 // Dropped implements client.ProducerObserver.

@@ -207,14 +207,20 @@ func (p *Producer) closeAppends(b *batch) {
 	p.name(b)
 }
 
+// name gives a batch its id, and keeps back the ids that its parts need should the
+// broker find it too large, and them: ids then still tell the order of the records.
 func (p *Producer) name(b *batch) {
-	if p.batches >= batchesMax {
+	b.view.ID = uint64(p.cfg.Index)<<40 | p.nextID
+	p.nextID += idsOf(b)
+	if p.nextID > idsMax {
 		panic("client: out of batch ids")
 	}
-	b.view.ID = uint64(p.cfg.Index)<<40 | p.batches
-	p.batches++
 	p.stats.Batches++
 }
+
+// idsOf is how many ids a batch needs: its own, and those of its parts, which are at
+// least two each time and end with one record each.
+func idsOf(b *batch) uint64 { return 2*uint64(b.view.Count) - 1 }
 
 func (p *Producer) newBatch(partition int32, created clock.Instant) *batch {
 	var b *batch

@@ -135,8 +135,12 @@ func (c *Consumer) node(id int32) *fetchNode {
 // that holds (KIP-392), else the leader; -1 if unknown.
 func (c *Consumer) readFrom(p *readPartition) int32 {
 	if p.replica >= 0 {
-		if p.replicaUntil > c.net.now && c.meta.find(p.replica) >= 0 {
+		known := c.meta.find(p.replica) >= 0
+		if known && p.replicaUntil > c.net.now {
 			return p.replica
+		}
+		if !known { // the leader, which goes on naming it, knows a later image
+			c.meta.request()
 		}
 		p.replica = -1
 	}
@@ -344,7 +348,11 @@ func (c *Consumer) fetchedPartition(n *fetchNode, p *readPartition, a *wire.Fetc
 		return
 	}
 	p.end = max(a.HighWatermark, -1)
-	c.observer.HighWatermark(c.cfg.Index, c.public(p), a.HighWatermark, p.leaderEpoch)
+	epoch := p.leaderEpoch
+	if n.id != c.meta.partition(int(p.topic), p.number).leader {
+		epoch = -1
+	}
+	c.observer.HighWatermark(c.cfg.Index, c.public(p), a.HighWatermark, epoch)
 	if a.PreferredReadReplica >= 0 {
 		p.replica, p.replicaUntil = a.PreferredReadReplica, c.net.now.Add(millis(c.net.common.MetadataMaxAgeMillis))
 	}

@@ -57,7 +57,7 @@ type ProducerObserver interface {
 	// Retried says that the batch will be sent again.
 	Retried(b *Batch, code int16)
 	// Split says that the broker found the batch too large and that its records
-	// go on in batches with new ids; definite is as in Failed.
+	// go on in batches with ids of their own; definite is as in Failed.
 	Split(b *Batch, definite bool)
 }
 
@@ -138,7 +138,8 @@ type ListedEnd struct {
 // Step; what they are given is valid during the call only.
 type ConsumerObserver interface {
 	Delivered(d *Delivery)
-	// HighWatermark is what each answer to a fetch claims.
+	// HighWatermark is what each answer to a fetch claims. The leader's epoch is -1
+	// if a follower answered, whose high watermark comes later (KIP-392).
 	HighWatermark(reader int32, p TopicPartition, highWatermark int64, leaderEpoch int32)
 	Position(reader int32, p TopicPartition, offset int64, reason PositionReason)
 	// PassedOver says that the position has moved to an offset over some at which

@@ -152,7 +152,8 @@ func (p *Producer) giveUp(b *batch) {
 }
 
 // splitBatch replaces a batch that the broker found too large by smaller ones
-// with new ids; with idempotence they take over its sequences.
+// with ids between its own and the next batch's; with idempotence they take over its
+// sequences.
 func (p *Producer) splitBatch(q *partitionQueue, b *batch) {
 	limit := int(p.settings.BatchSizeBytes)
 	if b.split || b.size <= limit {
@@ -186,8 +187,11 @@ func (p *Producer) splitBatch(q *partitionQueue, b *batch) {
 			i++
 		}
 	}
+	id := b.view.ID + 1
 	for _, part := range parts {
-		p.closeAppends(part)
+		part.closed, part.view.ID = true, id
+		id += idsOf(part)
+		p.stats.Batches++
 		part.retried, part.maybe = true, false
 		part.reserved = b.reserved / int64(len(parts))
 		p.buffered += part.reserved

@@ -29,7 +29,7 @@ const (
 const (
 	partitionsMax   = 1 << 16
 	producerIndices = 1 << 24
-	batchesMax      = 1 << 40
+	idsMax          = 1 << 40 // of one producer
 )
 
 // forgottenAfter is how long the operating system takes for a request without
@@ -67,7 +67,7 @@ type Producer struct {
 	paused      bool // shared iterations: enough batches outstanding
 	closing     bool
 	expiring    bool   // a timer is set for the oldest batch
-	batches     uint64 // closed so far
+	nextID      uint64 // of the batch that is closed next, from 1 on
 	buffered    int64
 	outstanding int64 // batches without an outcome, open ones included
 	queued      int   // batches in the partitions' queues
@@ -108,7 +108,7 @@ func NewProducer(cfg ProducerConfig) *Producer {
 	if cfg.Load.Kind == SharedIterations && cfg.Load.Outstanding == 0 {
 		cfg.Load.Outstanding = OutstandingDefault
 	}
-	p := &Producer{cfg: cfg, observer: cfg.Observer}
+	p := &Producer{cfg: cfg, observer: cfg.Observer, nextID: 1}
 	p.settings = &p.cfg.Settings
 	p.net = newNetwork(&p.cfg.Identity, &p.settings.Common, p)
 	p.meta = newMetadata(&p.net, cfg.Bootstrap, []string{cfg.Topic.Name})
