@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,8 +90,15 @@ func (l *loader) decodeTargetWord(n *node, text string, words []string, out *Tar
 			return nil
 		}
 	}
-	return l.failAt(n, "unknown target; known words are: "+strings.Join(words, ", "), nearest(text, words))
+	meant := nearest(text, words)
+	if nodeName.MatchString(text) {
+		meant = "{ node: " + text + " }"
+	}
+	return l.failAt(n, "unknown target; known words are: "+strings.Join(words, ", ")+"; others are mappings such as { zone: b }", meant)
 }
+
+// nodeName is what somebody writes who forgets that a node is not a word.
+var nodeName = regexp.MustCompile(`^(broker|controller)-[0-9]+$`)
 
 func (l *loader) decodeTargetValue(n *node, kind, text string, out *Target) *Error {
 	switch kind {
