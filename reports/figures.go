@@ -55,8 +55,8 @@ func threeDigits(v float64) string {
 	}
 }
 
-// bytesText spells bytes with decimal units, as networks and disks are sold.
-func bytesText(n int64) string {
+// BytesText spells bytes with decimal units, as networks and disks are sold.
+func BytesText(n int64) string {
 	if n > -1000 && n < 1000 {
 		return strconv.FormatInt(n, 10) + " B"
 	}

@@ -168,7 +168,7 @@ func newPageView(r *Result) *pageView {
 		speed += " real time"
 	}
 	v.Lede = join(secondsText(r.VirtualSeconds)+" of virtual time", plural(int64(r.Events), "event", "events"),
-		secondsText(r.CPUSeconds)+" CPU", speed, bytesText(r.PeakRSSBytes)+" peak memory")
+		secondsText(r.CPUSeconds)+" CPU", speed, BytesText(r.PeakRSSBytes)+" peak memory")
 	v.judgements(r)
 	v.faults(r)
 	v.tiles(r)
@@ -279,7 +279,7 @@ func (v *pageView) tiles(r *Result) {
 		{Name: "failed, not appended", Value: count(n.Failed)},
 		{Name: "unverified", Value: count(n.Unverified), Bad: n.Unverified > 0},
 		{Name: "compacted away", Value: count(n.Compacted)},
-		{Name: "RPO", Value: fmt.Sprintf("%s records, %s, %s", count(r.RPO.Records), bytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds)), Bad: r.RPO.Records > 0 && !r.lossPermitted()},
+		{Name: "RPO", Value: fmt.Sprintf("%s records, %s, %s", count(r.RPO.Records), BytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds)), Bad: r.RPO.Records > 0 && !r.lossPermitted()},
 		{Name: "trace hash", Value: r.TraceHash},
 	}
 }

@@ -213,8 +213,8 @@ func (p *picture) arcs(traffic []ZoneTraffic, zones []string) {
 			p.Arcs = append(p.Arcs, pictureArc{
 				Path:   fmt.Sprintf("M%d %d Q%d %d %d %d", x1, y, middle, y+2*depth, x2, y),
 				Stroke: fmt.Sprintf("%.1f", 1.5+6.5*math.Sqrt(float64(n)/float64(largest))),
-				Label:  bytesText(n), LabelX: middle, LabelY: y + depth + 18,
-				Title: fmt.Sprintf("%s between zones %s and %s", bytesText(n), zones[a], zones[b]),
+				Label:  BytesText(n), LabelX: middle, LabelY: y + depth + 18,
+				Title: fmt.Sprintf("%s between zones %s and %s", BytesText(n), zones[a], zones[b]),
 			})
 		}
 	}
@@ -266,7 +266,7 @@ func newMatrix(traffic []ZoneTraffic) *matrix {
 		return nil
 	}
 	slices.Sort(m.Zones)
-	m.Facts = fmt.Sprintf("%s sent, %.0f%% of it across zones", bytesText(total), 100*float64(across)/float64(total))
+	m.Facts = fmt.Sprintf("%s sent, %.0f%% of it across zones", BytesText(total), 100*float64(across)/float64(total))
 	for _, from := range m.Zones {
 		row := matrixRow{From: from}
 		for _, to := range m.Zones {
@@ -276,7 +276,7 @@ func newMatrix(traffic []ZoneTraffic) *matrix {
 					n += z.Bytes
 				}
 			}
-			row.Cells = append(row.Cells, matrixCell{bytesText(n), fmt.Sprintf("%.0f", 60*float64(n)/float64(largest)), from == to})
+			row.Cells = append(row.Cells, matrixCell{BytesText(n), fmt.Sprintf("%.0f", 60*float64(n)/float64(largest)), from == to})
 		}
 		m.Rows = append(m.Rows, row)
 	}

@@ -183,7 +183,7 @@ func (t *terminal) sideBySide(list []*scenarioSummary) {
 	}
 	for _, c := range list {
 		t.line(fmt.Sprintf(row, ellipsis(clean(c.name), 27), count(c.records.Lost), cell(c.recovery, worstSeconds),
-			cell(c.gap, secondsText), cell(c.produce, millisText), cell(c.across, func(n float64) string { return bytesText(int64(n)) })))
+			cell(c.gap, secondsText), cell(c.produce, millisText), cell(c.across, func(n float64) string { return BytesText(int64(n)) })))
 	}
 }
 

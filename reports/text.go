@@ -92,7 +92,7 @@ func (t *terminal) verdict(r *Result) {
 	}
 	rss := ""
 	if r.PeakRSSBytes > 0 {
-		rss = bytesText(r.PeakRSSBytes)
+		rss = BytesText(r.PeakRSSBytes)
 	}
 	trace := ""
 	if r.TraceHash != "" {
@@ -168,7 +168,7 @@ func (t *terminal) records(r *Result) {
 		lost += ", as permitted"
 	}
 	if n.Lost > 0 {
-		lost += fmt.Sprintf(" (%s, acked within %s)", bytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds))
+		lost += fmt.Sprintf(" (%s, acked within %s)", BytesText(r.RPO.Bytes), secondsText(r.RPO.Seconds))
 	}
 	t.labelled("", glued(lost, count(n.Duplicated)+" duplicated", count(n.Reordered)+" reordered",
 		count(n.Unverified)+" unverified"))
@@ -290,11 +290,11 @@ func (t *terminal) zoneTraffic(r *Result) {
 		return
 	}
 	pairs := slices.DeleteFunc(slices.Clone(r.ZoneTraffic), func(z ZoneTraffic) bool { return z.From == z.To })
-	t.section("Zone traffic", fmt.Sprintf("%s, %.0f%% of it across zones", bytesText(total), 100*float64(across)/float64(total)))
+	t.section("Zone traffic", fmt.Sprintf("%s, %.0f%% of it across zones", BytesText(total), 100*float64(across)/float64(total)))
 	slices.SortStableFunc(pairs, func(a, b ZoneTraffic) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	var facts []string
 	for _, z := range pairs[:min(len(pairs), textTrafficMax)] {
-		facts = append(facts, fmt.Sprintf("%s→%s %s", clean(z.From), clean(z.To), bytesText(z.Bytes)))
+		facts = append(facts, fmt.Sprintf("%s→%s %s", clean(z.From), clean(z.To), BytesText(z.Bytes)))
 	}
 	if n := len(pairs) - textTrafficMax; n > 0 {
 		facts = append(facts, plural(int64(n), "smaller", "smaller"))

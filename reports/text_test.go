@@ -200,7 +200,7 @@ func TestFigures(t *testing.T) {
 	for _, c := range [][2]string{
 		{count(-1234567), "-1,234,567"}, {count(math.MinInt64), "-9,223,372,036,854,775,808"}, {shortCount(9_999), "9,999"},
 		{shortCount(10_000), "10.0k"}, {shortCount(999_960), "1.00M"}, {shortCount(1_260_000), "1.26M"},
-		{bytesText(999), "999 B"}, {bytesText(84_213_760), "84.2 MB"}, {bytesText(999_600), "1.00 MB"},
+		{BytesText(999), "999 B"}, {BytesText(84_213_760), "84.2 MB"}, {BytesText(999_600), "1.00 MB"},
 		{millisText(9.999), "10.00"}, {millisText(9842.1), "9,842"}, {millisText(0), "0.00"},
 		{secondsText(9.84), "9.8s"}, {secondsText(0.31), "310ms"}, {secondsText(0.9996), "1s"}, {secondsText(99.96), "1m40s"},
 		{secondsText(720), "12m00s"}, {secondsText(7500), "2h05m"}, {clockText(180.2), "3m00.2s"}, {clockText(3723), "1h02m03s"},

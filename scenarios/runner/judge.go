@@ -118,7 +118,7 @@ func measuredText(v int64, unit scenarios.UnitKind) string {
 	case scenarios.UnitShare:
 		return fmt.Sprintf("%d.%04d%%", v/10_000, v%10_000)
 	case scenarios.UnitBytes:
-		return fmt.Sprintf("%d B", v)
+		return reports.BytesText(v)
 	}
 	return fmt.Sprintf("%d", v)
 }
