@@ -210,6 +210,9 @@ func (d *drawer) brokerConfig() {
 	property(d, kv, "replica.high.watermark.checkpoint.interval.ms", "1000")
 	property(d, kv, "metadata.log.max.record.bytes.between.snapshots", "2048")
 	property(d, kv, "controlled.shutdown.enable", "false")
+	property(d, kv, "replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector")
+	property(d, kv, "max.incremental.fetch.session.cache.slots", "2", "0")
+	property(d, kv, "connections.max.idle.ms", "5000")
 	set(kv, "log.cleaner.backoff.ms", "300")
 }
 
@@ -245,6 +248,7 @@ func (d *drawer) topics() {
 		property(d, &topic.Config, "message.timestamp.type", "LogAppendTime")
 		property(d, &topic.Config, "preallocate", "true")
 		property(d, &topic.Config, "segment.bytes", "1048576", "4194304")
+		property(d, &topic.Config, "max.message.bytes", "20000")
 		d.s.Topics = append(d.s.Topics, topic)
 	}
 }

@@ -111,6 +111,18 @@ func (d *drawer) producerConfig(kv *[]scenarios.KV) {
 	property(d, kv, "buffer.memory", "200000")
 	property(d, kv, "max.block.ms", "2000", "10000")
 	property(d, kv, "partitioner.class", "org.apache.kafka.clients.producer.RoundRobinPartitioner")
+	property(d, kv, "partitioner.ignore.keys", "true")
+	property(d, kv, "partitioner.adaptive.partitioning.enable", "false")
+	property(d, kv, "max.request.size", "30000")
+	d.clientConfig(kv)
+}
+
+// clientConfig is what producers and consumers have alike.
+func (d *drawer) clientConfig(kv *[]scenarios.KV) {
+	property(d, kv, "metadata.max.age.ms", "2000", "20000")
+	property(d, kv, "connections.max.idle.ms", "3000")
+	property(d, kv, "reconnect.backoff.max.ms", "50")
+	property(d, kv, "metadata.recovery.rebootstrap.trigger.ms", "4000")
 }
 
 const assignors = "org.apache.kafka.clients.consumer."
@@ -167,6 +179,9 @@ func (d *drawer) consumer(i int) {
 	// fetch.max.wait.ms, which is slower than the load.
 	property(d, kv, "fetch.min.bytes", "1", "2000")
 	property(d, kv, "max.partition.fetch.bytes", "10000", "60000")
+	property(d, kv, "fetch.max.bytes", "20000")
+	property(d, kv, "fetch.max.wait.ms", "50", "2000")
+	d.clientConfig(kv)
 	// A JoinGroup waits this long and five seconds for its answer: with Kafka's
 	// default, a coordinator that loses power meanwhile holds a group up for 305 s.
 	set(kv, "max.poll.interval.ms", pick(d, "max.poll.interval.ms", "15000", "8000"))
