@@ -191,7 +191,7 @@ var recoveries = []struct{ name, doc string }{
 	{"in_sync_replicas", "Share of replicas that are in sync."},
 	{"preferred_leaders", "Share of partitions led by their preferred replica."},
 	{"online_partitions", "Share of partitions that have a leader."},
-	{"stable_groups", "Share of groups that are stable; one that its start_at or a pause has let begin less than 15 s ago counts as stable."},
+	{"stable_groups", "Share of groups that are stable; one that its start_at or a pause has let begin less than 15 s ago counts as stable, and so does one that is stopped or paused as a whole."},
 	{"consumer_lag", "Lag; baseline is its p99 from before the fault, or what is offered in a tenth of a second."},
 	{"produce_latency", "Produce latency of a second, its p99; baseline is twice the p99 from before the fault."},
 }

@@ -393,10 +393,11 @@ func (r *run) offeredPerSecond() (n int64) {
 const groupForms = 15 * time.Second
 
 // groupsStable tells whether every group has an owner for every partition that
-// it reads, but for those that are just beginning.
+// it reads, but for those that are just beginning and those that the scenario has
+// stopped or paused as a whole.
 func (r *run) groupsStable() bool {
 	return !slices.ContainsFunc(r.ledger.groups, func(g groupLedger) bool {
 		since, running := g.presence.since(r.world.Now())
-		return g.unowned > 0 && !(running && r.world.Now().Sub(since) < groupForms)
+		return g.unowned > 0 && running && r.world.Now().Sub(since) >= groupForms
 	})
 }
