@@ -155,6 +155,20 @@ func TestOverloadIsTold(t *testing.T) {
 	}
 }
 
+// A producer that is 0.3 s behind at the end sends what is due; one that is 1.2 s
+// behind has not been given the time for it.
+func TestWhoIsHardlyBehindCatchesUp(t *testing.T) {
+	for _, c := range []struct {
+		block time.Duration
+		want  bool
+	}{{2050 * time.Microsecond, true}, {2200 * time.Microsecond, false}} {
+		r := carryOut(t, &memory{block: c.block}, nil)
+		if r.OK() != c.want || (r.Unsent == 0) != c.want || c.want && r.Acked != 12_000 {
+			t.Errorf("%v for a message: ok %v, %d unsent, %d acked", c.block, r.OK(), r.Unsent, r.Acked)
+		}
+	}
+}
+
 func TestAsManyAsAreAcknowledged(t *testing.T) {
 	r := carryOut(t, &memory{block: time.Millisecond}, func(w *Workload) { w.ProducerRate = 0 })
 	if rate := r.PublishRate(); rate < 1900 || rate > 2100 || r.Unsent != 0 {
