@@ -58,44 +58,47 @@ func (d *decoder) fail(field, reason string) {
 	d.b = nil
 }
 
-func (d *decoder) int8(field string) int8 {
-	if len(d.b) < 1 {
-		d.fail(field, "cut off")
-		return 0
+// cutOff is fail for an integer that is longer than what is left. It stays a function
+// of its own, so that the compiler can put the reading of integers where they are
+// asked for.
+//
+//go:noinline
+func (d *decoder) cutOff(field string) { d.fail(field, "cut off") }
+
+func (d *decoder) int8(field string) (v int8) {
+	if len(d.b) >= 1 {
+		v, d.b = int8(d.b[0]), d.b[1:]
+	} else {
+		d.cutOff(field)
 	}
-	v := int8(d.b[0])
-	d.b = d.b[1:]
-	return v
+	return
 }
 
-func (d *decoder) int16(field string) int16 {
-	if len(d.b) < 2 {
-		d.fail(field, "cut off")
-		return 0
+func (d *decoder) int16(field string) (v int16) {
+	if len(d.b) >= 2 {
+		v, d.b = int16(binary.BigEndian.Uint16(d.b)), d.b[2:]
+	} else {
+		d.cutOff(field)
 	}
-	v := int16(binary.BigEndian.Uint16(d.b))
-	d.b = d.b[2:]
-	return v
+	return
 }
 
-func (d *decoder) int32(field string) int32 {
-	if len(d.b) < 4 {
-		d.fail(field, "cut off")
-		return 0
+func (d *decoder) int32(field string) (v int32) {
+	if len(d.b) >= 4 {
+		v, d.b = int32(binary.BigEndian.Uint32(d.b)), d.b[4:]
+	} else {
+		d.cutOff(field)
 	}
-	v := int32(binary.BigEndian.Uint32(d.b))
-	d.b = d.b[4:]
-	return v
+	return
 }
 
-func (d *decoder) int64(field string) int64 {
-	if len(d.b) < 8 {
-		d.fail(field, "cut off")
-		return 0
+func (d *decoder) int64(field string) (v int64) {
+	if len(d.b) >= 8 {
+		v, d.b = int64(binary.BigEndian.Uint64(d.b)), d.b[8:]
+	} else {
+		d.cutOff(field)
 	}
-	v := int64(binary.BigEndian.Uint64(d.b))
-	d.b = d.b[8:]
-	return v
+	return
 }
 
 func (d *decoder) uuid(dst *[16]byte, field string) {
