@@ -20,6 +20,7 @@ import (
 const gcPercent = 15
 
 func main() {
+	useHugePages()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
