@@ -85,7 +85,7 @@ for peer in $peers; do
 done
 if [[ " $peers " == *" kafka "* ]]; then
 	echo "Not measured: ${JVM_WARMUP:-30s} for the JVM to compile what runs often, and as much for the others." >&2
-	bin/peers "${targets[@]}" --quiet --duration "${JVM_WARMUP:-30s}" --warmup 0s --out "$out/jvm-warmup" "$1" >&2
+	bin/peers "${targets[@]}" --quiet --duration "${JVM_WARMUP:-30s}" --warmup 0s --out "$out/jvm-warmup" "$1" >/dev/null
 fi
 bin/peers "${targets[@]}" --out "$out" --repeats "${REPEATS:-3}" --pause "${PAUSE:-5s}" \
 	--duration "${DURATION:-20s}" --warmup "${WARMUP:-5s}" "$@"
