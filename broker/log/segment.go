@@ -49,9 +49,15 @@ type segment struct {
 // hold 31 bits.
 const relativeMax = math.MaxInt32
 
-// name returns the path of one of the segment's files.
+// segmentPath returns the path of one of a segment's files, whose name is its base
+// offset in twenty digits.
 func segmentPath(dir string, base int64, suffix string) string {
-	return fmt.Sprintf("%s/%020d%s", dir, base, suffix)
+	var digits [20]byte
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = '0' + byte(base%10)
+		base /= 10
+	}
+	return dir + "/" + string(digits[:]) + suffix
 }
 
 const (

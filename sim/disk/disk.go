@@ -114,6 +114,8 @@ type Disk struct {
 	packedBytes int64 // of all files, before packing
 	unpacked    unpackedBlock
 	scratch     []extent
+	needed      []bool        // of syncDir: which changes of the journal
+	need        []entryChange // and what they change
 	zero        *edge.Buffer
 }
 

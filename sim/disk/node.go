@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/clock"
@@ -225,8 +226,9 @@ func (d *Disk) forgetMeta(op *metaOp) {
 // depends on in the other one.
 func (d *Disk) syncDir(dir *node, upTo uint64) {
 	dir.refs++
-	needed := make([]bool, len(d.journal))
-	var need []entryChange
+	needed := slices.Grow(d.needed[:0], len(d.journal))[:len(d.journal)]
+	clear(needed)
+	need := d.need[:0]
 	for i := len(d.journal) - 1; i >= 0; i-- {
 		op := &d.journal[i]
 		if op.seq <= upTo && (op.touches(dir) || op.sharesEntry(need)) {
@@ -247,6 +249,8 @@ func (d *Disk) syncDir(dir *node, upTo uint64) {
 	}
 	clear(d.journal[keep:])
 	d.journal = d.journal[:keep]
+	clear(need)
+	d.needed, d.need = needed, need
 	d.drop(dir)
 }
 

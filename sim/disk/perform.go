@@ -90,7 +90,7 @@ func (d *Disk) mkdir(at clock.Instant, path string) edge.DiskError {
 		}
 		return edge.DiskOK
 	}
-	d.link(at, entryChange{dir: dir, name: strings.Clone(name), target: d.newNode(true)})
+	d.link(at, entryChange{dir: dir, name: name, target: d.newNode(true)})
 	return edge.DiskOK
 }
 
@@ -125,7 +125,7 @@ func (d *Disk) open(at clock.Instant, id edge.FileID, path string) (int64, edge.
 		}
 	} else {
 		n = d.newNode(false)
-		d.link(at, entryChange{dir: dir, name: strings.Clone(name), target: n})
+		d.link(at, entryChange{dir: dir, name: name, target: n})
 	}
 	n.refs++
 	d.handles.put(id, n)
@@ -260,8 +260,8 @@ func (d *Disk) rename(at clock.Instant, from, to string) edge.DiskError {
 			return edge.ErrIO
 		}
 	}
-	d.link(at, entryChange{dir: dir, name: strings.Clone(name)},
-		entryChange{dir: dir2, name: strings.Clone(name2), target: n})
+	d.link(at, entryChange{dir: dir, name: name},
+		entryChange{dir: dir2, name: name2, target: n})
 	return edge.DiskOK
 }
 
@@ -278,7 +278,7 @@ func (d *Disk) remove(at clock.Instant, path string) {
 	}
 	if i, found := search(dir.cur, name); found {
 		d.removeAll(at, dir.cur[i].node)
-		d.link(at, entryChange{dir: dir, name: strings.Clone(name)})
+		d.link(at, entryChange{dir: dir, name: name})
 	}
 }
 
@@ -336,7 +336,7 @@ func (d *Disk) replaceFile(at clock.Instant, p *pendingOp, stage uint64) edge.Di
 	if stage == replaceSynced {
 		return edge.DiskOK
 	}
-	d.link(at, entryChange{dir: dir, name: temporary}, entryChange{dir: dir, name: strings.Clone(name), target: n})
+	d.link(at, entryChange{dir: dir, name: temporary}, entryChange{dir: dir, name: name, target: n})
 	d.syncDir(dir, d.journalSeq)
 	d.stats.Syncs += 2
 	return edge.DiskOK
