@@ -1,6 +1,7 @@
 package real
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,29 +42,29 @@ func (w *workload) topic(name string) int32 {
 }
 
 // consumes is one consumer of a group, through its stops and starts.
-func (w *workload) consumes(ctx context.Context, group *scenarios.Consumer, name string, reader int32) {
+func (w *workload) consumes(ctx context.Context, group *scenarios.Consumer, name, zone string, reader int32) {
 	from := group.StartAt
 	if from == 0 {
 		from = -warmUp
 	}
 	for _, pause := range group.Pauses {
-		w.member(ctx, group, name, reader, from, pause.At)
+		w.member(ctx, group, name, zone, reader, from, pause.At)
 		from = pause.At + pause.For
 	}
 	stop := group.StopAt
 	if stop == 0 {
 		stop = w.scenario.Duration + 2*settleTime + auditWait // the context ends it before
 	}
-	w.member(ctx, group, name, reader, from, stop)
+	w.member(ctx, group, name, zone, reader, from, stop)
 }
 
 // member is one membership: from joining to leaving.
-func (w *workload) member(ctx context.Context, group *scenarios.Consumer, name string, reader int32, from, to time.Duration) {
+func (w *workload) member(ctx context.Context, group *scenarios.Consumer, name, zone string, reader int32, from, to time.Duration) {
 	if !sleep(ctx, from-w.ledger.now()) {
 		return
 	}
 	at := &positions{at: map[lin.Partition]int64{}}
-	cl, err := w.reader(name, w.memberOptions(group, name, at)...)
+	cl, err := w.reader(name, w.memberOptions(group, name, zone, at)...)
 	if err != nil {
 		w.ledger.told("consume", err)
 		return
@@ -91,11 +92,11 @@ func (w *workload) member(ctx context.Context, group *scenarios.Consumer, name s
 	}
 }
 
-func (w *workload) memberOptions(group *scenarios.Consumer, name string, at *positions) []kgo.Opt {
+func (w *workload) memberOptions(group *scenarios.Consumer, name, zone string, at *positions) []kgo.Opt {
 	s := &group.Settings
 	millis := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	opts := []kgo.Opt{
-		kgo.ConsumerGroup(group.Group), kgo.ConsumeTopics(group.Topics...), kgo.BlockRebalanceOnPoll(),
+		kgo.ConsumerGroup(group.Group), kgo.ConsumeTopics(group.Topics...), kgo.BlockRebalanceOnPoll(), kgo.Rack(cmp.Or(s.ClientRack, zone)),
 		kgo.SessionTimeout(millis(s.SessionTimeoutMillis)), kgo.HeartbeatInterval(millis(s.HeartbeatIntervalMillis)),
 		kgo.MetadataMaxAge(metadataAge(&s.Common)), kgo.FetchMaxWait(millis(s.FetchMaxWaitMillis)), kgo.RequestTimeoutOverhead(millis(s.RequestTimeoutMillis)),
 		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { w.ledger.rebalanced() }),

@@ -79,10 +79,11 @@ func (w *workload) startConsumers(ctx context.Context) {
 	for g := range w.scenario.Workload.Consumers {
 		group := &w.scenario.Workload.Consumers[g]
 		for i := range int(group.Count) {
-			name := w.party(fmt.Sprintf("%s-%d", group.Name, i+1), w.scenario.Cluster.ClientZone(group.Zone, i))
+			zone := w.scenario.Cluster.ClientZone(group.Zone, i)
+			name := w.party(fmt.Sprintf("%s-%d", group.Name, i+1), zone)
 			reader := w.readers
 			w.readers++
-			w.consuming.Go(func() { w.consumes(ctx, group, name, reader) })
+			w.consuming.Go(func() { w.consumes(ctx, group, name, zone, reader) })
 		}
 	}
 }
