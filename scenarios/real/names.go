@@ -31,7 +31,7 @@ func (n *network) lookUp(caller string) bool {
 		if answered {
 			return true
 		}
-		time.Sleep(questionTime)
+		time.Sleep(questionTime) // the time that the fault takes from the caller; nothing is awaited
 	}
 	return false
 }
