@@ -3,6 +3,7 @@ package broker_test
 import (
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"testing"
 	"time"
@@ -202,15 +203,20 @@ func (s *secured) call(req kmsg.Request) kmsg.Response {
 	return nil
 }
 
+// prover is a client's side of an exchange.
+func (s *secured) prover(mechanism sasl.Mechanism, user, password string) sasl.Client {
+	s.nonce++
+	if m, ok := sasl.ScramMechanismOf(mechanism); ok {
+		return sasl.NewScramClient(m, user, password, fmt.Sprintf("client%d", s.nonce), new(sasl.Salted))
+	}
+	return sasl.NewPlainClient(user, password)
+}
+
 // authenticate proves to be a user, and returns Kafka's error, or the end of the
 // connection as an error.
 func (s *secured) authenticate(mechanism sasl.Mechanism, user, password string) (lifetime int64, err error) {
 	s.t.Helper()
-	s.nonce++
-	client := sasl.NewPlainClient(user, password)
-	if m, ok := sasl.ScramMechanismOf(mechanism); ok {
-		client = sasl.NewScramClient(m, user, password, fmt.Sprintf("client%d", s.nonce), new(sasl.Salted))
-	}
+	client := s.prover(mechanism, user, password)
 	handshake := kmsg.NewPtrSASLHandshakeRequest()
 	handshake.SetVersion(1)
 	handshake.Mechanism = mechanism
@@ -239,6 +245,31 @@ func (s *secured) authenticate(mechanism sasl.Mechanism, user, password string) 
 			return 0, err
 		}
 		answer, lifetime = append([]byte{}, r.SASLAuthBytes...), r.SessionLifetimeMillis
+	}
+}
+
+// authenticateBare is authenticate with tokens that have no headers, which is
+// what follows a handshake of version 0.
+func (s *secured) authenticateBare(mechanism sasl.Mechanism, user, password string) error {
+	s.t.Helper()
+	handshake := kmsg.NewPtrSASLHandshakeRequest()
+	handshake.Mechanism = mechanism
+	if resp, ok := s.call(handshake).(*kmsg.SASLHandshakeResponse); !ok || resp.ErrorCode != 0 {
+		return fmt.Errorf("the handshake's answer: %+v", resp)
+	}
+	client, k := s.prover(mechanism, user, password), s.client
+	var answer []byte
+	for {
+		token, done, err := client.Next(answer)
+		if err != nil || done {
+			return err
+		}
+		k.outbox = append(k.outbox, append(binary.BigEndian.AppendUint32(nil, uint32(len(token))), token...))
+		s.run(time.Second)
+		if len(k.inbox) == 0 {
+			return fmt.Errorf("no answer to a token, closed is %v", k.gone)
+		}
+		answer, k.inbox = k.inbox[0], k.inbox[1:]
 	}
 }
 
@@ -432,6 +463,40 @@ func (s *secured) refusesPrivate(key int16) bool {
 	s.client.outbox = append(s.client.outbox, frame)
 	s.run(time.Second)
 	return s.client.gone && len(s.client.inbox) == 0
+}
+
+// Goal: who begins with SaslHandshake version 0 is let in as anybody else is, and
+// learns of a wrong password by the end of the connection. librdkafka wants the
+// version where there is something to prove.
+func TestTokensWithoutHeaders(t *testing.T) {
+	s := newSecured(t, "node-secret")
+	s.run(10 * time.Second)
+	s.as("broker-1", clientPort, sasl.Plain, "admin", "admin-secret")
+	s.addUser("alice", "alice-secret")
+	s.run(time.Second)
+	for _, user := range []struct{ mechanism, name string }{{sasl.Plain, "admin"}, {sasl.ScramSHA256, "alice"}} {
+		s.connect("broker-1", clientPort)
+		versions := s.call(request(kmsg.NewPtrApiVersionsRequest(), 0)).(*kmsg.ApiVersionsResponse)
+		for _, k := range versions.ApiKeys {
+			if kmsg.Key(k.ApiKey) == kmsg.SASLHandshake && (k.MinVersion != 0 || k.MaxVersion != 1) {
+				t.Errorf("SaslHandshake is served in versions %d to %d", k.MinVersion, k.MaxVersion)
+			}
+		}
+		if err := s.authenticateBare(user.mechanism, user.name, user.name+"-secret"); err != nil {
+			t.Errorf("%s by %s: %v", user.name, user.mechanism, err)
+		} else if s.call(metadata()) == nil {
+			t.Errorf("%s is not served", user.name)
+		}
+		// Headers are back: the session can be renewed in the newer way.
+		s.run(2 * time.Second)
+		if _, err := s.authenticate(user.mechanism, user.name, user.name+"-secret"); err != nil {
+			t.Errorf("%s renews: %v", user.name, err)
+		}
+		s.connect("broker-1", clientPort)
+		if err := s.authenticateBare(user.mechanism, user.name, "guess"); err == nil || !s.client.gone {
+			t.Errorf("%s by %s with a wrong password: %v, closed is %v", user.name, user.mechanism, err, s.client.gone)
+		}
+	}
 }
 
 func TestSessionsEnd(t *testing.T) {

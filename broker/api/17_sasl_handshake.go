@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// SaslHandshake (key 17, version 1) and SaslAuthenticate (key 36, versions 0 to
+// SaslHandshake (key 17, versions 0 and 1) and SaslAuthenticate (key 36, versions 0 to
 // 2) are package authn's on a SASL listener. What comes here has come to a
 // listener where there is nothing to prove.
 

@@ -57,6 +57,9 @@ func (s *Server) apiVersions(c *step.Context, r *conn.Request) {
 	for i := range keys {
 		k := kmsg.NewApiVersionsResponseApiKey()
 		k.ApiKey, k.MinVersion, k.MaxVersion = keys[i].Key, keys[i].Min, keys[i].Max
+		if kmsg.Key(k.ApiKey) == kmsg.SASLHandshake && r.Session.Proof == nil {
+			k.MinVersion = 1 // where nothing is to prove no token follows, with a header or without
+		}
 		resp.ApiKeys = append(resp.ApiKeys, k)
 	}
 	if r.Version >= 3 {

@@ -48,7 +48,7 @@ func init() {
 		{14, 0, 5, func(s *Server, c *step.Context, r *conn.Request) { s.groups.SyncGroup(c, r) }},
 		{15, 0, 6, func(s *Server, c *step.Context, r *conn.Request) { s.groups.DescribeGroups(c, r) }},
 		{16, 0, 5, func(s *Server, c *step.Context, r *conn.Request) { s.groups.ListGroups(c, r) }},
-		{17, 1, 1, (*Server).saslHandshake},
+		{17, 0, 1, (*Server).saslHandshake},
 		{18, 0, 5, (*Server).apiVersions},
 		{19, 2, 7, (*Server).forward},
 		{20, 1, 6, (*Server).forward},

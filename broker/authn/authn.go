@@ -23,7 +23,10 @@ import (
 )
 
 const (
-	handshakeVersion       = 1 // 0 sends tokens without a header: nobody does since 2017
+	// After a handshake of version 0 tokens come and go without headers. Clients
+	// have not sent it since 2017, but librdkafka logs in nowhere where the range
+	// of SaslHandshake does not begin with it.
+	handshakeVersionMax    = 1
 	authenticateVersionMax = 2
 	// reauthIntervalMin is how soon a peer may prove again who it is.
 	reauthIntervalMin = time.Second
@@ -33,6 +36,8 @@ const (
 type Connections interface {
 	conn.Responder
 	Session(id edge.ConnID) *security.Session
+	// Tokens says whether frames are tokens without headers from now on.
+	Tokens(id edge.ConnID, on bool)
 	// Mute takes nothing more from a connection that is about to be closed.
 	Mute(c *step.Context, id edge.ConnID)
 	// Close closes a connection once what has been answered is sent.
@@ -142,9 +147,9 @@ func (a *Authenticator) prove(c *step.Context, p *peer, r *conn.Request) {
 	req := kmsg.RequestForKey(r.Key)
 	req.SetVersion(r.Version)
 	switch {
-	case key == kmsg.SASLHandshake && r.Version != handshakeVersion,
+	case key == kmsg.SASLHandshake && (r.Version < 0 || r.Version > handshakeVersionMax),
 		key == kmsg.SASLAuthenticate && (r.Version < 0 || r.Version > authenticateVersionMax),
-		len(r.Body) > int(p.listener.Sasl.ReceiveBytesMax), req.ReadFrom(r.Body) != nil,
+		len(r.Body) > int(p.listener.Sasl.ReceiveBytesMax), read(req, r) != nil,
 		(p.state == tokens) != (key == kmsg.SASLAuthenticate) && p.state != admitted:
 		c.Logf(edge.Info, "closing connection of %s: %s version %d is malformed, or out of place in an exchange", r.Peer, kmsg.NameForKey(r.Key), r.Version)
 		a.conns.Disconnect(c, r.ID)
@@ -158,7 +163,18 @@ func (a *Authenticator) prove(c *step.Context, p *peer, r *conn.Request) {
 	}
 }
 
-// begin is SaslHandshake (key 17, version 1): the client names a mechanism.
+// read decodes a request; a token without a header is what SaslAuthenticate
+// would have wrapped.
+func read(req kmsg.Request, r *conn.Request) error {
+	if token, ok := req.(*kmsg.SASLAuthenticateRequest); ok && r.Token {
+		token.SASLAuthBytes = r.Body
+		return nil
+	}
+	return req.ReadFrom(r.Body)
+}
+
+// begin is SaslHandshake (key 17, versions 0 and 1): the client names a
+// mechanism. After version 0 its tokens come without headers, until one decides.
 func (a *Authenticator) begin(c *step.Context, p *peer, r *conn.Request, req *kmsg.SASLHandshakeRequest) {
 	resp := kmsg.NewPtrSASLHandshakeResponse()
 	resp.SetVersion(r.Version)
@@ -180,6 +196,7 @@ func (a *Authenticator) begin(c *step.Context, p *peer, r *conn.Request, req *km
 		return
 	}
 	p.state, p.mechanism, p.exchange = tokens, req.Mechanism, exchange
+	a.conns.Tokens(p.conn, r.Version == 0)
 	a.conns.Respond(c, r.ID, resp)
 }
 
@@ -233,6 +250,12 @@ func (a *Authenticator) token(c *step.Context, p *peer, r *conn.Request, req *km
 		if r.Version >= 1 {
 			resp.SessionLifetimeMillis = lifetime.Milliseconds()
 		}
+		a.conns.Tokens(p.conn, false)
+	}
+	if r.Token {
+		head := append(a.conns.ResponseHead(r.ID, c.Out.Head()), answer...)
+		a.conns.RespondEncoded(c, r.ID, edge.Send{Head: head})
+		return
 	}
 	a.conns.Respond(c, r.ID, resp)
 }
@@ -261,7 +284,7 @@ func (a *Authenticator) admit(c *step.Context, p *peer, s *security.Session, res
 // connection closed. Nothing that it sends meanwhile is read.
 func (a *Authenticator) fail(c *step.Context, p *peer, r *conn.Request, why error, answer kmsg.Response) {
 	c.Logf(edge.Info, "authentication of a client at %s failed: %v", r.Peer, why)
-	if answer == nil {
+	if answer == nil && !r.Token { // without a header there is no place for an error
 		answer = refusal(p, r)
 	}
 	p.state, p.exchange, p.request, p.answer = failed, nil, r.ID, answer
@@ -292,8 +315,12 @@ func refusal(p *peer, r *conn.Request) kmsg.Response {
 func (a *Authenticator) Timer(c *step.Context, id timer.ID) {
 	p := a.failures[id.B]
 	delete(a.failures, id.B)
-	a.conns.Respond(c, p.request, p.answer) // neither does anything if it has gone
-	a.conns.Close(c, p.conn)
+	if p.answer != nil {
+		a.conns.Respond(c, p.request, p.answer)
+	} else {
+		a.conns.NoResponse(c, p.request)
+	}
+	a.conns.Close(c, p.conn) // none of them does anything if it has gone
 }
 
 // Check says what is missing of the settings of a SASL listener.

@@ -29,7 +29,10 @@ type Request struct {
 	ClientID      string
 	Body          []byte
 	Frame         *edge.Buffer
-	Received      clock.Instant
+	// Token says that the frame had no header and Body is all of it: a token of
+	// SASL behind a SaslHandshake of version 0. Its answer has no header either.
+	Token    bool
+	Received clock.Instant
 }
 
 // Responder is what a component needs of the table to answer requests. If the

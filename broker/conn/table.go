@@ -55,6 +55,7 @@ type connection struct {
 	queued   int64 // bytes of waiting
 	closed   bool
 	muted    bool
+	tokens   bool // frames have no headers
 }
 
 // full tells whether the next request has to wait.
@@ -237,7 +238,7 @@ func (t *Table) leave(id RequestID) {
 
 func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
 	p := t.alloc()
-	body, err := cn.header.Parse(frame.Bytes())
+	body, err := cn.parse(frame.Bytes())
 	if err != nil {
 		c.Logf(edge.Warn, "closing connection of %s: %v", cn.peer, err)
 		t.free = append(t.free, p)
@@ -251,11 +252,20 @@ func (t *Table) admit(c *step.Context, cn *connection, frame *edge.Buffer) {
 		t.admitted[h.Key]++
 	}
 	t.enter(p)
-	p.Conn, p.Listener, p.Peer, p.Session = cn.id, cn.listener, cn.peer, cn.session
+	p.Conn, p.Listener, p.Peer, p.Session, p.Token = cn.id, cn.listener, cn.peer, cn.session, cn.tokens
 	p.Frame, p.Received, p.conn = frame, c.Now, cn
 	cn.order = append(cn.order, p)
 	cn.held += int64(frame.Len())
 	t.ready = append(t.ready, p)
+}
+
+// parse splits a frame into the header and what follows it.
+func (cn *connection) parse(frame []byte) (body []byte, err error) {
+	if cn.tokens {
+		cn.header.Key, cn.header.Version, cn.header.CorrelationID = int16(kmsg.SASLAuthenticate), 0, 0
+		return frame, nil
+	}
+	return cn.header.Parse(frame)
 }
 
 // Respond implements Responder.
@@ -270,7 +280,7 @@ func (t *Table) Respond(c *step.Context, id RequestID, resp kmsg.Response) {
 // ResponseHead implements Responder.
 func (t *Table) ResponseHead(id RequestID, dst []byte) []byte {
 	dst = append(dst, 0, 0, 0, 0)
-	if p := t.find(id); p != nil {
+	if p := t.find(id); p != nil && !p.Token {
 		dst = wire.AppendResponseHeader(dst, p.Key, p.Version, p.CorrelationID)
 	}
 	return dst
@@ -330,6 +340,13 @@ func (t *Table) Mute(c *step.Context, id edge.ConnID) {
 	}
 	cn.muted = true
 	cn.dropWaiting(c)
+}
+
+// Tokens says whether frames are tokens of SASL without headers from now on.
+func (t *Table) Tokens(id edge.ConnID, on bool) {
+	if cn := t.connection(id); cn != nil {
+		cn.tokens = on
+	}
 }
 
 // Session returns the session of a connection, or nil.
