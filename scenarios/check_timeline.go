@@ -288,6 +288,8 @@ func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
 		return l.checkTarget(s, &target, path+"/partition")
 	case "add_partitions":
 		return l.checkGrowth(s, e, path)
+	case "admin_storm":
+		return l.checkStorm(s, e, path)
 	case "restore_backup":
 		if e.Age > e.At {
 			return l.failAt(l.at(path+"/age"), "the copy would be older than the scenario", "")
@@ -353,6 +355,26 @@ func (l *loader) checkGrowth(s *Scenario, e *Event, path string) *Error {
 	}
 	if replicas > replicasMax {
 		return l.failAt(l.at(path+"/partitions"), fmt.Sprintf("more than %d replicas in the cluster", replicasMax), "")
+	}
+	return nil
+}
+
+// stormRateMax is more than an administrator's client sends in a second.
+const stormRateMax = 1000
+
+// checkStorm bounds the replicas that a storm's topics have at a time, and keeps its
+// names from being the scenario's.
+func (l *loader) checkStorm(s *Scenario, e *Event, path string) *Error {
+	if e.Rate.Count == 0 || e.Rate.PerSecond() > stormRateMax {
+		return l.failAt(l.at(path+"/rate"), fmt.Sprintf("a storm has a rate above 0 and of at most %d/s, like 10/s", stormRateMax), "")
+	}
+	if e.Names*e.Partitions*s.Cluster.StormReplicas() > replicasMax {
+		return l.failAt(l.at(path+"/partitions"), fmt.Sprintf("more than %d replicas in the cluster", replicasMax), "")
+	}
+	for i := range s.Topics {
+		if strings.HasPrefix(s.Topics[i].Name, StormPrefix) {
+			return l.failAt(l.at(path+"/operator"), fmt.Sprintf("topics that begin with %s are the storm's, and the scenario has %s", StormPrefix, s.Topics[i].Name), "")
+		}
 	}
 	return nil
 }

@@ -56,7 +56,10 @@ type Event struct {
 	Age time.Duration `key:"age" min:"1s" max:"720h" doc:"restore_backup: how old the copy is."`
 
 	Topic      string `key:"topic" doc:"add_partitions: the topic."`
-	Partitions int64  `key:"partitions" min:"1" max:"10000" doc:"add_partitions: how many partitions the topic has from then on; more than it had."`
+	Partitions int64  `key:"partitions" min:"1" max:"10000" doc:"add_partitions: how many partitions the topic has from then on; more than it had. admin_storm: how many each topic has."`
+
+	Rate  Rate  `key:"rate" doc:"admin_storm: requests, each of which creates or deletes one topic."`
+	Names int64 `key:"names" default:"20" min:"1" max:"1000" doc:"admin_storm: how many topics there may be at a time."`
 
 	Line int // of the file, for reports
 }

@@ -71,6 +71,8 @@ var verbs = []verb{
 		doc: "The disk of a node that is down is replaced by the copy of it that was taken 'age' before. An earlier event must have taken the node down."},
 	{name: "add_partitions", operator: true, lasts: never, target: never, options: []string{"topic", "partitions"}, needs: []string{"topic", "partitions"},
 		doc: "A topic gets more partitions, as kafka-topics --alter --partitions does it. Clients learn of them with their next metadata (metadata.max.age.ms), and keys move to other partitions; a static member that returns as its group's leader overlooks what was added while it was away (KIP-814). It lasts until each new partition has a leader."},
+	{name: "admin_storm", operator: true, lasts: required, target: never, options: []string{"rate", "partitions", "names"}, needs: []string{"rate", "partitions"},
+		doc: "Topics named admin-storm-N-M are created and deleted in turn, each name again and again, with three replicas or as many as there are brokers and a file.delete.delay.ms of 1 s. After 'for' those that are left are deleted. It lasts until none is known to the controllers or lies on a disk."},
 }
 
 // laterVerbs are words that the vocabulary reserves.

@@ -133,6 +133,8 @@ func (f *faults) plan(e *scenarios.Event, index int) (action, error) {
 		return f.holdRPC(e), nil
 	case "add_partitions":
 		return f.addPartitions(e), nil
+	case "admin_storm":
+		return f.storm(e, index), nil
 	case "add_brokers":
 		return f.addBrokers(index), nil
 	case "decommission":

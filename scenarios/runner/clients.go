@@ -313,6 +313,11 @@ func (a *adminObserver) Operated(o *client.Operation, code int16) {
 	}
 }
 
+// Refused implements client.AdminObserver.
+func (a *adminObserver) Refused(topic string, code int16) {
+	a.faults.missed = append(a.faults.missed, fmt.Sprintf("the cluster would not create or delete %s: error %d", topic, code))
+}
+
 // Probed implements client.AdminObserver.
 func (a *adminObserver) Probed(intended, now clock.Instant, done bool) {
 	a.ledger.admin.want(intended)

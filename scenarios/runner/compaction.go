@@ -49,7 +49,7 @@ func awayOf(s *scenarios.Scenario) (longest time.Duration) {
 	var from, to time.Duration
 	for i := range events {
 		e := &events[i]
-		if e.Target.Kind == scenarios.TargetClients || e.Operator == "move_leader" || e.Operator == "add_partitions" {
+		if e.Target.Kind == scenarios.TargetClients || e.Operator == "move_leader" || e.Operator == "add_partitions" || e.Operator == "admin_storm" {
 			continue
 		}
 		end := e.End()

@@ -33,6 +33,8 @@ func (f *faults) whom(s *span, e *scenarios.Event) string {
 		return f.listed(s.hosts)
 	case e.Operator == "add_partitions":
 		return fmt.Sprintf("%s to %d", e.Topic, e.Partitions)
+	case e.Operator == "admin_storm":
+		return fmt.Sprintf("%d topics of %d partitions", e.Names, e.Partitions)
 	case e.Operator == "reassign", e.Operator == "move_leader":
 		return e.Partition + " → " + f.listed(s.hosts)
 	case e.Fault == "hold_rpc":

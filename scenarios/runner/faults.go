@@ -27,6 +27,8 @@ type faults struct {
 	done     []span             // as carried out, in the order of their beginning
 	missed   []string           // what did nothing, one sentence each: such a run proves nothing
 	inside   *invariant.Checker // told of what disks lose or get wrong
+	// stormReplicas is how many replicas the topics of an admin_storm have.
+	stormReplicas int16
 }
 
 // action is a moment of an event.
@@ -57,7 +59,7 @@ type span struct {
 func (s *span) over(now clock.Instant) bool { return s.to <= now }
 
 func newFaults(v *view, s *scenarios.Scenario, random *rand.PCG, origin clock.Instant) *faults {
-	f := &faults{view: v, events: s.Timeline, random: random, origin: origin}
+	f := &faults{view: v, events: s.Timeline, random: random, origin: origin, stormReplicas: int16(s.Cluster.StormReplicas())}
 	for i := range s.Timeline {
 		e := &s.Timeline[i]
 		f.actions = append(f.actions, action{at: origin.Add(e.At), event: i})
@@ -158,6 +160,9 @@ func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.
 		return
 	case "add_partitions":
 		f.grow(now, w, index, e)
+		return
+	case "admin_storm":
+		f.storm(now, w, index, e)
 		return
 	case "add_brokers":
 		f.join(now, w, index, e)

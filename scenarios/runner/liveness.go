@@ -108,6 +108,11 @@ func (r *run) sick() string {
 	case h.underReplicated > 0:
 		return fmt.Sprintf("%d partitions are short of in-sync replicas", h.underReplicated)
 	}
+	for i := range r.faults.operate.storms {
+		if rest := r.faults.operate.storms[i].rest(r.world, r.view, &r.faults.operate); rest != "" {
+			return "of an admin_storm, " + rest
+		}
+	}
 	return ""
 }
 

@@ -21,6 +21,7 @@ type operator struct {
 
 	arrivals   []arrival
 	departures []departure
+	storms     []storm
 	gone       []netsim.HostID // decommissioned
 }
 
@@ -97,7 +98,7 @@ func (o *operator) do(w *sim.World, operation client.Operation) {
 
 // wants is when the moves must be looked at next.
 func (o *operator) wants() clock.Instant {
-	if len(o.moves)+len(o.arrivals)+len(o.departures) == 0 {
+	if len(o.moves)+len(o.arrivals)+len(o.departures)+len(o.storms) == 0 {
 		return clock.Never
 	}
 	return o.next
@@ -119,6 +120,14 @@ func (o *operator) look(now clock.Instant, w *sim.World, v *view, done []span) {
 		d := &o.departures[i]
 		ended(d.advance(w, v, o), d.span)
 	}
+	o.storms = slices.DeleteFunc(o.storms, func(s storm) bool {
+		over := ended(s.rest(w, v, o) == "", s.span)
+		if over {
+			_, created, deleted := o.admin.Calm(s.number)
+			done[s.span].damage = []string{fmt.Sprintf("%d created, %d deleted", created, deleted)}
+		}
+		return over
+	})
 	o.departures = slices.DeleteFunc(o.departures, func(d departure) bool { return done[d.span].to != clock.Never })
 }
 
@@ -142,6 +151,9 @@ func (o *operator) unfinished(v *view) (list []string) {
 	}
 	for _, d := range o.departures {
 		list = append(list, d.text(v))
+	}
+	for i := range o.storms {
+		list = append(list, fmt.Sprintf("admin_storm: at the end %s", o.storms[i].rest(v.world, v, o)))
 	}
 	for _, m := range o.moves {
 		if m.verb == "add_partitions" {

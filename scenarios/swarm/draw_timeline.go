@@ -16,7 +16,7 @@ const earliest = 3 * time.Second
 // goes that way. Those that take nodes down stand twice: they find the most.
 var faultVerbs = []string{
 	"reset_connections", "link", "pause", "kill", "partition", "power_loss", "zone_outage", "hold_rpc", "disk", "clock", "dns", "stress",
-	"rolling_restart", "restart", "add_partitions", "add_brokers", "kill", "partition", "power_loss", "pause",
+	"rolling_restart", "restart", "add_partitions", "add_brokers", "admin_storm", "kill", "partition", "power_loss", "pause",
 }
 
 func (d *drawer) timeline() {
@@ -137,6 +137,10 @@ func (d *drawer) verb(e *scenarios.Event, verb string) {
 		e.Fault, e.Operator, e.For, e.Target = "", verb, 0, d.target()
 	case "add_brokers":
 		e.Fault, e.Operator, e.For, e.Zones = "", verb, 0, []string{d.livingZone()}
+	case "admin_storm":
+		e.Fault, e.Operator = "", verb
+		e.Rate = scenarios.Rate{Count: int64(d.number("storm rate", 1, 50)), Per: time.Second}
+		e.Partitions, e.Names = int64(d.number("storm partitions", 1, 4)), int64(d.number("storm names", 1, 20))
 	case "add_partitions":
 		topic := &d.s.Topics[d.number("growing topic", 0, len(d.s.Topics)-1)]
 		e.Fault, e.Operator, e.For = "", verb, 0

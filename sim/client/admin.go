@@ -13,6 +13,7 @@ const (
 	callCreate uint8 = callClient + iota
 	callOperate
 	callProbe
+	callStorm
 )
 
 const (
@@ -20,6 +21,7 @@ const (
 	timerOperate
 	timerPoll
 	timerProbe
+	timerStorm
 )
 
 // adminRetries bounds the tries of one operation; creation goes on until the
@@ -44,7 +46,8 @@ type Admin struct {
 	operating bool
 	tries     int32 // of this one
 
-	probe adminProbe
+	probe  adminProbe
+	storms []*adminStorm
 }
 
 // NewAdmin returns an administrator.
@@ -84,6 +87,7 @@ func (a *Admin) Step(ev *edge.Event, out *edge.Effects) {
 	a.look()
 	a.operate()
 	a.probeNow()
+	a.blow()
 	a.meta.maintain()
 	if ev.Kind == edge.EventShutdown {
 		out.Stopped = true
@@ -227,6 +231,8 @@ func (a *Admin) answered(from *peer, c *call, body []byte, _ *edge.Buffer) {
 		a.operated(c, body)
 	case callProbe:
 		a.probed(c, body)
+	case callStorm:
+		a.blown(c, body)
 	}
 }
 
@@ -242,6 +248,8 @@ func (a *Admin) lost(_ *peer, c *call, _ bool) {
 		a.operationEnded(codeNetworkException)
 	case callProbe:
 		a.probeEnded(false)
+	case callStorm:
+		a.blown(c, nil)
 	}
 }
 

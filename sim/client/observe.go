@@ -175,6 +175,8 @@ type AdminObserver interface {
 	Created(topic string, code int16)
 	// Operated ends an operation; the code is that of its last try.
 	Operated(o *Operation, code int16)
+	// Refused comes when the cluster would not create or delete a topic of a storm.
+	Refused(topic string, code int16)
 	// Probed comes when a probe falls due, and when it is done.
 	Probed(intended, now clock.Instant, done bool)
 }
