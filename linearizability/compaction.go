@@ -170,11 +170,32 @@ func (c *Checker) convict(p *partitionState, s *suspicion) {
 	if s.finding.Offset < p.logStart {
 		return // retention has taken it
 	}
+	if c.mayBeLater(p, s) {
+		return
+	}
 	if s.finding.Kind == NewestRemoved && c.config.Asserted.NewestKept {
 		c.report.Lost++ // where loss is permitted, it is counted where it is announced
 		p.lost++
 	}
 	c.found(s.finding)
+}
+
+// mayBeLater tells whether a batch that nobody has ever seen explains a suspicion: one
+// that its leader alone acknowledged, or nobody, may have stood behind the missed
+// record and have been compacted away itself before anybody came that far.
+func (c *Checker) mayBeLater(p *partitionState, s *suspicion) bool {
+	for i := range c.pending {
+		b := &c.pending[i]
+		if b.partition != p.index || c.pendingIndex.get(uint64(b.id)) != int32(i) || b.base >= 0 || b.failed || b.tick >= s.tick {
+			continue
+		}
+		for at, r := range c.keyed[b.id].records {
+			if r.Key == s.key && r.DueMillis <= s.dueMillis && (b.told < 0 || b.told+int64(at) > s.finding.Offset) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // explain judges a record that was missed, if it was: one that was sent later
