@@ -214,6 +214,31 @@ func (d *drawer) brokerConfig() {
 	property(d, kv, "max.incremental.fetch.session.cache.slots", "2", "0")
 	property(d, kv, "connections.max.idle.ms", "5000")
 	set(kv, "log.cleaner.backoff.ms", "300")
+	d.brokerTimes(kv)
+	// Both are looked for by the minute or day with Kafka's defaults.
+	if !d.often("offsets expire", 4) {
+		set(kv, "offsets.retention.minutes", "1")
+		set(kv, "offsets.retention.check.interval.ms", "5000")
+	}
+	if !d.often("producers expire", 6) {
+		set(kv, "producer.id.expiration.ms", "20000")
+		set(kv, "producer.id.expiration.check.interval.ms", "3000")
+	}
+}
+
+// brokerTimes are intervals and waits inside the cluster.
+func (d *drawer) brokerTimes(kv *[]scenarios.KV) {
+	property(d, kv, "controller.quorum.election.timeout.ms", "300", "3000")
+	property(d, kv, "controller.quorum.fetch.timeout.ms", "1000", "5000")
+	property(d, kv, "broker.heartbeat.interval.ms", "500")
+	property(d, kv, "replica.fetch.wait.max.ms", "50", "2000")
+	property(d, kv, "replica.fetch.min.bytes", "2000")
+	property(d, kv, "replica.fetch.response.max.bytes", "30000")
+	property(d, kv, "replica.fetch.backoff.ms", "100")
+	property(d, kv, "replica.socket.timeout.ms", "4000")
+	property(d, kv, "log.flush.offset.checkpoint.interval.ms", "1000")
+	property(d, kv, "log.flush.start.offset.checkpoint.interval.ms", "1000")
+	property(d, kv, "unclean.leader.election.interval.ms", "5000")
 }
 
 func (d *drawer) brokers() int {
@@ -232,10 +257,13 @@ func (d *drawer) topics() {
 		set(&topic.Config, "min.insync.replicas", strconv.Itoa(d.number("min.insync.replicas", 1, int(topic.ReplicationFactor))))
 		property(d, &topic.Config, "unclean.leader.election.enable", "false", "true")
 		property(d, &topic.Config, "segment.ms", "2000", "10000")
+		property(d, &topic.Config, "segment.jitter.ms", "1500")
 		property(d, &topic.Config, "index.interval.bytes", "64", "1024")
+		property(d, &topic.Config, "segment.index.bytes", "48", "400") // 4 and 33 entries: then a segment is full
 		if !d.often("retention", 4) {
 			set(&topic.Config, "retention.ms", pick(d, "retention.ms", "30000", "8000"))
 			set(&topic.Config, "file.delete.delay.ms", pick(d, "file.delete.delay.ms", "1000", "0"))
+			property(d, &topic.Config, "retention.bytes", "20000")
 		}
 		if !d.often("compaction", 3) {
 			d.compaction(&topic.Config)

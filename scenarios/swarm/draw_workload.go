@@ -122,6 +122,8 @@ func (d *drawer) clientConfig(kv *[]scenarios.KV) {
 	property(d, kv, "metadata.max.age.ms", "2000", "20000")
 	property(d, kv, "connections.max.idle.ms", "3000")
 	property(d, kv, "reconnect.backoff.max.ms", "50")
+	property(d, kv, "retry.backoff.ms", "10")
+	property(d, kv, "socket.connection.setup.timeout.ms", "1000")
 	property(d, kv, "metadata.recovery.rebootstrap.trigger.ms", "4000")
 }
 
