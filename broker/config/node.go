@@ -104,7 +104,7 @@ var nodeTable = NewTable("node property", []Row[Node]{
 		Doc: "The listeners of the metadata quorum; by the first of them controllers are reached."},
 		func(n *Node) any { return &n.ControllerListenerNames }},
 	{Property{Name: "max.connections", Type: TypeInt, Default: "2147483647", Min: 1, Max: maxInt, Effect: true,
-		Doc: "The most connections that are open at a time; further ones are closed at once."}, func(n *Node) any { return &n.MaxConnections }},
+		Doc: "The most connections that are open at a time; further ones are closed at once. A quarter of the files that the process may open (ulimit -n) is kept from them in any case."}, func(n *Node) any { return &n.MaxConnections }},
 	{Property{Name: "max.connections.per.ip", Type: TypeInt, Default: "2147483647", Min: 1, Max: maxInt, Effect: true,
 		Doc: "The most connections that are open from one address."}, func(n *Node) any { return &n.MaxConnectionsPerIP }},
 	{Property{Name: "queued.max.request.bytes", Type: TypeLong, Default: "-1", Min: -1, Max: maxLong, Effect: true,

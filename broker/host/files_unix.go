@@ -5,6 +5,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -32,4 +33,14 @@ func LockDirectory(dir string) (unlock func() error, err error) {
 		return nil, errors.Join(fmt.Errorf("lock the data directory %s: %w", dir, err), file.Close())
 	}
 	return file.Close, nil
+}
+
+// descriptorsMax is how many files and sockets the process may hold together; 0 is
+// not known.
+func descriptorsMax() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return int(min(uint64(limit.Cur), math.MaxInt32))
 }

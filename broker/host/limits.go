@@ -7,10 +7,15 @@ import "time"
 // are thrown away and allocated anew.
 const pooledPart = 4
 
+// filesPart is the part of all descriptors that connections leave to files: a node
+// that cannot open a segment halts, so that whoever connects often enough would
+// take it down.
+const filesPart = 4
+
 // Limits bound what peers can make a host hold. A zero field has its default.
 type Limits struct {
 	FrameBytes          int           // largest frame (socket.request.max.bytes); 100 MiB
-	Connections         int           // open at a time (max.connections); no limit in Kafka, 1<<20 here
+	Connections         int           // open at a time (max.connections); no limit in Kafka, 1<<20 here, and never so many that no files could be opened
 	ConnectionsPerIP    int           // of one peer's address (max.connections.per.ip); as Connections
 	InFlightBytes       int64         // of all frames of requests that have not been answered (queued.max.request.bytes); 256 MiB
 	IdleTime            time.Duration // until a silent connection is closed (connections.max.idle.ms); 10 min
@@ -27,6 +32,9 @@ type Limits struct {
 func (l Limits) orDefaults() Limits {
 	def(&l.FrameBytes, 100<<20)
 	def(&l.Connections, 1<<20)
+	if all := descriptorsMax(); all > 0 {
+		l.Connections = min(l.Connections, all-all/filesPart)
+	}
 	def(&l.ConnectionsPerIP, l.Connections)
 	def(&l.InFlightBytes, 256<<20)
 	def(&l.IdleTime, 10*time.Minute)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -63,6 +64,56 @@ func TestHostileInput(t *testing.T) {
 		}
 		roundTrip(t, conns[len(conns)-1]) // the last one is served
 	})
+	if status := p.end(syscall.SIGTERM); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// More connections than there are descriptors: those that are there are served, and
+// the node still makes the files of a new topic. Without one it would halt.
+func TestConnectionsLeaveRoomForFiles(t *testing.T) {
+	const descriptors = 400
+	cmd := command(t, "--dev", "--data", t.TempDir(), "--listen", "localhost:0")
+	cmd.Args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors), cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+	p := start(t, cmd)
+	c := &brokers{t: t, bootstrap: p.bootstrap}
+	good := startBystander(c)
+	good.await(t, 1)
+	cl := c.client(kgo.AllowAutoTopicCreation())
+	produce := func(topic string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		return cl.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("a")}).FirstErr()
+	}
+	if err := produce("before"); err != nil { // and it has its connections
+		t.Fatal(err)
+	}
+	refused := 0
+	for range descriptors {
+		conn := dialNode(t, p.bootstrap)
+		if _, err := conn.Write(request(int16(kmsg.ApiVersions), 0, nil)); err != nil {
+			refused++
+			continue
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a connection behind %d refused ones is neither served nor refused", refused)
+		} else if err != nil {
+			refused++
+		}
+	}
+	if refused == 0 || refused == descriptors {
+		t.Errorf("%d of %d connections were refused", refused, descriptors)
+	}
+	for i := range 5 {
+		if err := produce(fmt.Sprintf("after-%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good.await(t, good.served.Load()+20)
 	if status := p.end(syscall.SIGTERM); status != 0 {
 		t.Errorf("exit status %d", status)
 	}

@@ -115,7 +115,12 @@ func fails(t *testing.T, args ...string) (status int, complaint string) {
 // run starts brokerd and waits until it says where it listens.
 func run(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: command(t, args...), log: newOutput()}
+	return start(t, command(t, args...))
+}
+
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, log: newOutput()}
 	p.cmd.Stderr = p.log
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -127,7 +132,7 @@ func run(t *testing.T, args ...string) *process {
 	t.Cleanup(func() {
 		p.end(syscall.SIGKILL)
 		if t.Failed() {
-			t.Logf("log of brokerd %s:\n%s", strings.Join(args, " "), p.log)
+			t.Logf("log of %s:\n%s", cmd, p.log)
 		}
 	})
 	lines := bufio.NewScanner(out)
@@ -142,7 +147,7 @@ func run(t *testing.T, args ...string) *process {
 		}
 	}
 	p.end(syscall.SIGKILL)
-	t.Fatalf("brokerd %s ended: %s", strings.Join(args, " "), p.log)
+	t.Fatalf("%s ended: %s", cmd, p.log)
 	return nil
 }
 
