@@ -129,6 +129,7 @@ func (m *Manager) stopFetching(c *step.Context, p *Partition) {
 func (m *Manager) appendFetched(c *step.Context, p *Partition, records []edge.Slice) (ok bool) {
 	records, err := checkBatches(c, records, p.leaderEpoch)
 	if err == nil && len(records) > 0 {
+		m.countFetched(p, records)
 		err = p.log.AppendFollower(c, records)
 	}
 	if p.log.AppendEnd() > p.fetch.askedAt {

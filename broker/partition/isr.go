@@ -72,6 +72,7 @@ func (m *Manager) maybeExpand(c *step.Context, p *Partition, f *follower) {
 	}
 	p.pending.isr = append(append(p.pending.isr[:0], p.isr...), f.id)
 	p.pending.kind = expanding
+	m.isrChanges.Expands++
 	m.propose(p)
 }
 
@@ -121,6 +122,7 @@ func (m *Manager) maybeShrink(c *step.Context, p *Partition) {
 		p.pending.isr = isr
 		if len(isr) < len(p.isr) {
 			p.pending.kind = shrinking
+			m.isrChanges.Shrinks++
 			m.propose(p)
 			if m.cfg.Bugs.Has(bugs.ShrinkBeforeCommitted) {
 				p.isr = append(p.isr[:0], isr...)

@@ -63,10 +63,11 @@ type Manager struct {
 	internal internalQueue
 	probes   probeTable
 
-	traffic Traffic
-	touched []*Partition // changed since TakeTouched
-	scratch record.Scratch
-	squeeze []byte // recompressed batch
+	traffic    Traffic
+	isrChanges ISRChanges
+	touched    []*Partition // changed since TakeTouched
+	scratch    record.Scratch
+	squeeze    []byte // recompressed batch
 }
 
 // NewManager makes the manager of a broker that holds no replica yet.

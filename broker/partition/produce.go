@@ -90,6 +90,7 @@ func (m *Manager) producePart(c *step.Context, req *Produce, index int32) {
 	part := &req.Parts[index]
 	p, code := m.produceTarget(req.Session, part)
 	if code == errNone {
+		m.countProduce(p)
 		code = m.mayAppend(p, req.Acks)
 	}
 	if code != errNone {

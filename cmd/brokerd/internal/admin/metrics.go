@@ -41,16 +41,30 @@ var (
 	messagesIn     = desc("kafka_server_brokertopicmetrics_messagesin_total", "Records produced.", "topic")
 	bytesIn        = desc("kafka_server_brokertopicmetrics_bytesin_total", "Bytes produced.", "topic")
 	bytesOut       = desc("kafka_server_brokertopicmetrics_bytesout_total", "Bytes consumed.", "topic")
+	replicaIn      = desc("kafka_server_brokertopicmetrics_replicationbytesin_total", "Bytes fetched from leaders.", "topic")
+	replicaOut     = desc("kafka_server_brokertopicmetrics_replicationbytesout_total", "Bytes sent to followers.", "topic")
+	produces       = desc("kafka_server_brokertopicmetrics_totalproducerequests_total", "Parts of produce requests, one for each partition.", "topic")
+	fetches        = desc("kafka_server_brokertopicmetrics_totalfetchrequests_total", "Parts of answers to fetches, one for each partition.", "topic")
 	partitionCount = desc("kafka_server_replicamanager_partitioncount", "Replicas on this broker.")
 	leaderCount    = desc("kafka_server_replicamanager_leadercount", "Partitions that this broker leads.")
 	underCount     = desc("kafka_server_replicamanager_underreplicatedpartitions", "Led partitions with a replica that is not in sync.")
+	isrShrinks     = desc("kafka_server_replicamanager_isrshrinks_total", "Times that this broker, as a leader, has proposed the in-sync replicas without one that fell behind.")
+	isrExpands     = desc("kafka_server_replicamanager_isrexpands_total", "Times that it has proposed one that has caught up.")
+	atMinISR       = desc("kafka_server_replicamanager_atminisrpartitioncount", "Led partitions with as many replicas in sync as min.insync.replicas.")
 	underMinISR    = desc("kafka_server_replicamanager_underminisrpartitioncount", "Led partitions with fewer replicas in sync than min.insync.replicas.")
 	brokerState    = desc("kafka_server_kafkaserver_brokerstate", "Where the broker stands, in Kafka's numbers.")
 	activeCount    = desc("kafka_controller_kafkacontroller_activecontrollercount", "1 on the active controller.")
 	offlineCount   = desc("kafka_controller_kafkacontroller_offlinepartitionscount", "Partitions without a leader, on the active controller.")
+	topicCount     = desc("kafka_controller_kafkacontroller_globaltopiccount", "Topics, on the active controller.")
+	globalCount    = desc("kafka_controller_kafkacontroller_globalpartitioncount", "Partitions, on the active controller.")
+	imbalanceCount = desc("kafka_controller_kafkacontroller_preferredreplicaimbalancecount", "Partitions whose first replica does not lead, on the active controller.")
+	brokersActive  = desc("kafka_controller_kafkacontroller_activebrokercount", "Brokers that are alive, on the active controller.")
+	brokersFenced  = desc("kafka_controller_kafkacontroller_fencedbrokercount", "Brokers that are registered and not alive, on the active controller.")
 	requestsTotal  = desc("kafka_network_requestmetrics_requests_total", "Requests begun.", "request")
 	connections    = desc("kafka_server_socket_server_metrics_connection_count", "Open connections.")
 	inFlight       = desc("kafka_network_requestchannel_requestqueuesize", "Requests that have not been answered.")
+	logStart       = desc("kafka_log_log_logstartoffset", "First offset of a replica.", topicLabels...)
+	logEnd         = desc("kafka_log_log_logendoffset", "Next offset that a replica will hold.", topicLabels...)
 	logSize        = desc("kafka_log_log_size", "Bytes of a replica's log.", topicLabels...)
 )
 
@@ -106,7 +120,14 @@ func (e emitter) node(s *snapshot) {
 		e.gauge(brokerInfo, 1, strconv.Itoa(int(id)), address)
 	}
 	e.gauge(activeCount, float64(s.active))
-	e.gauge(offlineCount, float64(s.leaderless))
+	e.gauge(offlineCount, float64(s.cluster.leaderless))
+	e.gauge(topicCount, float64(s.cluster.topics))
+	e.gauge(globalCount, float64(s.cluster.partitions))
+	e.gauge(imbalanceCount, float64(s.cluster.misled))
+	e.gauge(brokersActive, float64(s.cluster.active))
+	e.gauge(brokersFenced, float64(s.cluster.fenced))
+	e.counter(isrShrinks, s.isrChanges.Shrinks)
+	e.counter(isrExpands, s.isrChanges.Expands)
 	e.gauge(brokerState, float64(s.state))
 	e.gauge(connections, float64(s.connections))
 	e.gauge(inFlight, float64(s.inFlight))
@@ -122,21 +143,23 @@ func (e emitter) traffic(t partition.Traffic, topic string) {
 	e.counter(messagesIn, t.MessagesIn, topic)
 	e.counter(bytesIn, t.BytesIn, topic)
 	e.counter(bytesOut, t.BytesOut, topic)
+	e.counter(replicaIn, t.ReplicaBytesIn, topic)
+	e.counter(replicaOut, t.ReplicaBytesOut, topic)
+	e.counter(produces, t.Produces, topic)
+	e.counter(fetches, t.Fetches, topic)
 }
 
 func (e emitter) partitions(s *snapshot) {
-	leads, under, minISR := 0, 0, 0
+	leads, under, atMin, underMin := 0, 0, 0, 0
 	led := make(map[string]int)
 	traffic := make(map[string]partition.Traffic)
 	for i := range s.partitions {
 		p := &s.partitions[i]
 		index := strconv.Itoa(int(p.index))
 		e.gauge(logSize, float64(p.bytes), p.topic, index)
-		t := traffic[p.topic]
-		t.MessagesIn += p.traffic.MessagesIn
-		t.BytesIn += p.traffic.BytesIn
-		t.BytesOut += p.traffic.BytesOut
-		traffic[p.topic] = t
+		e.gauge(logStart, float64(p.start), p.topic, index)
+		e.gauge(logEnd, float64(p.end), p.topic, index)
+		traffic[p.topic] = traffic[p.topic].Plus(p.traffic)
 		if !p.leading {
 			continue
 		}
@@ -145,8 +168,11 @@ func (e emitter) partitions(s *snapshot) {
 		if p.inSync < p.replicas {
 			under++
 		}
-		if p.underMinISR {
-			minISR++
+		switch {
+		case p.inSync < p.minISR:
+			underMin++
+		case p.inSync == p.minISR:
+			atMin++
 		}
 		e.gauge(currentOffset, float64(p.mark), p.topic, index)
 		e.gauge(oldestOffset, float64(p.start), p.topic, index)
@@ -159,7 +185,8 @@ func (e emitter) partitions(s *snapshot) {
 	e.gauge(partitionCount, float64(len(s.partitions)))
 	e.gauge(leaderCount, float64(leads))
 	e.gauge(underCount, float64(under))
-	e.gauge(underMinISR, float64(minISR))
+	e.gauge(atMinISR, float64(atMin))
+	e.gauge(underMinISR, float64(underMin))
 	for topic, n := range led {
 		e.gauge(topicPartitions, float64(n), topic)
 	}

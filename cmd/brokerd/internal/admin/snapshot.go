@@ -6,6 +6,7 @@ package admin
 import (
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/group"
 	"github.com/seed-604ea8f1/windtunnel/broker/lifecycle"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 )
 
@@ -23,8 +25,9 @@ type snapshot struct {
 	state       lifecycle.State
 	brokers     map[int32]string // alive, as far as this node knows, and their addresses
 	active      int              // 1 on the active controller
-	leaderless  int              // partitions, on the active controller
+	cluster     clusterState
 	traffic     partition.Traffic
+	isrChanges  partition.ISRChanges
 	requests    map[string]uint64
 	connections int
 	inFlight    int
@@ -32,19 +35,27 @@ type snapshot struct {
 	groups      []groupState
 }
 
+// clusterState is what the active controller knows; nothing on another node.
+type clusterState struct {
+	topics, partitions int
+	leaderless         int // partitions
+	misled             int // partitions whose leader is not their first replica
+	active, fenced     int // brokers
+}
+
 type partitionState struct {
-	topic       string
-	index       int32
-	leader      int32
-	leading     bool
-	preferred   bool // led by its first replica
-	start, end  int64
-	mark        int64 // high watermark
-	replicas    int
-	inSync      int
-	underMinISR bool
-	bytes       int64
-	traffic     partition.Traffic
+	topic      string
+	index      int32
+	leader     int32
+	leading    bool
+	preferred  bool // led by its first replica
+	start, end int64
+	mark       int64 // high watermark
+	replicas   int
+	inSync     int
+	minISR     int
+	bytes      int64
+	traffic    partition.Traffic
 }
 
 type groupState struct {
@@ -78,13 +89,7 @@ func take(n *broker.Node) *snapshot {
 		if c.IsActive() {
 			s.active = 1
 			image = c.Image()
-			for _, t := range image.Topics {
-				for _, p := range t.Partitions {
-					if p.Leader < 0 {
-						s.leaderless++
-					}
-				}
-			}
+			s.takeCluster(image)
 		}
 	}
 	for _, b := range image.Brokers {
@@ -96,7 +101,7 @@ func take(n *broker.Node) *snapshot {
 	s.connections, s.inFlight = table.Len(), table.InFlight()
 	for key := range int16(kmsg.MaxKey + 1) {
 		if count := table.Admitted(key); count > 0 {
-			s.requests[kmsg.NameForKey(key)] = count
+			s.requests[requestName(key)] = count
 		}
 	}
 	if m := n.Partitions(); m != nil {
@@ -106,8 +111,37 @@ func take(n *broker.Node) *snapshot {
 	return s
 }
 
+// requestName is an API's name as Kafka writes it, which is not quite kmsg's.
+func requestName(key int16) string {
+	return kafkasSpelling.Replace(kmsg.NameForKey(key))
+}
+
+var kafkasSpelling = strings.NewReplacer("SASL", "Sasl", "ACLs", "Acls", "SCRAM", "Scram", "ProducerID", "ProducerId")
+
+func (s *snapshot) takeCluster(image *meta.Image) {
+	for _, t := range image.Topics {
+		s.cluster.topics++
+		for _, p := range t.Partitions {
+			s.cluster.partitions++
+			if p.Leader == meta.NoLeader {
+				s.cluster.leaderless++
+			}
+			if p.Leader != p.Replicas[0] {
+				s.cluster.misled++
+			}
+		}
+	}
+	for _, b := range image.Brokers {
+		if b.Fenced {
+			s.cluster.fenced++
+		} else {
+			s.cluster.active++
+		}
+	}
+}
+
 func (s *snapshot) takePartitions(m *partition.Manager) {
-	s.traffic = m.Traffic()
+	s.traffic, s.isrChanges = m.Traffic(), m.ISRChanges()
 	for _, p := range m.Partitions() {
 		replicas := p.Replicas()
 		s.partitions = append(s.partitions, partitionState{
@@ -115,8 +149,8 @@ func (s *snapshot) takePartitions(m *partition.Manager) {
 			preferred: len(replicas) > 0 && replicas[0] == p.LeaderID(),
 			start:     p.StartOffset(), end: p.EndOffset(), mark: p.HighWatermark(),
 			replicas: len(replicas), inSync: len(p.ISR()),
-			underMinISR: int64(len(p.ISR())) < p.Log().Config().MinInsyncReplicas,
-			bytes:       p.Log().Size(), traffic: p.Traffic(),
+			minISR: int(p.Log().Config().MinInsyncReplicas),
+			bytes:  p.Log().Size(), traffic: p.Traffic(),
 		})
 	}
 }
