@@ -103,6 +103,9 @@ func (a *App) consumeCommand() *cobra.Command {
 }
 
 func (a *App) consume(cmd *cobra.Command, topics []string, f *consumeFlags) error {
+	if f.count < 0 || f.cut < 0 {
+		return problem.Input("--num %d and --max-length %d: neither may be negative; 0 is no limit", f.count, f.cut)
+	}
 	printer, err := a.recordPrinter(f)
 	if err != nil {
 		return err

@@ -76,6 +76,9 @@ object a line. The first record that cannot be written ends the command with an 
 			if a.format == formatTail {
 				return problem.Input("--format tail is for consume only")
 			}
+			if cmd.Flags().Changed("layout") && len(args) > 1 {
+				return problem.Input("--layout says how stdin is cut, and the values are given as arguments; leave out one of them")
+			}
 			f.keyGiven = cmd.Flags().Changed("key")
 			return a.produce(cmd, args[0], args[1:], &f)
 		},
@@ -100,7 +103,7 @@ func (a *App) produce(cmd *cobra.Command, topic string, values []string, f *prod
 	if err != nil {
 		return s.client.Explain(err)
 	}
-	if n := len(details[0].Partitions); int(f.partition) >= n {
+	if n := len(details[0].Partitions); f.partition < -1 || int(f.partition) >= n {
 		return problem.Missing("topic %q has no partition %d; it has %d, counted from 0", topic, f.partition, n)
 	}
 	writer := &recordWriter{s: s, topic: topic, quiet: f.quiet, unasked: f.acks.value == "0", out: bufio.NewWriter(a.Stdout)}

@@ -117,6 +117,10 @@ func isConnectionError(err error) bool {
 // the peer said; its type is not exported.
 const alertOperation = "remote error"
 
+// endOfDial is in the text of a kgo.ErrFirstReadEOF whose connection ended in TLS's
+// handshake; its kind is not exported.
+const endOfDial = "immediately after a dial"
+
 // diagnose says what went wrong with a connection, and the cure.
 func (c *Client) diagnose(err error) (reason, cure string) {
 	var dns *net.DNSError
@@ -133,7 +137,7 @@ func (c *Client) diagnose(err error) (reason, cure string) {
 		return "connection refused", "is the broker running, and is this its address? (" + c.values["brokers"].Place + ")"
 	case errors.Is(err, syscall.ECONNRESET): // brokerd and load balancers end so what they do not serve yet
 		return "it reset the connection", "it may be starting still, or speak something else than Kafka"
-	case errors.As(err, &header):
+	case errors.As(err, &header), errors.As(err, &eof) && strings.Contains(eof.Error(), endOfDial):
 		return "the listener does not speak TLS", "leave out --tls or name the TLS port"
 	case errors.As(err, &unknown):
 		return "its certificate is signed by nobody that is trusted", "name the authority with --tls-ca"
