@@ -13,6 +13,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// targetDefault is loaded when nothing else is named.
+const targetDefault = "local=127.0.0.1:9092"
+
 // flags of the command.
 type flags struct {
 	targets          []string
@@ -43,11 +46,18 @@ With several targets the runs are interleaved, and a table compares the medians.
 Exit status: 0 every record was sent when it was due and received, 1 one was not or a run failed, 2 bad input.`,
 		Example: `  bench --target local=127.0.0.1:9092 bench/workloads/1-topic-100b-20k.yaml
   bench --target ours=127.0.0.1:9092 --target theirs=127.0.0.1:9192 --repeats 5 --out results bench/workloads/*.yaml`,
-		Args: cobra.MinimumNArgs(1), SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: func(_ *cobra.Command, files []string) error {
+			if len(files) == 0 {
+				return badInput{errors.New("name at least one WORKLOAD.yaml; bench --help says more")}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, files []string) error { return f.carryOut(cmd, files, schemes) },
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return badInput{err} })
 	p := cmd.Flags()
-	p.StringArrayVar(&f.targets, "target", []string{"local=127.0.0.1:9092"}, "NAME=HOST:PORT[,HOST:PORT]; several are compared")
+	p.StringArrayVar(&f.targets, "target", nil, "NAME=HOST:PORT[,HOST:PORT]; several are compared; without one the driver's bootstrap.servers, or "+targetDefault)
 	p.StringVar(&f.driver, "driver", "", "an OpenMessaging Benchmark driver file with the configuration of topics and clients")
 	p.IntVar(&f.repeats, "repeats", 1, "how often each workload is run on each target, in turns")
 	p.DurationVar(&f.duration, "duration", 0, "instead of the workload's testDurationMinutes")
@@ -69,7 +79,7 @@ func Main(schemes Scheme) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &bad) || strings.HasPrefix(err.Error(), "unknown flag") || strings.HasPrefix(err.Error(), "requires at least"):
+	case errors.As(err, &bad):
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 2
 	}
@@ -126,8 +136,12 @@ func (f *flags) campaign(files []string, schemes Scheme) (*Campaign, error) {
 		}
 		c.Workloads = append(c.Workloads, w)
 	}
+	targets := f.targets
+	if len(targets) == 0 {
+		targets = []string{driver.target()}
+	}
 	seen := map[string]bool{}
-	for _, text := range f.targets {
+	for _, text := range targets {
 		name, address, ok := strings.Cut(text, "=")
 		if !ok || name == "" || address == "" {
 			return nil, fmt.Errorf("--target %s: is not NAME=HOST:PORT", text)

@@ -62,7 +62,14 @@ func (k *Kafka) Name() string { return k.name }
 
 func (k *Kafka) configure(d *Driver) error {
 	var s security
-	if err := properties("commonConfig", d.CommonConfig, s.table()); err != nil {
+	table := s.table()
+	table[bootstrapKey] = func(string) error { return nil }             // a --target is stronger
+	table["default.api.timeout.ms"] = func(string) error { return nil } // topics and groups have times of their own here
+	table["request.timeout.ms"] = number(100, 1<<31-1, func(n int) error {
+		k.producer = append(k.producer, kgo.ProduceRequestTimeout(time.Duration(n)*time.Millisecond))
+		return nil
+	})
+	if err := properties("commonConfig", d.CommonConfig, table); err != nil {
 		return err
 	}
 	opts, err := s.options()
@@ -145,6 +152,13 @@ func (k *Kafka) consumerTable() map[string]func(string) error {
 			}
 			return nil // a run reads all that it sends, from a topic of its own
 		},
+		"enable.auto.commit": func(v string) error {
+			on, err := strconv.ParseBool(v)
+			if err == nil && !on {
+				return add(kgo.DisableAutoCommit())
+			}
+			return err
+		},
 		"fetch.min.bytes":   number(1, 1<<30, func(n int) error { return add(kgo.FetchMinBytes(int32(n))) }),
 		"fetch.max.bytes":   number(1, 1<<30, func(n int) error { return add(kgo.FetchMaxBytes(int32(n))) }),
 		"fetch.max.wait.ms": number(1, 60_000, func(n int) error { return add(kgo.FetchMaxWait(time.Duration(n) * time.Millisecond)) }),
@@ -165,12 +179,13 @@ func number(low, high int, apply func(int) error) func(string) error {
 }
 
 // security is how clients connect, with librdkafka's property names.
-type security struct{ protocol, mechanism, username, password, caFile string }
+type security struct{ protocol, mechanism, username, password, caFile, certificateFile, keyFile string }
 
 func (s *security) table() map[string]func(string) error {
 	set := func(field *string) func(string) error { return func(v string) error { *field = v; return nil } }
 	return map[string]func(string) error{
 		"security.protocol": set(&s.protocol), "sasl.mechanism": set(&s.mechanism), "ssl.ca.location": set(&s.caFile),
+		"ssl.certificate.location": set(&s.certificateFile), "ssl.key.location": set(&s.keyFile),
 		"sasl.username": set(&s.username), "sasl.password": set(&s.password),
 	}
 }
@@ -188,6 +203,13 @@ func (s *security) options() (opts []kgo.Opt, err error) {
 			if config.RootCAs = x509.NewCertPool(); !config.RootCAs.AppendCertsFromPEM(pem) {
 				return nil, fmt.Errorf("ssl.ca.location: %s holds no certificate in PEM", s.caFile)
 			}
+		}
+		if s.certificateFile != "" || s.keyFile != "" {
+			pair, err := tls.LoadX509KeyPair(s.certificateFile, s.keyFile)
+			if err != nil {
+				return nil, fmt.Errorf("ssl.certificate.location and ssl.key.location: %w", err)
+			}
+			config.Certificates = []tls.Certificate{pair}
 		}
 		opts = append(opts, kgo.DialTLSConfig(config))
 	default:

@@ -311,3 +311,56 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// Goal: driver files that the benchmark ships for Kafka are taken as they are, and
+// name what is loaded. Method: the keys of its kafka-latency.yaml.
+func TestDriverOfTheBenchmark(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "driver.yaml")
+	text := `name: Kafka
+driverClass: io.openmessaging.benchmark.driver.kafka.KafkaBenchmarkDriver
+replicationFactor: 3
+reset: false
+topicConfig: |
+  min.insync.replicas=2
+  flush.messages=1
+commonConfig: |
+  bootstrap.servers=localhost:1,localhost:2
+  default.api.timeout.ms=1200000
+  request.timeout.ms=1200000
+producerConfig: |
+  acks=all
+  linger.ms=1
+  batch.size=131072
+consumerConfig: |
+  auto.offset.reset=earliest
+  enable.auto.commit=false
+  max.partition.fetch.bytes=10485760
+`
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	workload := filepath.Join(t.TempDir(), "w.yaml")
+	if err := os.WriteFile(workload, []byte("messageSize: 100\ntestDurationMinutes: 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := (&flags{driver: file, repeats: 1}).campaign([]string{workload}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := c.Targets[0].(*Kafka)
+	if len(c.Targets) != 1 || k.name != "Kafka" || strings.Join(k.seeds, ",") != "localhost:1,localhost:2" || len(k.topicConfig) != 2 {
+		t.Errorf("%d targets, the first is %+v", len(c.Targets), k)
+	}
+	if c, err = (&flags{driver: file, repeats: 1, targets: []string{"a=localhost:9"}}).campaign([]string{workload}, nil); err != nil || c.Targets[0].Name() != "a" {
+		t.Errorf("a --target is not stronger: %+v, %v", c, err)
+	}
+	// A flag that cannot be read is the caller's mistake, exit status 2.
+	for _, args := range [][]string{{"--duration", "soon", workload}, {"--no-such-flag", workload}, {}} {
+		cmd := Command(nil)
+		cmd.SetArgs(args)
+		var bad badInput
+		if err := cmd.Execute(); !errors.As(err, &bad) {
+			t.Errorf("%v: %v is not the caller's mistake", args, err)
+		}
+	}
+}

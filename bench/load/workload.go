@@ -128,6 +128,19 @@ func ReadDriver(path string) (*Driver, error) {
 	return d, nil
 }
 
+// bootstrapKey is where a driver file of the benchmark's own says what to load.
+const bootstrapKey = "bootstrap.servers"
+
+// target is what the file names to be loaded, as a --target would.
+func (d *Driver) target() string {
+	for line := range strings.Lines(d.CommonConfig) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.TrimSpace(key) == bootstrapKey {
+			return d.Name + "=" + strings.TrimSpace(value)
+		}
+	}
+	return targetDefault
+}
+
 func readYAML(path string, into any) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
