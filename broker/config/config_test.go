@@ -195,6 +195,8 @@ func TestDynamic(t *testing.T) {
 		{KV{"producer.id.expiration.ms", "60000"}, ""},
 		{KV{"log.retention.hours", "7"}, `broker property "log.retention.hours" cannot be updated dynamically: brokers read it when they start`},
 		{KV{"num.partitions", "7"}, `broker property "num.partitions" cannot be updated dynamically: brokers read it when they start`},
+		{KV{"node.id", "7"}, `broker property "node.id" cannot be updated dynamically: brokers read it when they start`},
+		{KV{"sasl.enabled.mechanisms", "PLAIN"}, `broker property "sasl.enabled.mechanisms" cannot be updated dynamically: brokers read it when they start`},
 		{KV{"log.retention.msx", "7"}, `broker property "log.retention.msx" is unknown to Kafka; did you mean "log.retention.ms"?`},
 		{KV{"log.retention.ms", "-2"}, `broker property log.retention.ms="-2" must be a whole number in -1 .. 2^63-1`},
 	} {

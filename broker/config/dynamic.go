@@ -55,13 +55,26 @@ func Dynamic(name string) bool {
 // *Error.
 func CheckDynamic(overrides []KV) error {
 	for _, kv := range overrides {
-		if p, ok := brokerTable.Lookup(kv.Name); ok && p.Effect && !Dynamic(kv.Name) {
+		if readAtStart(kv.Name) {
 			return &Error{What: "broker property", Name: kv.Name, Value: kv.Value, NameWrong: true,
 				Problem: "cannot be updated dynamically: brokers read it when they start"}
 		}
 	}
 	_, err := ParseBroker(overrides)
 	return err
+}
+
+// readAtStart tells whether a property has an effect, but on a node that starts.
+func readAtStart(name string) bool {
+	if p, ok := brokerTable.Lookup(name); ok && p.Effect {
+		return !Dynamic(name)
+	}
+	for _, names := range [][]string{nodeTable.names, tlsTable.names, saslTable.names} {
+		if slices.Contains(names, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // brokerSynonyms lists the names under which a broker property's value may be

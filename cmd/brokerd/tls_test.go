@@ -76,7 +76,7 @@ func TestBadSettings(t *testing.T) {
 		{[]string{"--dev", "--override", "controller.quorum.voters=2@localhost:1,3@localhost:2"}, "has no node 1"},
 		{[]string{"--dev", "--override", "controller.quorum.voters=1@localhost:1,3@localhost:2"}, "draw an id with brokerd cluster-id"},
 		{[]string{"--dev", "--override", "listener.name.x.ssl.client.auth=none"}, `"listener.name.x.ssl.client.auth" is of a listener that does not exist`},
-		{[]string{"--dev", "--listen", "localhost:65536"}, "must be NAME://host:port"},
+		{[]string{"--dev", "--listen", "localhost:65536"}, "--listen: node property listeners="},
 		{[]string{"dev-cluster", "--nodes", "2", "--zones", "3"}, "want 1 to 26 nodes"},
 	} {
 		args := c.args

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +17,6 @@ func (a *App) configCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			word := strings.ToLower(strings.Join(args, ""))
 			found := 0
-			w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
 			for _, table := range [][]*config.Property{config.NodeProperties(), config.TLSProperties(), config.SASLProperties(), config.BrokerProperties()} {
 				for _, p := range table {
 					if !p.Effect || !strings.Contains(strings.ToLower(p.Name+" "+p.Doc), word) {
@@ -27,9 +25,13 @@ func (a *App) configCommand() *cobra.Command {
 					found++
 					value := p.Default
 					if p.Null || value == "" {
-						value = "unset"
+						value = "" // not set
 					}
-					if _, err := fmt.Fprintf(w, "%s\t%s\t%s\n\t%s\t\n", p.Name, value, p.Bounds(), p.Doc); err != nil {
+					line := p.Name + "=" + value
+					if bounds := p.Bounds(); bounds != "" {
+						line += "  (" + bounds + ")"
+					}
+					if _, err := fmt.Fprintf(a.Stdout, "%s\n    %s\n", line, p.Doc); err != nil {
 						return err
 					}
 				}
@@ -37,7 +39,7 @@ func (a *App) configCommand() *cobra.Command {
 			if found == 0 {
 				return fmt.Errorf("no property has %q in its name or meaning", word)
 			}
-			return w.Flush()
+			return nil
 		},
 	}
 }

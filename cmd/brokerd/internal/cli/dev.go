@@ -21,14 +21,13 @@ var devSession = []string{"broker.session.timeout.ms", "2000", "broker.heartbeat
 
 // devDefaults are the settings of --dev.
 func devDefaults(data, listen string) []settings.Given {
-	return byDefault("a default of --dev", append([]string{
+	given := append(byDefault("--listen", "listeners", "PLAINTEXT://"+listen+",CONTROLLER://localhost:0"), byDefault("--data", "log.dirs", data)...)
+	return append(given, byDefault("a default of --dev", append([]string{
 		"node.id", "1",
 		"process.roles", "broker,controller",
-		"listeners", "PLAINTEXT://" + listen + ",CONTROLLER://localhost:0",
-		"log.dirs", data,
 		"offsets.topic.replication.factor", "1",
 		"group.initial.rebalance.delay.ms", "0",
-	}, devSession...)...)
+	}, devSession...)...)...)
 }
 
 // controllersMax is how many nodes of a cluster on one machine are controllers
