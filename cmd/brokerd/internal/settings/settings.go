@@ -23,6 +23,14 @@ type Given struct {
 // WINDTUNNEL_LOG_RETENTION_MS is log.retention.ms.
 const EnvironmentPrefix = "WINDTUNNEL_"
 
+// propertyOf turns what follows the prefix into a property's name, by the rule of
+// Kafka's images: an underscore is a dot, two are one, three are a hyphen. Those of
+// SCRAM's mechanisms need no three.
+func propertyOf(variable string) string {
+	name := strings.NewReplacer("___", "-", "__", "_", "_", ".").Replace(strings.ToLower(variable))
+	return strings.NewReplacer(".scram.sha.256.", ".scram-sha-256.", ".scram.sha.512.", ".scram-sha-512.").Replace(name)
+}
+
 // fileBytesMax bounds a configuration file.
 const fileBytesMax = 4 << 20
 
@@ -55,8 +63,7 @@ func Environment(environ []string) []Given {
 		if !ok || rest == "" {
 			continue
 		}
-		out = append(out, Given{config.KV{Name: strings.ToLower(strings.ReplaceAll(rest, "_", ".")), Value: value},
-			"environment variable " + name})
+		out = append(out, Given{config.KV{Name: propertyOf(rest), Value: value}, "environment variable " + name})
 	}
 	return out
 }

@@ -70,6 +70,30 @@ func TestTheStrongerSourceWins(t *testing.T) {
 	}
 }
 
+// Goal: every property can be set by the environment, credentials and names with
+// hyphens and underscores too. Method: variables and the names that they mean.
+func TestVariablesAreProperties(t *testing.T) {
+	var got []string
+	for _, g := range Environment([]string{
+		"WINDTUNNEL_LISTENER_NAME_CLIENTS_SCRAM_SHA_512_SASL_JAAS_CONFIG=a",
+		"WINDTUNNEL_LISTENER_NAME_CLIENTS_SCRAM___SHA___256_SASL_JAAS_CONFIG=b",
+		"WINDTUNNEL_LISTENER_NAME_SASL__SSL_PLAIN_SASL_JAAS_CONFIG=c",
+		"WINDTUNNEL_WINDTUNNEL_BOOTSTRAP_SCRAM=d=e",
+		"WINDTUNNEL_=f", "OTHER=g",
+	}) {
+		got = append(got, g.Name+" is "+g.Value)
+	}
+	want := []string{
+		"listener.name.clients.scram-sha-512.sasl.jaas.config is a",
+		"listener.name.clients.scram-sha-256.sasl.jaas.config is b",
+		"listener.name.sasl_ssl.plain.sasl.jaas.config is c",
+		"windtunnel.bootstrap.scram is d=e",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestErrorsNameThePlaceAndTheCure(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"a.properties", "\nlog.retentoin.ms=1\n", `a.properties:2: broker property "log.retentoin.ms" is unknown to Kafka; did you mean "log.retention.ms"?`},
