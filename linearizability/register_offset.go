@@ -148,6 +148,17 @@ func (c *OffsetChecker) FetchReturned(key OffsetKey, handle int64, token OffsetT
 	c.settle(r)
 }
 
+// Expired says that the coordinator may have forgotten what was committed, since the
+// group has needed none of it for long enough: there is no commit from now on, until
+// the next.
+func (c *OffsetChecker) Expired(key OffsetKey) {
+	c.clock++
+	r := c.register(key)
+	r.clusters = append(r.clusters[:0], offsetCluster{firstReply: c.clock, lastCall: c.clock, offset: -1, seen: true})
+	clear(r.index)
+	r.index[0] = 0
+}
+
 // FetchFailed forgets a fetch that got no answer.
 func (c *OffsetChecker) FetchFailed(key OffsetKey, handle int64) {
 	delete(c.register(key).inFlight, handle)

@@ -223,18 +223,32 @@ func (l *loader) checkTimes(s *Scenario, c *Consumer, path string) *Error {
 	if err := l.within(path+"/stop_at", c.StopAt, s.Duration, "stop_at"); err != nil {
 		return err
 	}
+	if len(c.Pauses) > pausesMax {
+		return l.failAt(l.at(path+"/pauses"), fmt.Sprintf("more than %d pauses", pausesMax), "")
+	}
+	if err := l.checkWindows(s, c, c.Pauses, path, "pause"); err != nil {
+		return err
+	}
+	return l.checkWindows(s, c, c.Stalls, path, "stall")
+}
+
+// pausesMax bounds how often a consumer is started again.
+const pausesMax = 100
+
+// checkWindows holds the pauses or stalls of a consumer to its life.
+func (l *loader) checkWindows(s *Scenario, c *Consumer, windows []Window, path, what string) *Error {
 	end := c.StartAt
-	for i, pause := range c.Pauses {
-		place := fmt.Sprintf("%s/pauses[%d]", path, i)
-		if pause.At < end {
-			return l.failAt(l.at(place+"/at"), "pauses are in order, do not overlap and lie after start_at", "")
+	for i, w := range windows {
+		place := fmt.Sprintf("%s/%ss[%d]", path, what, i)
+		if w.At < end {
+			return l.failAt(l.at(place+"/at"), what+"s are in order, do not overlap and lie after start_at", "")
 		}
-		end = pause.At + pause.For
+		end = w.At + w.For
 		limit := s.Duration
 		if c.StopAt != 0 {
 			limit = c.StopAt
 		}
-		if err := l.within(place+"/for", end, limit, "the end of this pause"); err != nil {
+		if err := l.within(place+"/for", end, limit, "the end of this "+what); err != nil {
 			return err
 		}
 	}

@@ -192,7 +192,8 @@ type Consumer struct {
 	ProcessingTime time.Duration `key:"processing_time" default:"0s" min:"0s" max:"1h" doc:"Time that the application takes for each record."`
 	StartAt        time.Duration `key:"start_at" default:"0s" min:"0s" max:"720h" doc:"When they start."`
 	StopAt         time.Duration `key:"stop_at" default:"0s" min:"0s" max:"720h" doc:"When they stop and leave the group; 0s is never."`
-	Pauses         []Window      `key:"pauses" doc:"Times in which they are stopped, as an operator stops a deployment: they leave the group and join again."`
+	Pauses         []Window      `key:"pauses" doc:"Times in which they are stopped, as an operator stops a deployment: they leave the group (but for static members), and other processes join it when the time is over. At most 100."`
+	Stalls         []Window      `key:"stalls" doc:"Times in which their application does not poll, as one that hangs: the client's heartbeats go on until max.poll.interval.ms has passed."`
 	InstanceIDs    bool          `key:"instance_ids" default:"false" doc:"Whether each has a group.instance.id of its own (static membership)."`
 	Config         []KV          `key:"config" doc:"Kafka consumer properties, by their Kafka names; see config.md."`
 	Settings       clientconfig.Consumer

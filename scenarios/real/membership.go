@@ -53,6 +53,15 @@ func (f *faults) decommission(ctx context.Context, nodes []*node) (func() error,
 	if err := n.wait(stop); err != nil {
 		return nil, err
 	}
+	// Until its session has ended it may have been given a replica of a new topic.
+	err = f.until(ctx, "move the last replicas of "+n.Name, func(ctx context.Context, m *kadm.Metadata) (bool, error) {
+		fenced := !slices.ContainsFunc(m.Brokers, func(b kadm.BrokerDetail) bool { return b.NodeID == n.ID })
+		empty, err := f.empty(ctx, m, n)
+		return fenced && empty, err
+	})
+	if err != nil {
+		return nil, err
+	}
 	req := kmsg.NewPtrUnregisterBrokerRequest()
 	req.BrokerID = n.ID
 	return nil, f.until(ctx, "unregister "+n.Name, func(ctx context.Context, _ *kadm.Metadata) (bool, error) {

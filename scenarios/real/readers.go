@@ -73,6 +73,11 @@ func (w *workload) member(ctx context.Context, group *scenarios.Consumer, name, 
 	ctx, cancel := context.WithTimeout(ctx, max(0, to-w.ledger.now()))
 	defer cancel()
 	for ctx.Err() == nil {
+		for _, stall := range group.Stalls {
+			if now := w.ledger.now(); now >= stall.At && now < stall.At+stall.For {
+				sleep(ctx, stall.At+stall.For-now)
+			}
+		}
 		fetches := cl.PollRecords(ctx, int(group.Settings.MaxPollRecords))
 		for _, e := range fetches.Errors() {
 			if ctx.Err() == nil && !errors.Is(e.Err, context.DeadlineExceeded) {

@@ -125,11 +125,13 @@ func shorten(s *scenarios.Scenario, l Limits) (short *scenarios.Scenario, note s
 	for i := range c.Workload.Consumers {
 		k := &c.Workload.Consumers[i]
 		k.StartAt, k.StopAt = parts.at(k.StartAt), parts.at(k.StopAt)
-		k.Pauses = slices.Clone(k.Pauses)
-		for j := range k.Pauses {
-			w := &k.Pauses[j]
-			from, end := parts.at(w.At), parts.at(w.At+w.For)
-			w.At, w.For = from, end-from
+		k.Pauses, k.Stalls = slices.Clone(k.Pauses), slices.Clone(k.Stalls)
+		for _, windows := range [][]scenarios.Window{k.Pauses, k.Stalls} {
+			for j := range windows {
+				w := &windows[j]
+				from, end := parts.at(w.At), parts.at(w.At+w.For)
+				w.At, w.For = from, end-from
+			}
 		}
 	}
 	return &c, fmt.Sprintf("Time is shortened: %v of the scenario pass in %v, quiet stretches in at most %v and faults in at most %v; Kafka's own times are not scaled.",

@@ -78,7 +78,7 @@ func newRun(s *scenarios.Scenario, o Options) (*run, error) {
 	r.faults = newFaults(r.view, s, sim.Streams(o.Seed).New("faults", 0), r.origin)
 	r.sampler = newSampler(r)
 	r.watch = &watch{}
-	cfg.Timelines = []sim.Timeline{r.faults, r.sampler}
+	cfg.Timelines = []sim.Timeline{r.faults, r.sampler, newDeployment(s, r.layout, r.origin)}
 	cfg.Observers = []sim.Observer{r}
 	for i := range r.layout.hosts {
 		cfg.Hosts = append(cfg.Hosts, r.host(netsim.HostID(i)))

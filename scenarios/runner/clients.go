@@ -25,13 +25,16 @@ func (r *run) host(id netsim.HostID) sim.HostConfig {
 }
 
 func (r *run) client(id netsim.HostID, h *hostInfo, info sim.BootInfo) edge.Machine {
-	identity := client.Identity{Name: h.name, Rack: h.zone, Seed: info.Seed, Bootstrap: r.bootstrap(h)}
+	identity := client.Identity{Name: h.name, Rack: h.zone, Seed: info.Seed, Boot: info.Number, Bootstrap: r.bootstrap(h)}
 	switch h.role {
 	case roleProducer:
 		p := client.NewProducer(r.producerConfig(h, identity))
 		r.producer = append(r.producer, p)
 		return p
 	case roleConsumer:
+		if info.Number > 1 {
+			r.ledger.restarted(r.readerIndex(h))
+		}
 		return client.NewConsumer(r.consumerConfig(h, identity))
 	case roleAuditor:
 		return client.NewConsumer(r.auditorConfig(identity))
@@ -138,8 +141,8 @@ func (r *run) consumerConfig(h *hostInfo, identity client.Identity) client.Consu
 	if c.StopAt > 0 {
 		out.Stop = r.origin.Add(c.StopAt)
 	}
-	for _, p := range c.Pauses {
-		out.Pauses = append(out.Pauses, client.Window{From: r.origin.Add(p.At), To: r.origin.Add(p.At + p.For)})
+	for _, p := range c.Stalls {
+		out.Stalls = append(out.Stalls, client.Window{From: r.origin.Add(p.At), To: r.origin.Add(p.At + p.For)})
 	}
 	return out
 }

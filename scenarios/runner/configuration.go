@@ -2,6 +2,7 @@ package runner
 
 import (
 	"slices"
+	"time"
 
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
@@ -35,6 +36,7 @@ func ConfigurationOf(s *scenarios.Scenario) *lin.Configuration {
 		cc := &s.Workload.Consumers[i].Settings
 		c.Consumers = append(c.Consumers, lin.ConsumerTraits{
 			ReadCommitted: cc.Isolation != clientconfig.ReadUncommitted, AutoCommit: cc.EnableAutoCommit,
+			OffsetsExpire: offsetsRetention(s) <= runLimit(s),
 		})
 	}
 	b := &s.Cluster.Brokers.Settings
@@ -45,7 +47,25 @@ func ConfigurationOf(s *scenarios.Scenario) *lin.Configuration {
 	c.Faults = faultTraits(s, c.ReplicationFactor)
 	c.Compaction = compactionTraits(s)
 	c.Faults.PartitionsAdded = s.Grows()
+	c.Faults.ProducerStateExpires = producersExpire(s)
 	return c
+}
+
+// runLimit bounds how long a run takes, whatever happens in it.
+func runLimit(s *scenarios.Scenario) time.Duration {
+	return warmUp + s.Duration + s.Settle + 2*drainMax
+}
+
+// producersExpire tells whether a partition may forget a producer during the run: it
+// does so once the newest timestamp that it has of it is producer.id.expiration.ms
+// old, and a record may be late by all of the run.
+func producersExpire(s *scenarios.Scenario) bool {
+	return time.Duration(s.Cluster.Brokers.Settings.ProducerIDExpirationMillis)*time.Millisecond <= runLimit(s)
+}
+
+// offsetsRetention is how long the offsets of an empty group are kept.
+func offsetsRetention(s *scenarios.Scenario) time.Duration {
+	return time.Duration(s.Cluster.Brokers.Settings.OffsetsRetentionMinutes) * time.Minute
 }
 
 // coordinatorsForget tells whether the configuration lets __consumer_offsets lose

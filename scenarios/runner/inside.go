@@ -22,7 +22,7 @@ func (r *run) newInside() *invariant.Checker {
 	cfg := invariant.Config{
 		SweepEvery: uint64(s.Checks.SweepEvery), Events: r.ledger.event,
 		FlushBeforeAck:  s.Cluster.Disks.Flush.Mode == scenarios.FlushBeforeAck,
-		ProducersExpire: s.Duration.Milliseconds() >= s.Cluster.Brokers.Settings.ProducerIDExpirationMillis,
+		ProducersExpire: producersExpire(s),
 		MinInsyncReplicas: func(topic string) int {
 			if n, ok := r.watch.minISR[topic]; ok {
 				return n

@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
@@ -17,22 +18,26 @@ import (
 // ledger is what the clients have seen. It hands all of it to the checkers, and
 // measures latency and unavailability on the way. It is every client's observer.
 type ledger struct {
-	world    *sim.World
-	topics   []topicLedger // by topic index
-	groups   []groupLedger // by consumer group's position in groupNames
-	readers  []int         // reader -> group, or auditorGroup
-	checker  *lin.Checker
-	inside   *invariant.Checker
-	owners   *lin.OwnershipChecker
-	zombies  map[uint64]uint64 // by token: the event in which a superseded generation sent a commit
-	offsets  *lin.OffsetChecker
-	reads    []offsetRead
-	ids      *lin.ProducerIDChecker
-	produce  *latency
-	e2e      *latency
-	sessions []int64     // the producer id last seen, by producer index
-	keyed    []lin.Keyed // reused
-	auditor  int32
+	world   *sim.World
+	topics  []topicLedger // by topic index
+	groups  []groupLedger // by consumer group's position in groupNames
+	readers []int         // reader -> group, or auditorGroup
+	checker *lin.Checker
+	inside  *invariant.Checker
+	owners  *lin.OwnershipChecker
+	zombies map[uint64]uint64 // by token: the event in which a superseded generation sent a commit
+	offsets *lin.OffsetChecker
+	// committed is when each offset was last committed; those that were longer ago than
+	// commitsExpire may be gone. 0: they cannot be within the run.
+	committed     map[lin.OffsetKey]clock.Instant
+	commitsExpire time.Duration
+	reads         []offsetRead
+	ids           *lin.ProducerIDChecker
+	produce       *latency
+	e2e           *latency
+	sessions      []int64     // the producer id last seen, by producer index
+	keyed         []lin.Keyed // reused
+	auditor       int32
 	// auditedEnd is how far the auditor has read, by topic and partition.
 	auditedEnd [][]int64
 
@@ -118,7 +123,10 @@ func newLedger(s *scenarios.Scenario, w *sim.World, claims lin.Claims) *ledger {
 	l := &ledger{
 		world: w, produce: newLatency(), e2e: newLatency(),
 		checker: lin.NewChecker(lin.Config{Asserted: claims.Asserted()}),
-		owners:  lin.NewOwnershipChecker(), zombies: map[uint64]uint64{}, offsets: lin.NewOffsetChecker(), ids: lin.NewProducerIDChecker(),
+		owners:  lin.NewOwnershipChecker(), zombies: map[uint64]uint64{}, offsets: lin.NewOffsetChecker(), committed: map[lin.OffsetKey]clock.Instant{}, ids: lin.NewProducerIDChecker(),
+	}
+	if keep := offsetsRetention(s); keep <= runLimit(s) {
+		l.commitsExpire = keep
 	}
 	for i := range s.Topics {
 		t := topicLedger{name: s.Topics[i].Name, compacted: s.Topics[i].Compacted(), existing: int(s.Topics[i].Partitions),

@@ -128,6 +128,7 @@ func (l *ledger) CommitInvoked(m *client.Commit) {
 		return
 	}
 	key := l.offsetKey(g, client.TopicPartition{Topic: m.Topic, Partition: m.Partition})
+	l.committed[key] = l.world.Now()
 	l.offsets.CommitInvoked(key, lin.OffsetToken(m.Token), m.Offset, l.event())
 	if l.owners.Superseded(key, m.Generation) {
 		l.zombies[m.Token] = l.event()
@@ -176,6 +177,17 @@ type offsetRead struct {
 	handle int64
 }
 
+// restarted takes in that a consumer has a new process: what the old one asked for
+// is not answered any more.
+func (l *ledger) restarted(reader int32) {
+	l.reads = slices.DeleteFunc(l.reads, func(r offsetRead) bool {
+		if r.reader == reader {
+			l.offsets.FetchFailed(l.offsetKey(l.readers[reader], r.tp), r.handle)
+		}
+		return r.reader == reader
+	})
+}
+
 // FetchInvoked implements client.ConsumerObserver.
 func (l *ledger) FetchInvoked(reader int32, tp client.TopicPartition) {
 	if g := l.readers[reader]; g != auditorGroup {
@@ -195,6 +207,9 @@ func (l *ledger) FetchAnswered(reader int32, tp client.TopicPartition, offset in
 	if !ok {
 		l.offsets.FetchFailed(key, handle)
 		return
+	}
+	if token == 0 && l.commitsExpire > 0 && l.world.Now().Sub(l.committed[key]) >= l.commitsExpire {
+		l.offsets.Expired(key)
 	}
 	l.offsets.FetchReturned(key, handle, lin.OffsetToken(token), offset, l.event())
 }

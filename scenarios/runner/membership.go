@@ -31,7 +31,11 @@ func (a *arrival) complete(v *view) bool {
 
 // departure is a decommission as an operator's script does it.
 //
-//	moving --it holds no replica--> stopping --its process has ended--> leaving --unregistered--> done
+//	moving --it holds no replica--> stopping --its process has ended--> fencing
+//	fencing --it is fenced and holds no replica--> leaving --unregistered--> done
+//
+// Until it is fenced the controller may give it a replica of a topic that is created
+// just then; that moves, too.
 type departure struct {
 	span  int // index in faults.done
 	host  netsim.HostID
@@ -47,6 +51,7 @@ type departurePhase uint8
 const (
 	moving departurePhase = iota
 	stopping
+	fencing
 	leaving
 )
 
@@ -66,6 +71,11 @@ func (d *departure) advance(w *sim.World, v *view, o *operator) bool {
 				d.stop(w) // it had halted, and its supervisor was faster
 			}
 		default:
+			d.phase = fencing
+			return d.advance(w, v, o)
+		}
+	case fencing:
+		if b := v.image().Broker(d.id); (b == nil || b.Fenced) && d.empty(w, v.image(), o) {
 			d.phase = leaving
 			o.do(w, client.Operation{Kind: client.Unregister, Broker: d.id})
 		}
@@ -211,7 +221,7 @@ func (d *departure) text(v *view) string {
 		}
 	}
 	name := v.layout.hosts[d.host].name
-	if d.phase == moving {
+	if left > 0 {
 		return fmt.Sprintf("decommission of %s: it still held %d replicas at the end", name, left)
 	}
 	return fmt.Sprintf("decommission of %s: it was not unregistered at the end", name)

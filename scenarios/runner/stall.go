@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/clock"
@@ -98,13 +100,22 @@ func newPresence(s *scenarios.Scenario, group string, origin clock.Instant) (p p
 		if c.StopAt > 0 {
 			end = origin.Add(c.StopAt)
 		}
-		for _, pause := range c.Pauses {
-			p = p.add(from, origin.Add(pause.At))
-			from = origin.Add(pause.At + pause.For)
+		for _, pause := range awayFrom(c) {
+			if at := origin.Add(pause.At); at > from {
+				p = p.add(from, at)
+			}
+			from = max(from, origin.Add(pause.At+pause.For))
 		}
 		p = p.add(from, end)
 	}
 	return p
+}
+
+// awayFrom is when the scenario has a consumer stopped or its application hanging.
+func awayFrom(c *scenarios.Consumer) []scenarios.Window {
+	away := append(slices.Clone(c.Pauses), c.Stalls...)
+	slices.SortStableFunc(away, func(a, b scenarios.Window) int { return cmp.Compare(a.At, b.At) })
+	return away
 }
 
 // add takes in a time, merged with those that it touches.

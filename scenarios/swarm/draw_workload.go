@@ -160,6 +160,9 @@ func (d *drawer) consumer(i int) {
 		}
 		c.Pauses = append(c.Pauses, pause)
 	}
+	if !d.often("stalls", 3) { // a consumer that hangs, instead of one that is stopped
+		c.Pauses, c.Stalls = nil, c.Pauses
+	}
 	c.InstanceIDs = d.flip("static members")
 	c.Config = nil
 	kv := &c.Config

@@ -44,6 +44,7 @@ type Identity struct {
 	Rack      string
 	Bootstrap []Address // at least one
 	Seed      uint64    // for the client's own jitter; another one for each boot
+	Boot      int       // which life of the client this is, from 1
 }
 
 // ProducerConfig describes a producer.
@@ -166,9 +167,9 @@ type ConsumerConfig struct {
 	ProcessingTime  time.Duration // of each record
 	Start           clock.Instant
 	Stop            clock.Instant // close() is called then; clock.Never is never
-	// Pauses are stretches in which the application does not poll; the client's
+	// Stalls are stretches in which the application does not poll; the client's
 	// heartbeat goes on as the Java client's thread does. In the order of time.
-	Pauses []Window
+	Stalls []Window
 	// Ends makes the consumer ask for the end of each of its partitions this
 	// often (ListOffsets); 0 is never.
 	Ends time.Duration

@@ -29,10 +29,10 @@ type commitState struct {
 	asked      []place // whose committed offsets are being fetched
 }
 
-// token is unique over the run: reader and attempt.
+// token is unique over the run: reader, boot and attempt.
 func (c *Consumer) commitToken() uint64 {
 	c.commit.attempt++
-	return uint64(c.cfg.Index+1)<<40 | c.commit.attempt
+	return uint64(c.cfg.Index+1)<<40 | uint64(uint8(max(0, c.cfg.Boot-1)))<<32 | c.commit.attempt
 }
 
 // commitSync commits the positions; committing tells when it is over.

@@ -219,9 +219,9 @@ func (c *Consumer) waitRetry(kind uint8, attempts int32) {
 	c.set(kind, c.net.now.Add(c.net.backoff(s.RetryBackoffMillis, s.RetryBackoffMaxMillis, attempts)))
 }
 
-// pausedUntil is the end of the pause that now lies in; 0 if in none.
-func (c *Consumer) pausedUntil() clock.Instant {
-	for _, w := range c.cfg.Pauses {
+// stalledUntil is the end of the stall that now lies in; 0 if in none.
+func (c *Consumer) stalledUntil() clock.Instant {
+	for _, w := range c.cfg.Stalls {
 		if c.net.now >= w.From && c.net.now < w.To {
 			return w.To
 		}
@@ -269,7 +269,7 @@ func (c *Consumer) run() {
 			}
 			c.app = appPolling
 		case appPolling:
-			if to := c.pausedUntil(); to != 0 {
+			if to := c.stalledUntil(); to != 0 {
 				c.set(timerApplication, to)
 				return
 			}

@@ -493,7 +493,7 @@ func (c *Consumer) beaten(r *call, body []byte) bool {
 func (c *Consumer) pollInterval() {
 	g := &c.group
 	limit := millis(c.settings.MaxPollIntervalMillis)
-	if c.app == appPolling && c.pausedUntil() == 0 || g.state == unjoined {
+	if c.app == appPolling && c.stalledUntil() == 0 || g.state == unjoined {
 		return
 	}
 	if c.net.now.Sub(c.lastPoll) < limit {

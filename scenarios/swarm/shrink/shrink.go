@@ -152,6 +152,7 @@ func (k *shrinker) clients() bool {
 	for i := range k.best.Workload.Consumers {
 		progress = lower(k, func(s *scenarios.Scenario) *int64 { return &s.Workload.Consumers[i].Count }, 1) || progress
 		progress = drop(k, func(s *scenarios.Scenario) *[]scenarios.Window { return &s.Workload.Consumers[i].Pauses }, 0) || progress
+		progress = drop(k, func(s *scenarios.Scenario) *[]scenarios.Window { return &s.Workload.Consumers[i].Stalls }, 0) || progress
 	}
 	return progress
 }
