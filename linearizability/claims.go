@@ -13,6 +13,8 @@ const (
 	ClaimNoOffsetRewind         = "no_offset_rewind"
 	ClaimSingleOwner            = "single_owner"
 	ClaimPermittedAnomalies     = "permitted_anomalies"
+	// Where a scenario asks for it:
+	ClaimNoPhantomReads = "no_phantom_reads"
 	// Of compacted topics only:
 	ClaimNewestKept        = "newest_kept"
 	ClaimCompactionLags    = "compaction_lags"
@@ -157,14 +159,28 @@ func (c Claims) Asserted() Asserted {
 }
 
 func claimNoLostAcks(c *Configuration) Claim {
-	not := func(format string, args ...any) Claim {
-		return Claim{ClaimNoLostAcks, false, fmt.Sprintf(format, args...)}
-	}
 	for _, p := range c.Producers {
 		if p.Acks != -1 {
-			return not("A producer uses acks=%d, so a record is acknowledged before the in-sync replicas have it.", p.Acks)
+			return Claim{ClaimNoLostAcks, false, fmt.Sprintf("A producer uses acks=%d, so a record is acknowledged before the in-sync replicas have it.", p.Acks)}
 		}
 	}
+	stays, why := committedStays(c)
+	return Claim{ClaimNoLostAcks, stays, why}
+}
+
+// NoPhantomReads is the claim that what was delivered is still there at the end. It
+// is not in the list of ComputeClaims: a scenario asks for it. Readers are given
+// committed records only, whatever acks the producers asked for (KIP-966).
+func NoPhantomReads(c *Configuration) Claim {
+	if stays, why := committedStays(c); !stays {
+		return Claim{ClaimNoPhantomReads, false, "Records that were delivered may be lost. " + why}
+	}
+	return Claim{ClaimNoPhantomReads, true, "What was delivered stays in the log, since only committed records are delivered."}
+}
+
+// committedStays tells whether no fault takes away what the in-sync replicas have.
+func committedStays(c *Configuration) (stays bool, why string) {
+	not := func(format string, args ...any) (bool, string) { return false, fmt.Sprintf(format, args...) }
 	losing, protection := c.Faults.DiskLosingReplicas, "power loss or disk loss"
 	if c.Flush == FlushBeforeAck {
 		losing, protection = c.Faults.DisksLost, "disk loss (power loss is covered by fsync before ack)"
@@ -173,9 +189,9 @@ func claimNoLostAcks(c *Configuration) Claim {
 	case c.UncleanElection:
 		return not("Unclean leader election is on, so a replica outside the in-sync set may become leader without acknowledged records.")
 	case c.MinInsyncReplicas > c.ReplicationFactor:
-		return Claim{ClaimNoLostAcks, true, fmt.Sprintf("min.insync.replicas=%d exceeds the replication factor %d, so nothing can be acknowledged.", c.MinInsyncReplicas, c.ReplicationFactor)}
+		return true, fmt.Sprintf("min.insync.replicas=%d exceeds the replication factor %d, so nothing can be acknowledged.", c.MinInsyncReplicas, c.ReplicationFactor)
 	case losing == 0 && c.Flush == FlushBeforeAck:
-		return Claim{ClaimNoLostAcks, true, "With acks=all every acknowledged record is synced before the ack and no fault destroys a synced disk."}
+		return true, "With acks=all every acknowledged record is synced before the ack and no fault destroys a synced disk."
 	case c.MinInsyncReplicas < 2:
 		return not("min.insync.replicas=%d, so the leader alone may acknowledge a record and then lose it.", c.MinInsyncReplicas)
 	case losing >= c.MinInsyncReplicas:
@@ -185,7 +201,7 @@ func claimNoLostAcks(c *Configuration) Claim {
 	case losing > 0 && !c.EligibleLeaders:
 		return not("A replica can lose bytes by %s, and without eligible leader replicas (KIP-966) the last member of the in-sync set may be that one.", protection)
 	}
-	return Claim{ClaimNoLostAcks, true, fmt.Sprintf("acks=all with min.insync.replicas=%d and no unclean election keeps at least %d copies, and the faults make at most %d lose bytes at once.", c.MinInsyncReplicas, c.MinInsyncReplicas, losing)}
+	return true, fmt.Sprintf("acks=all with min.insync.replicas=%d and no unclean election keeps at least %d copies, and the faults make at most %d lose bytes at once.", c.MinInsyncReplicas, c.MinInsyncReplicas, losing)
 }
 
 func claimNoDuplicates(c *Configuration) Claim {

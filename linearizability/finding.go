@@ -15,6 +15,8 @@ const (
 	DuplicateBatch
 	// PhantomRecord: a record that nobody had sent, or not to this partition (C1).
 	PhantomRecord
+	// PhantomRead: a record that was delivered and is not in the log any more.
+	PhantomRead
 	// FailedAppendPresent: a batch whose producer was told that it failed (C1).
 	FailedAppendPresent
 	// TornBatch: a record whose index lies outside its batch (C1).
@@ -67,7 +69,7 @@ const (
 
 var kindNames = [...]string{
 	InconsistentOffset: "inconsistent-offset", DuplicateBatch: "duplicate-batch",
-	PhantomRecord: "phantom-record", FailedAppendPresent: "failed-append-present",
+	PhantomRecord: "phantom-record", PhantomRead: "phantom-read", FailedAppendPresent: "failed-append-present",
 	TornBatch: "torn-batch", SplitByHighWatermark: "split-by-high-watermark",
 	HoleBelowHighWatermark: "hole-below-high-watermark", ReadAboveHighWatermark: "read-above-high-watermark",
 	StaleAppend: "stale-append", StaleRead: "stale-read", LostAck: "lost-ack", Reorder: "reorder",
@@ -94,6 +96,8 @@ func (k Kind) Claim() string {
 		return ClaimNoBrokerDuplicates
 	case Reorder:
 		return ClaimNoReorder
+	case PhantomRead:
+		return ClaimNoPhantomReads
 	case InconsistentOffset, DigestMismatch:
 		return ClaimNoDivergentReplicas
 	case HighWatermarkRegress:

@@ -38,6 +38,7 @@ type Report struct {
 	Reordered      int64 `json:"reordered"`
 	Skipped        int64 `json:"skipped"`
 	Expired        int64 `json:"expired"`   // jumped over by a reader because the log start had passed
+	Vanished       int64 `json:"vanished"`  // delivered to a reader, and cut off by an announced truncation for good
 	Compacted      int64 `json:"compacted"` // offsets of compacted partitions at which the drain found nothing
 
 	// PermittedLost is the part of Lost for which the claim was not made.
@@ -55,6 +56,7 @@ type Report struct {
 
 	Findings     Findings `json:"findings"`
 	Permitted    Findings `json:"permitted"`    // against claims that were not made
+	Phantoms     Findings `json:"phantoms"`     // what Vanished counts, one for each partition
 	Inconclusive []string `json:"inconclusive"` // reasons, each once
 }
 

@@ -41,7 +41,8 @@ type Checker struct {
 	readers        []readerState
 	orderIndex     table
 	orders         []orderState
-	cut            map[BatchID]cutBatch   // acknowledged, and lost by an announced truncation
+	cut            map[BatchID]cutBatch // acknowledged, and lost by an announced truncation
+	vanished       map[BatchID]vanishedBatch
 	keyed          map[BatchID]keyedBatch // of pending batches in compacted partitions
 	seen           Seen                   // of the present read of a compacted partition
 	finished       bool

@@ -154,7 +154,7 @@ func (c *Checker) Truncated(name Partition, from int64, cause Cause, event uint6
 	if p.sample != nil {
 		p.sample.Truncated(from, event)
 	}
-	lost := c.cutHot(p, from, cause)
+	lost := c.cutHot(p, from, cause, event)
 	if from < p.coldEnd {
 		lost += c.cutCold(p, from)
 	}
@@ -212,7 +212,7 @@ func (c *Checker) rewindReader(r *readerState, from int64) {
 
 // cutHot drops the runs from an offset on and counts the acknowledged records,
 // except those that had been deleted before.
-func (c *Checker) cutHot(p *partitionState, from int64, cause Cause) int64 {
+func (c *Checker) cutHot(p *partitionState, from int64, cause Cause, event uint64) int64 {
 	var lost int64
 	for p.hot.count > 0 {
 		last := p.hot.at(p.hot.count - 1)
@@ -223,6 +223,7 @@ func (c *Checker) cutHot(p *partitionState, from int64, cause Cause) int64 {
 		if counts {
 			lost += int64(last.count)
 		}
+		c.vanish(p, last, event)
 		if last.first == 0 && !last.dup {
 			c.remember(p, last.id, cutBatch{partition: p.index, count: last.count, base: last.base, cause: cause, lost: counts})
 		}

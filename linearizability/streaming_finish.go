@@ -65,6 +65,7 @@ func (c *Checker) Finish() *Report {
 		c.finishLost(p)
 	}
 	c.finishPending()
+	c.finishVanished()
 	for _, p := range c.partitions {
 		if p.invoked {
 			c.report.Partitions = append(c.report.Partitions, PartitionLoss{Name: p.name, Lost: p.lost, Drained: p.drained})

@@ -9,6 +9,7 @@ import (
 // in the producer's order. It reports whether the slots were free.
 func (c *Checker) place(p *partitionState, r run, duplicate bool) bool {
 	r.dup = duplicate
+	delete(c.vanished, r.id)
 	if p.keys != nil {
 		c.placeKeys(p, &r)
 	}

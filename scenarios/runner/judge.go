@@ -13,7 +13,7 @@ import (
 
 // judgeClaims: a claim holds if no finding speaks against it. Findings that
 // contradict every configuration carry no claim and fail the run by themselves.
-func (r *run) judgeClaims(res *reports.Result) {
+func (r *run) judgeClaims(res *reports.Result, report *lin.Report) {
 	for _, c := range r.claims {
 		held := !slices.ContainsFunc(res.Anomalies, func(a reports.Anomaly) bool { return a.Claim == c.Name })
 		why := c.Why
@@ -24,10 +24,9 @@ func (r *run) judgeClaims(res *reports.Result) {
 	}
 	for _, name := range r.scenario.Expect.Safety {
 		if !slices.ContainsFunc(res.Claims, func(c reports.Claim) bool { return c.Name == name }) {
-			res.Claims = append(res.Claims, r.derivedClaim(name, res))
-			continue
+			res.Claims = append(res.Claims, r.derivedClaim(name, res, report))
 		}
-		if !r.claims.Made(name) {
+		if !slices.ContainsFunc(res.Claims, func(c reports.Claim) bool { return c.Name == name && c.Made }) {
 			r.failures = append(r.failures, "the scenario expects "+name+", which its configuration does not allow to claim")
 		}
 	}
@@ -35,13 +34,20 @@ func (r *run) judgeClaims(res *reports.Result) {
 
 // derivedClaim judges the claims of the scenario's vocabulary that follow from
 // several checks.
-func (r *run) derivedClaim(name string, res *reports.Result) reports.Claim {
+func (r *run) derivedClaim(name string, res *reports.Result, report *lin.Report) reports.Claim {
 	switch name {
-	case "no_phantom_reads":
-		held := !slices.ContainsFunc(res.Anomalies, func(a reports.Anomaly) bool {
-			return a.Kind == lin.PhantomRecord.String() || a.Kind == lin.InconsistentOffset.String()
+	case lin.ClaimNoPhantomReads:
+		claim := lin.NoPhantomReads(ConfigurationOf(r.scenario))
+		if claim.Made {
+			for i := range report.Phantoms.List {
+				res.Anomalies = append(res.Anomalies, r.anomaly(&report.Phantoms.List[i], ""))
+			}
+			res.AnomaliesTotal += int(report.Phantoms.Total)
+		}
+		held := r.ledger.phantoms == 0 && !slices.ContainsFunc(res.Anomalies, func(a reports.Anomaly) bool {
+			return a.Claim == name || a.Kind == lin.PhantomRecord.String() || a.Kind == lin.InconsistentOffset.String()
 		})
-		return reports.Claim{Name: name, Made: true, Held: held, Why: "What was delivered stays in the log, since only committed records are delivered."}
+		return reports.Claim{Name: name, Made: claim.Made, Held: held, Why: claim.Why}
 	case "all_read":
 		left, _ := r.ledger.lag()
 		return reports.Claim{Name: name, Made: true, Held: left == 0,

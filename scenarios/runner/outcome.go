@@ -60,7 +60,7 @@ func (r *run) outcome() *Outcome {
 	r.partitionLatencies(res)
 	r.clusterPicture(res)
 	files := r.checkWindows(res)
-	r.judgeClaims(res)
+	r.judgeClaims(res, report)
 	r.judgeThresholds(res)
 	r.judgeMinimums(res, report)
 	r.verdict(res, report)

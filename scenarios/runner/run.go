@@ -48,5 +48,6 @@ func Run(s *scenarios.Scenario, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.carryOut()
+	r.carryOut()
+	return r.outcome(), nil
 }
