@@ -52,7 +52,7 @@ func (e *Error) Error() string {
 // printable keeps the caret under its character: one column for each rune, and
 // nothing that moves a terminal's cursor.
 func printable(r rune) rune {
-	if r < ' ' || r == 0x7f {
+	if r < ' ' || r >= 0x7f && r < 0xa0 {
 		return ' '
 	}
 	return r

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -58,13 +59,16 @@ func (s *source) fail(line, column int, message, got, suggestion string) *Error 
 	return e
 }
 
+// lineEnds makes the line ends of every system the same.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // parse reads bytes into a tree. The YAML library is kept from anything that
 // could make it slow or make its recursion deep.
 func (s *source) parse(data []byte) (root *node, problem *Error) {
 	if len(data) > fileBytesMax {
 		return nil, s.fail(1, 1, fmt.Sprintf("the file is too large: %d bytes, at most %d", len(data), fileBytesMax), "", "")
 	}
-	text := strings.TrimPrefix(strings.ReplaceAll(string(data), "\r\n", "\n"), "\uFEFF")
+	text := strings.TrimPrefix(lineEnds.Replace(string(data)), "\uFEFF")
 	s.lines = strings.Split(text, "\n")
 	if problem := s.scan(text); problem != nil {
 		return nil, problem
@@ -97,6 +101,17 @@ func (s *source) parse(data []byte) (root *node, problem *Error) {
 
 // scan refuses what is cheap to see in the text and costly to parse.
 func (s *source) scan(text string) *Error {
+	for at, r := range text {
+		if r != utf8.RuneError {
+			continue
+		}
+		if _, size := utf8.DecodeRuneInString(text[at:]); size == 1 {
+			return s.failIn(text, at, "not UTF-8 text; save the file as UTF-8")
+		}
+	}
+	if at := strings.IndexByte(text, 0); at >= 0 {
+		return s.failIn(text, at, "a NUL byte in the file; save it as plain text in UTF-8")
+	}
 	depth := 0
 	for i, line := range s.lines {
 		if len(line) > lineBytesMax {
@@ -120,10 +135,13 @@ func (s *source) scan(text string) *Error {
 			}
 		}
 	}
-	if at := strings.IndexByte(text, 0); at >= 0 {
-		return s.fail(1+strings.Count(text[:at], "\n"), 1, "a NUL byte in the file", "", "")
-	}
 	return nil
+}
+
+// failIn is an error at a place of the whole text.
+func (s *source) failIn(text string, at int, message string) *Error {
+	line := 1 + strings.Count(text[:at], "\n")
+	return s.fail(line, 1+utf8.RuneCountInString(text[1+strings.LastIndexByte(text[:at], '\n'):at]), message, "", "")
 }
 
 func (s *source) build(from ast.Node, depth int) (*node, *Error) {
