@@ -84,6 +84,8 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 		w.holdCommand(t, d)
 	case "release":
 		w.hold = nil
+	case "damage":
+		w.damageCommand(t, d)
 	case "hold-disk":
 		w.node(int32(broker)).holdIO = true
 	case "release-disk":
@@ -286,6 +288,39 @@ func (w *world) cleanupCommand(t *testing.T, d *datadriven.TestData) {
 		if !n.partition().cfg.CleanupPolicy.Set(d.CmdArgs[0].Key) {
 			d.Fatalf(t, "cleanup policy %s", d.CmdArgs[0].Key)
 		}
+	}
+}
+
+// damageCommand changes the first batch in the answers to a follower's fetches that
+// are held: a bit of its records, or its leader epoch, which no CRC covers.
+func (w *world) damageCommand(t *testing.T, d *datadriven.TestData) {
+	var to, epoch int
+	d.ScanArgs(t, "to", &to)
+	changed := 0
+	for _, m := range w.messages {
+		if !m.reply || m.to != int32(to) || m.call.Key != wire.KeyFetch {
+			continue
+		}
+		resp := wire.FetchResponse{Version: m.call.Version}
+		if err := resp.ReadFrom(m.body); err != nil {
+			t.Fatal(err)
+		}
+		records := resp.Topics[0].Partitions[0].Records
+		if len(records) == 0 {
+			continue
+		}
+		batch := slices.Clone(records[0])
+		if d.MaybeScanArgs(t, "epoch", &epoch) {
+			record.Batch(batch).SetLeaderEpoch(int32(epoch))
+		} else {
+			batch[len(batch)-1] ^= 1
+		}
+		resp.Topics[0].Partitions[0].Records = [][]byte{batch}
+		m.body = resp.AppendTo(nil)
+		changed++
+	}
+	if changed == 0 {
+		d.Fatalf(t, "no answer with records is held")
 	}
 }
 
