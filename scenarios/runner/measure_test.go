@@ -41,6 +41,20 @@ func TestStallBelongsToFault(t *testing.T) {
 	}
 }
 
+// A short stall late in a fault ends its recovery later than a longer one at its
+// beginning, whatever has been seen without a fault.
+func TestRecoveryIsTheLastOfAFault(t *testing.T) {
+	r := &run{scenario: &scenarios.Scenario{}, faults: &faults{done: []span{{from: at(60 * time.Second), to: at(90 * time.Second)}}}}
+	var s stall
+	for _, x := range [][2]time.Duration{{10, 20}, {60, 66}, {84, 88}} {
+		s.want(at(x[0] * time.Second))
+		s.done(at(x[1]*time.Second), r)
+	}
+	if s.recovery != 28*time.Second || s.inFault != 6*time.Second || s.outside != 10*time.Second {
+		t.Errorf("recovery %s, %s in the fault, %s outside", s.recovery, s.inFault, s.outside)
+	}
+}
+
 // A recovery survives a planned move of leaders, and nothing longer; a share of
 // replicas survives nothing.
 func TestRecoveryIsForGood(t *testing.T) {

@@ -69,8 +69,8 @@ func (s *stall) took(from, now clock.Instant, f faultTimes) {
 	if d > s.longest {
 		s.longest, s.from = d, from
 	}
-	if d <= s.inFault && d <= s.outside {
-		return
+	if d < recoveryMin && d <= s.inFault && d <= s.outside {
+		return // the many that change nothing
 	}
 	in := f.faulty(from, now)
 	if in > 0 {

@@ -84,6 +84,12 @@ var flaws = []flaw{
 	{"an invariant", "", func(r *run) {
 		r.inside.GroupCommitted("orders", 0, 1<<40, r.world.Now())
 	}, reports.Fail, "a committed group offset is below the committed end"},
+	{"an invariant that only the last sweep sees", "", func(r *run) { r.leaderOf(0, 0).Log().SetHighWatermark(0) }, reports.Fail,
+		"the high watermark never falls within a leader's term"},
+	{"a replica with another byte", "", func(r *run) {
+		host, _ := r.world.Host("broker-1")
+		r.world.Disk(host).FlipBit("orders-0/*0.log")
+	}, reports.Fail, "replicas are identical below the high watermark"},
 	{"an acknowledged record is nowhere", "", sendUnseen, reports.Fail, "lost-ack"},
 	{"two records at one place", "", readOther, reports.Fail, "inconsistent-offset"},
 	{"phantoms", "{ safety: [no_phantom_reads] }", cutDelivered, reports.Fail, "the claim no_phantom_reads was violated"},
@@ -96,6 +102,11 @@ var flaws = []flaw{
 		p := &r.watch.predictor.parts[0][0]
 		p.missing = append(p.missing, ackedBatch{base: 0, count: 3})
 	}, reports.Fail, "3 acknowledged records must have been lost by the elections, and 0 were"},
+	{"permitted and predicted loss where none is expected", "", func(r *run) {
+		sendUnseen(r)
+		r.watch.predictor.parts[0][0].missing = []ackedBatch{{count: 1}}
+		r.claims[0].Made = false // no_lost_acks
+	}, reports.Fail, "1 acknowledged records were lost, the scenario expects none"},
 	{"no loss where some is meant", "{ loss: some }", func(*run) {}, reports.Inconclusive, "no acknowledged record was lost"},
 	{"a claim that is not to be had", "{ safety: [newest_kept] }", func(*run) {}, reports.Inconclusive, "does not allow to claim"},
 	{"too few delivered", "{ minimums: { delivered: 1000000 } }", func(*run) {}, reports.Inconclusive, "records were delivered, the scenario asks for 1000000"},
