@@ -236,6 +236,13 @@ func claimNoReorder(c *Configuration) Claim {
 			return Claim{ClaimNoReorder, false, fmt.Sprintf("A producer without idempotence has %d requests in flight, so a retry may land behind its successor.", p.MaxInFlight)}
 		}
 	}
+	if c.Faults.ProducerStateExpires {
+		for _, p := range c.Producers {
+			if (p.Idempotent || p.Transactional) && p.MaxInFlight != 1 {
+				return Claim{ClaimNoReorder, false, fmt.Sprintf("A producer's state may be forgotten while it has %d requests in flight, so that the retry of one may be appended behind its successors.", p.MaxInFlight)}
+			}
+		}
+	}
 	if c.Faults.PartitionsAdded {
 		return Claim{ClaimNoReorder, true, "Every producer is idempotent or keeps one request in flight" + late + "; the order per key is not claimed because partitions are added."}
 	}

@@ -50,7 +50,8 @@ func TestClaims(t *testing.T) {
 		}, without(ClaimNoLostAcks, ClaimNoBrokerDuplicates, ClaimNoReorder)},
 		{"new session", func(c *Configuration) { c.Producers[0].Restarts = true }, without(ClaimNoBrokerDuplicates)},
 		{"new session, transactional", func(c *Configuration) { c.Producers[0].Restarts, c.Producers[0].Transactional = true, true }, all},
-		{"state expires", func(c *Configuration) { c.Faults.ProducerStateExpires = true }, without(ClaimNoBrokerDuplicates)},
+		{"state expires", func(c *Configuration) { c.Faults.ProducerStateExpires = true }, without(ClaimNoBrokerDuplicates, ClaimNoReorder)},
+		{"state expires, one in flight", func(c *Configuration) { c.Faults.ProducerStateExpires, c.Producers[0].MaxInFlight = true, 1 }, without(ClaimNoBrokerDuplicates)},
 		{"no epoch validation", func(c *Configuration) { c.EpochValidation = false }, without(ClaimNoBrokerDuplicates)},
 	} {
 		configuration := safeConfiguration()

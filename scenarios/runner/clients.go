@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -307,6 +308,9 @@ func (a *adminObserver) Created(string, int16) {}
 func (a *adminObserver) Operated(o *client.Operation, code int16) {
 	if o.Kind == client.AddPartitions && code == kerr.InvalidPartitions.Code && a.view.partition(o.Topic, o.Count-1) != nil {
 		return
+	}
+	if o.Kind == client.Reassign && code == kerr.UnknownTopicOrPartition.Code && strings.HasPrefix(o.Topic, scenarios.StormPrefix) {
+		return // deleted since it was looked for
 	}
 	if o.Kind == client.Unregister && a.view.image().Broker(o.Broker) == nil {
 		return

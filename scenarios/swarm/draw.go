@@ -231,8 +231,13 @@ func (d *drawer) brokerTimes(kv *[]scenarios.KV) {
 	property(d, kv, "controller.quorum.election.timeout.ms", "300", "3000")
 	property(d, kv, "controller.quorum.fetch.timeout.ms", "1000", "5000")
 	property(d, kv, "broker.heartbeat.interval.ms", "500")
-	property(d, kv, "replica.fetch.wait.max.ms", "50", "2000")
-	property(d, kv, "replica.fetch.min.bytes", "2000")
+	// Followers that wait for bytes hold up every commit: no longer than the load takes.
+	if d.often("followers wait for bytes", 3) {
+		property(d, kv, "replica.fetch.wait.max.ms", "50", "2000")
+	} else {
+		set(kv, "replica.fetch.wait.max.ms", "50")
+		set(kv, "replica.fetch.min.bytes", "2000")
+	}
 	property(d, kv, "replica.fetch.response.max.bytes", "30000")
 	property(d, kv, "replica.fetch.backoff.ms", "100")
 	property(d, kv, "replica.socket.timeout.ms", "4000")

@@ -33,8 +33,8 @@ func (c *Checker) ackCommitted(l *ledger, end int64) {
 // replicas (as far as there are so many), what is acked with acks=1 on one. A
 // replica that has crashed since counts: the ack was right when it was given,
 // and may have travelled for long. So does with acks=1 one that has truncated its
-// log since, as a leader does that was cut off and has found its successor. That enough of them still hold it is
-// memberHolds' matter. Synced counts instead where FlushBeforeAck says so.
+// log since, as a leader does that was cut off and has found its successor, or has been
+// removed. That enough of them still hold it is memberHolds' matter. Synced counts instead where FlushBeforeAck says so.
 func (c *Checker) ackReplicated(l *ledger, end int64, acksAll bool) {
 	need, has := 1, 0
 	if acksAll && l.reg != nil {

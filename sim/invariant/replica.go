@@ -170,7 +170,9 @@ func (c *Checker) brokerStepped(s int32, process *broker.Node, e *edge.Effects) 
 func (c *Checker) look(s int32, m *partition.Manager, p *partition.Partition) {
 	l := c.ledger(p.Key(), p.TopicID())
 	if p.Role() == partition.Offline && m.Get(p.Key()) != p { // what is removed stays Offline
-		l.replicas[s] = replica{removed: true}
+		// An acknowledgement of what it held may still be on its way.
+		r := &l.replicas[s]
+		*r = replica{removed: true, highest: r.highest, highestFlushed: r.highestFlushed}
 		return
 	}
 	v := look(p)
