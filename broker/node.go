@@ -61,6 +61,7 @@ type Node struct {
 	conns  *conn.Table
 	caller *caller.Caller
 	authn  *authn.Authenticator // nil without SASL listeners
+	logins logins
 
 	// Set on controllers.
 	controller *controller.Controller

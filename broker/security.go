@@ -44,35 +44,48 @@ func (cfg *Config) CheckSecurity() error {
 			return err
 		}
 	}
-	_, _, err := cfg.logins(security.NewNonces(cfg.Security.Secret))
+	_, err := cfg.logins(security.NewNonces(cfg.Security.Secret))
 	return err
 }
 
-// logins are how this node proves to brokers and to controllers who it is; nil
-// where it need not.
-func (cfg *Config) logins(nonces *security.Nonces) (brokers, controllers caller.Login, err error) {
+// logins are how a node proves who it is; nil where it need not.
+type logins struct{ brokers, controllers *authn.Login }
+
+func (cfg *Config) logins(nonces *security.Nonces) (out logins, err error) {
 	for _, side := range []struct {
 		listener edge.Listener
 		property string
-		login    *caller.Login
+		login    **authn.Login
 	}{
-		{cfg.Listeners.InterBroker, "sasl.mechanism.inter.broker.protocol", &brokers},
-		{cfg.Listeners.Controllers, "sasl.mechanism.controller.protocol", &controllers},
+		{cfg.Listeners.InterBroker, "sasl.mechanism.inter.broker.protocol", &out.brokers},
+		{cfg.Listeners.Controllers, "sasl.mechanism.controller.protocol", &out.controllers},
 	} {
 		l := cfg.Listeners.Of(side.listener)
-		if !l.Protocol.SASL() || side.login == &brokers && !cfg.IsBroker {
+		if !l.Protocol.SASL() || side.login == &out.brokers && !cfg.IsBroker {
 			continue
 		}
 		s := &cfg.Security.Sasl[side.listener]
 		mechanism := s.InterBrokerMechanism
-		if side.login == &controllers {
+		if side.login == &out.controllers {
 			mechanism = s.ControllerMechanism
 		}
 		if *side.login, err = authn.NewLogin(l.Name, side.property, mechanism, s, nonces); err != nil {
-			return nil, nil, err
+			return logins{}, err
 		}
 	}
-	return brokers, controllers, nil
+	return out, nil
+}
+
+// set tells the caller of them. A login that there is none of is no Login at all.
+func (l *logins) set(k *caller.Caller) {
+	var brokers, controllers caller.Login
+	if l.brokers != nil {
+		brokers = l.brokers
+	}
+	if l.controllers != nil {
+		controllers = l.controllers
+	}
+	k.SetLogins(brokers, controllers)
 }
 
 // secure sets up what a node with SASL listeners needs.
@@ -92,11 +105,22 @@ func (n *Node) secure(nonces *security.Nonces) {
 		return
 	}
 	n.authn = authn.New(n.conns, listeners, nonces)
-	brokers, controllers, err := cfg.logins(nonces)
-	if err != nil {
+	var err error
+	if n.logins, err = cfg.logins(nonces); err != nil {
 		panic("broker: " + err.Error()) // CheckSecurity has not been asked
 	}
-	n.caller.SetLogins(brokers, controllers)
+	n.logins.set(n.caller)
+}
+
+// SetToken replaces the bearer token by which this node logs in at a listener. It
+// is called between two steps.
+func (n *Node) SetToken(l edge.Listener, token string) {
+	if n.logins.brokers != nil && l == n.cfg.Listeners.InterBroker {
+		n.logins.brokers.SetToken(token)
+	}
+	if n.logins.controllers != nil && l == n.cfg.Listeners.Controllers {
+		n.logins.controllers.SetToken(token)
+	}
 }
 
 // SetTokenKeys replaces the keys of the issuer of a SASL listener's tokens. It is

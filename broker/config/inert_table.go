@@ -146,7 +146,6 @@ func inertBrokerRows() []Row[Broker] {
 			sasl.oauthbearer.jwt.retriever.class
 			sasl.oauthbearer.jwt.validator.class
 			sasl.oauthbearer.scope
-			sasl.oauthbearer.token.endpoint.url
 			sasl.server.callback.handler.class
 			security.inter.broker.protocol
 			security.providers`},

@@ -32,6 +32,7 @@ type Sasl struct {
 	SubClaim         string
 	ScopeClaim       string
 	Keys             Jwks
+	Token            BearerToken
 
 	// Of keys that are fetched over the network.
 	KeysRefreshMillis    int64
@@ -129,6 +130,29 @@ func (j *Jwks) inline(text string) error {
 
 func (j *Jwks) String() string { return j.URL }
 
+// BearerToken is the token of this node itself and the file that it is in, which
+// the host reads, since the core cannot.
+type BearerToken struct {
+	Path, Value string // empty: not set, or not read
+}
+
+// Parse implements Parser.
+func (b *BearerToken) Parse(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "file" || u.Host != "" || u.Path == "" {
+		return errors.New("must be file:///path/token; tokens are not fetched from an issuer")
+	}
+	*b = BearerToken{Path: u.Path}
+	return nil
+}
+
+func (b *BearerToken) String() string {
+	if b.Path == "" {
+		return ""
+	}
+	return "file://" + b.Path
+}
+
 // BootstrapUser is a SCRAM user of a new cluster.
 type BootstrapUser struct {
 	Mechanism      sasl.ScramMechanism
@@ -209,10 +233,10 @@ var saslTable = NewTable("sasl property", []Row[Sasl]{
 	{Property{Name: "sasl.enabled.mechanisms", Type: TypeList, Null: true, Valid: mechanismNames, NotYet: []string{"GSSAPI"}, Effect: true,
 		Doc: "The mechanisms that clients may use. Kafka's default, GSSAPI, is not spoken here, so it must be set where a listener is SASL."},
 		func(s *Sasl) any { return &s.EnabledMechanisms }},
-	{Property{Name: "sasl.mechanism.inter.broker.protocol", Type: TypeString, Null: true, Valid: mechanismNames, NotYet: []string{"GSSAPI", sasl.OAuthBearer}, Effect: true,
-		Doc: "The mechanism by which this node authenticates itself to brokers, with the name and password of the JAAS entry of their listener."},
+	{Property{Name: "sasl.mechanism.inter.broker.protocol", Type: TypeString, Null: true, Valid: mechanismNames, NotYet: []string{"GSSAPI"}, Effect: true,
+		Doc: "The mechanism by which this node authenticates itself to brokers, with the name and password of the JAAS entry of their listener, or with a token."},
 		func(s *Sasl) any { return &s.InterBrokerMechanism }},
-	{Property{Name: "sasl.mechanism.controller.protocol", Type: TypeString, Null: true, Valid: mechanismNames, NotYet: []string{"GSSAPI", sasl.OAuthBearer}, Effect: true,
+	{Property{Name: "sasl.mechanism.controller.protocol", Type: TypeString, Null: true, Valid: mechanismNames, NotYet: []string{"GSSAPI"}, Effect: true,
 		Doc: "The same towards controllers."}, func(s *Sasl) any { return &s.ControllerMechanism }},
 	{Property{Name: "sasl.server.max.receive.size", Type: TypeInt, Default: "524288", Min: 1, Max: maxInt, Effect: true,
 		Doc: "The largest request of a client that has not authenticated itself yet."}, func(s *Sasl) any { return &s.ReceiveBytesMax }},
@@ -244,6 +268,9 @@ var saslTable = NewTable("sasl property", []Row[Sasl]{
 		Doc: "The claim with a token's scope."}, func(s *Sasl) any { return &s.ScopeClaim }},
 	{Property{Name: "sasl.oauthbearer.sub.claim.name", Type: TypeString, Default: "sub", Effect: true,
 		Doc: "The claim that names the principal."}, func(s *Sasl) any { return &s.SubClaim }},
+	{Property{Name: "sasl.oauthbearer.token.endpoint.url", Type: TypeString, Null: true, Effect: true,
+		Doc: "The file with the token by which this node logs in where the mechanism between nodes is OAUTHBEARER: file:///path/token. It is read again as it changes."},
+		func(s *Sasl) any { return &s.Token }},
 	{Property{Name: "windtunnel.bootstrap.scram", Type: TypePassword, Null: true, Effect: true,
 		Doc: "The SCRAM users of a new cluster, as SCRAM-SHA-256=[name=admin,password=..];.., what kafka-storage's --add-scram is in Kafka. " +
 			"The same on every controller; without effect once the cluster exists."},

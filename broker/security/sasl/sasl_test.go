@@ -54,6 +54,8 @@ func TestTranscripts(t *testing.T) {
 				client = NewPlainClient(arg("user"), arg("password"))
 			case "oauthbearer-server":
 				server = NewOAuthBearerServer(validator{}, 5000)
+			case "oauthbearer-client":
+				client = NewOAuthBearerClient(arg("token"))
 			case "scram-server":
 				m, _ := ScramMechanismOf(arg("mechanism"))
 				salt, err := base64.StdEncoding.DecodeString(arg("salt"))

@@ -80,7 +80,7 @@ property; the later of file, environment and flags counts. brokerd config lists
 what there is.
 
 SIGTERM and Ctrl-C ask for a controlled shutdown, a second one ends it at once.
-SIGHUP reads certificates, keys of tokens and windtunnel.log.dirs.max.bytes again. Exit status: 0 after a controlled shutdown, 1
+SIGHUP reads certificates, tokens, their keys and windtunnel.log.dirs.max.bytes again. Exit status: 0 after a controlled shutdown, 1
 if the node could not go on, 2 for settings that cannot be used.`
 
 func (a *App) root() *cobra.Command {

@@ -34,6 +34,11 @@ func (s *Server) sasl() (out broker.Security, err error) {
 				return out, err
 			}
 		}
+		if l.Protocol.SASL() {
+			if err := s.ownToken(edge.Listener(i), &of); err != nil {
+				return out, err
+			}
+		}
 		out.Sasl = append(out.Sasl, of)
 		out.Bootstrap = of.Bootstrap
 	}
@@ -57,8 +62,12 @@ func (s *Server) fetchKeys(l edge.Listener, of *config.Sasl) (*jwt.KeySet, error
 	return keys, nil
 }
 
-// followKeys asks for keys that come over the network again until ctx ends.
+// followKeys asks for keys that come over the network again until ctx ends, and
+// for the node's own tokens.
 func (s *Server) followKeys(ctx context.Context) {
+	if len(s.tokens) > 0 {
+		go s.followTokens(ctx)
+	}
 	for _, k := range s.keys {
 		if !k.source.Remote() {
 			continue
@@ -83,7 +92,7 @@ func (s *Server) reloadKeys() error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.reloadTokens(ctx))...)
 }
 
 func (s *Server) setKeys(ctx context.Context, l edge.Listener, keys *jwt.KeySet) error {

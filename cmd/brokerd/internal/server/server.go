@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/broker"
@@ -45,6 +46,8 @@ type Server struct {
 	listeners *listener.Set
 	files     []*tlsfiles.Files
 	keys      []tokenKeys
+	tokens    []ownToken
+	tokensMu  sync.Mutex    // of tokens, once the node runs
 	admin     *admin.Server // nil if there is none
 }
 
