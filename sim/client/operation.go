@@ -137,8 +137,11 @@ func (a *Admin) operationEnded(code int16) {
 	a.operating = false
 	// Partitions cannot be placed while too few brokers are alive: whoever adds them
 	// tries again.
-	unplaced := code == codeInvalidReplicationFactor && a.cfg.Operations[a.operation].Kind == AddPartitions
-	if (unplaced || retriable(code)) && a.tries < adminRetries {
+	kind := a.cfg.Operations[a.operation].Kind
+	unplaced := code == codeInvalidReplicationFactor && kind == AddPartitions
+	// What moves has been seen, and the controller knows best: it has been deleted.
+	deleted := code == codeUnknownTopicPartition && kind == Reassign
+	if (unplaced || retriable(code) && !deleted) && a.tries < adminRetries {
 		a.wait(timerOperate, a.tries)
 		a.tries++
 		return
