@@ -1,6 +1,9 @@
 package linearizability
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // OwnershipChecker asserts one owner per (group, partition, generation), that only the
 // present generation commits, and that
@@ -39,6 +42,12 @@ func (c *OwnershipChecker) Assigned(key OffsetKey, member, generation int32, eve
 		c.found(key, before, now, "in an older generation")
 	}
 	c.owners[key] = now
+}
+
+// Forgotten says that the coordinator has forgotten a group, which nobody is in: its
+// generations begin anew.
+func (c *OwnershipChecker) Forgotten(group int32) {
+	maps.DeleteFunc(c.owners, func(key OffsetKey, _ ownership) bool { return key.Group == group })
 }
 
 // Released says that a member gave a partition up, or was expelled.

@@ -28,16 +28,16 @@ type ledger struct {
 	zombies map[uint64]uint64 // by token: the event in which a superseded generation sent a commit
 	offsets *lin.OffsetChecker
 	// committed is when each offset was last committed; those that were longer ago than
-	// commitsExpire may be gone. 0: they cannot be within the run.
-	committed     map[lin.OffsetKey]clock.Instant
-	commitsExpire time.Duration
-	reads         []offsetRead
-	ids           *lin.ProducerIDChecker
-	produce       *latency
-	e2e           *latency
-	sessions      []int64     // the producer id last seen, by producer index
-	keyed         []lin.Keyed // reused
-	auditor       int32
+	// offsetsRetention may be gone.
+	committed        map[lin.OffsetKey]clock.Instant
+	offsetsRetention time.Duration
+	reads            []offsetRead
+	ids              *lin.ProducerIDChecker
+	produce          *latency
+	e2e              *latency
+	sessions         []int64     // the producer id last seen, by producer index
+	keyed            []lin.Keyed // reused
+	auditor          int32
 	// auditedEnd is how far the auditor has read, by topic and partition.
 	auditedEnd [][]int64
 
@@ -102,15 +102,16 @@ type partitionLedger struct {
 
 // groupLedger is what is known of one consumer group.
 type groupLedger struct {
-	name     string
-	topics   []bool          // by topic index: subscribed
-	frontier [][]int64       // by topic, partition: end of what was delivered at least once
-	fetch    [][]stall       // of what was there to read
-	owners   [][]ownerLedger // by topic, partition
-	unowned  int             // partitions that no member owns
-	stable   stall           // of every partition's having an owner
-	presence presence
-	fenced   bool // members have stopped as the configuration permits
+	name       string
+	topics     []bool          // by topic index: subscribed
+	frontier   [][]int64       // by topic, partition: end of what was delivered at least once
+	fetch      [][]stall       // of what was there to read
+	owners     [][]ownerLedger // by topic, partition
+	unowned    int             // partitions that no member owns
+	stable     stall           // of every partition's having an owner
+	presence   presence
+	fenced     bool  // members have stopped as the configuration permits
+	generation int32 // the last in which partitions were assigned
 }
 
 // ownerLedger is who owns a partition.
@@ -123,10 +124,8 @@ func newLedger(s *scenarios.Scenario, w *sim.World, claims lin.Claims) *ledger {
 	l := &ledger{
 		world: w, produce: newLatency(), e2e: newLatency(),
 		checker: lin.NewChecker(lin.Config{Asserted: claims.Asserted()}),
-		owners:  lin.NewOwnershipChecker(), zombies: map[uint64]uint64{}, offsets: lin.NewOffsetChecker(), committed: map[lin.OffsetKey]clock.Instant{}, ids: lin.NewProducerIDChecker(),
-	}
-	if keep := offsetsRetention(s); keep <= runLimit(s) {
-		l.commitsExpire = keep
+		owners:  lin.NewOwnershipChecker(), zombies: map[uint64]uint64{}, offsets: lin.NewOffsetChecker(), committed: map[lin.OffsetKey]clock.Instant{},
+		offsetsRetention: offsetsRetention(s), ids: lin.NewProducerIDChecker(),
 	}
 	for i := range s.Topics {
 		t := topicLedger{name: s.Topics[i].Name, compacted: s.Topics[i].Compacted(), existing: int(s.Topics[i].Partitions),

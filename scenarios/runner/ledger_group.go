@@ -17,6 +17,10 @@ func (l *ledger) Assigned(reader, generation int32, _ string, partitions []clien
 	if g == auditorGroup {
 		return
 	}
+	if generation < l.groups[g].generation && l.forgotten(g) {
+		l.owners.Forgotten(int32(g))
+	}
+	l.groups[g].generation = generation
 	for _, tp := range partitions {
 		c := &l.groups[g].owners[tp.Topic][tp.Partition]
 		key := lin.OffsetKey{Group: int32(g), Partition: partitionOf(tp.Topic, tp.Partition)}
@@ -31,6 +35,25 @@ func (l *ledger) Assigned(reader, generation int32, _ string, partitions []clien
 	}
 	l.rebalances.add(l.phaseOf(l.world.Now()), 1)
 	l.groups[g].settled(l.world.Now(), l.faults)
+}
+
+// expired tells whether a committed offset may have been forgotten.
+func (l *ledger) expired(key lin.OffsetKey) bool {
+	return l.world.Now().Sub(l.committed[key]) >= l.offsetsRetention
+}
+
+// forgotten tells whether a coordinator may have forgotten a group: nobody is in it, and
+// it keeps no offsets. One of the same name begins with the first generation.
+func (l *ledger) forgotten(g int) bool {
+	for t := range l.groups[g].owners {
+		for p := range l.groups[g].owners[t] {
+			key := lin.OffsetKey{Group: int32(g), Partition: partitionOf(int32(t), int32(p))}
+			if _, known := l.committed[key]; l.groups[g].owners[t][p].owner >= 0 || known && !l.expired(key) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Revoked implements client.ConsumerObserver.
@@ -178,8 +201,17 @@ type offsetRead struct {
 }
 
 // restarted takes in that a consumer has a new process: what the old one asked for
-// is not answered any more.
+// is not answered any more, and what it owned it has given up.
 func (l *ledger) restarted(reader int32) {
+	var owned []client.TopicPartition
+	for t, parts := range l.groups[l.readers[reader]].owners {
+		for p := range parts {
+			if parts[p].owner == reader {
+				owned = append(owned, client.TopicPartition{Topic: int32(t), Partition: int32(p)})
+			}
+		}
+	}
+	l.released(reader, owned)
 	l.reads = slices.DeleteFunc(l.reads, func(r offsetRead) bool {
 		if r.reader == reader {
 			l.offsets.FetchFailed(l.offsetKey(l.readers[reader], r.tp), r.handle)
@@ -208,7 +240,7 @@ func (l *ledger) FetchAnswered(reader int32, tp client.TopicPartition, offset in
 		l.offsets.FetchFailed(key, handle)
 		return
 	}
-	if token == 0 && l.commitsExpire > 0 && l.world.Now().Sub(l.committed[key]) >= l.commitsExpire {
+	if token == 0 && l.expired(key) {
 		l.offsets.Expired(key)
 	}
 	l.offsets.FetchReturned(key, handle, lin.OffsetToken(token), offset, l.event())

@@ -271,12 +271,16 @@ func (c *Checker) reassigned(l *ledger, old, reg *meta.Partition) {
 	}
 }
 
-// uncleanly tells whether a leader was elected that may lack committed records.
+// uncleanly tells whether a leader was elected that may lack committed records; it may
+// have gone again between the two registrations.
 func (c *Checker) uncleanly(old, reg *meta.Partition) bool {
-	if !reg.Recovering || reg.LeaderEpoch == old.LeaderEpoch || reg.Leader == meta.NoLeader {
+	switch {
+	case !reg.Recovering || reg.LeaderEpoch == old.LeaderEpoch:
 		return false
+	case !old.Recovering:
+		return true
 	}
-	return !old.Recovering || !slices.Contains(old.ISR, reg.Leader) && !slices.Contains(old.ELR, reg.Leader)
+	return reg.Leader != meta.NoLeader && !slices.Contains(old.ISR, reg.Leader) && !slices.Contains(old.ELR, reg.Leader)
 }
 
 // forget ends all promises about what was committed before an unclean election,
