@@ -302,6 +302,7 @@ func TestNodesLogInByTokens(t *testing.T) {
 		"sasl.mechanism.controller.protocol=OAUTHBEARER",
 		"sasl.oauthbearer.token.endpoint.url=file://"+own,
 		"sasl.oauthbearer.clock.skew.seconds=0",
+		"broker.session.timeout.ms=60000", // a machine that stands still for seconds is not what is tested
 		"windtunnel.admin.listener=localhost:0")
 	admin := connect(t, p, ca, plain.Auth{User: "admin", Pass: "admin-secret"}.AsMechanism())
 	admin.createTopic("before")
