@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/sim/client/clientconfig"
 )
@@ -251,7 +252,15 @@ type object = map[string]any
 func schemaOf(t reflect.Type) object {
 	properties, needs := object{}, []string{}
 	for _, f := range fieldsOf(t) {
+		if f.key == "known_bugs" {
+			for _, e := range bugs.Exhibits() {
+				f.words = append(f.words, e.Name)
+			}
+		}
 		property := schemaOfField(t.Field(f.index).Type, f)
+		if t.Field(f.index).Type == reflect.TypeFor[[]KV]() {
+			property["properties"] = schemaOfProperties(t)
+		}
 		property["description"] = f.doc
 		properties[f.key] = property
 		if f.required {
@@ -283,8 +292,12 @@ func schemaOfField(t reflect.Type, f field) object {
 		return object{"type": []string{"integer", "string"}}
 	case reflect.TypeFor[Hundredths]():
 		return object{"type": "number"}
-	case reflect.TypeFor[[]KV](), reflect.TypeFor[[]Assertion]():
+	case reflect.TypeFor[[]KV]():
 		return object{"type": "object"}
+	case reflect.TypeFor[[]Assertion]():
+		return schemaOfAssertions()
+	case reflect.TypeFor[[]Recovery]():
+		return schemaOfRecoveries(schemaOf(t.Elem()))
 	case reflect.TypeFor[Target]():
 		return schemaOfTarget()
 	}
@@ -298,6 +311,54 @@ func schemaOfField(t reflect.Type, f field) object {
 		return object{"type": "array", "items": schemaOf(t.Elem())}
 	}
 	return schemaOf(t)
+}
+
+// schemaOfProperties lists the Kafka properties that a struct's config may have, so
+// that editors complete and explain them. Which value one takes the loader says.
+func schemaOfProperties(owner reflect.Type) object {
+	rows := map[reflect.Type][]*config.Property{
+		reflect.TypeFor[Topic](): config.TopicProperties(), reflect.TypeFor[Brokers](): config.BrokerProperties(),
+		reflect.TypeFor[Producer](): clientconfig.ProducerProperties(), reflect.TypeFor[Consumer](): clientconfig.ConsumerProperties(),
+	}[owner]
+	if rows == nil {
+		panic("scenarios: nobody knows the Kafka properties of " + owner.Name())
+	}
+	properties := object{}
+	for _, p := range rows {
+		if p.Effect {
+			properties[p.Name] = object{"description": p.Doc}
+		}
+	}
+	return properties
+}
+
+// schemaOfAssertions maps each metric to one assertion, a list of them, or the same
+// for one of its series.
+func schemaOfAssertions() object {
+	text := object{"type": "string", "pattern": "[<>=!]"}
+	texts := object{"anyOf": []object{text, {"type": "array", "items": text}}}
+	properties := object{}
+	for _, m := range metrics {
+		forms := []object{text, {"type": "array", "items": text}}
+		if len(m.series) > 0 {
+			series := object{}
+			for _, name := range m.series {
+				series[name] = texts
+			}
+			forms = append(forms, object{"type": "object", "additionalProperties": false, "properties": series})
+		}
+		properties[m.name] = object{"description": m.doc, "anyOf": forms}
+	}
+	return object{"type": "object", "additionalProperties": false, "properties": properties}
+}
+
+// schemaOfRecoveries names the states that can be waited for.
+func schemaOfRecoveries(recovery object) object {
+	properties := object{}
+	for _, r := range recoveries {
+		properties[r.name] = object{"description": r.doc, "allOf": []object{recovery}}
+	}
+	return object{"type": "object", "additionalProperties": false, "properties": properties}
 }
 
 func schemaOfTarget() object {
