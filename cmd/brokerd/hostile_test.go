@@ -213,7 +213,11 @@ func startBystander(c *brokers) *bystander {
 			}
 		}
 	}()
-	c.t.Cleanup(func() { stop(); <-done })
+	c.t.Cleanup(func() {
+		stop()
+		cl.Close() // what a node that has ended may have taken is given up no sooner
+		<-done
+	})
 	return b
 }
 
