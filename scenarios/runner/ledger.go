@@ -112,6 +112,9 @@ type groupLedger struct {
 	presence   presence
 	fenced     bool  // members have stopped as the configuration permits
 	generation int32 // the last in which partitions were assigned
+	// emptySince is since when nobody owns anything, -1 if somebody does; what was committed
+	// by expiredBefore may have expired in such a time.
+	emptySince, expiredBefore clock.Instant
 }
 
 // ownerLedger is who owns a partition.

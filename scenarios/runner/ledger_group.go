@@ -17,6 +17,7 @@ func (l *ledger) Assigned(reader, generation int32, _ string, partitions []clien
 	if g == auditorGroup {
 		return
 	}
+	l.occupied(g, len(partitions) > 0)
 	if generation < l.groups[g].generation && l.forgotten(g) {
 		l.owners.Forgotten(int32(g))
 	}
@@ -37,9 +38,37 @@ func (l *ledger) Assigned(reader, generation int32, _ string, partitions []clien
 	l.groups[g].settled(l.world.Now(), l.faults)
 }
 
-// expired tells whether a committed offset may have been forgotten.
+// expired tells whether a committed offset may have been forgotten: the group has been
+// empty for offsets.retention.minutes since.
 func (l *ledger) expired(key lin.OffsetKey) bool {
-	return l.world.Now().Sub(l.committed[key]) >= l.offsetsRetention
+	return l.committed[key] <= l.groups[key.Group].expiredBefore
+}
+
+// occupied takes in that members are given partitions, if any: so long has the group
+// been empty.
+func (l *ledger) occupied(g int, given bool) {
+	group, now := &l.groups[g], l.world.Now()
+	if group.emptySince < 0 {
+		return
+	}
+	if now.Sub(group.emptySince) >= l.offsetsRetention {
+		group.expiredBefore = group.emptySince
+	}
+	if given {
+		group.emptySince = -1
+	}
+}
+
+// vacated takes in that nobody owns anything, if so.
+func (l *ledger) vacated(g int) {
+	for _, parts := range l.groups[g].owners {
+		if slices.ContainsFunc(parts, func(o ownerLedger) bool { return o.owner >= 0 }) {
+			return
+		}
+	}
+	if l.groups[g].emptySince < 0 {
+		l.groups[g].emptySince = l.world.Now()
+	}
 }
 
 // forgotten tells whether a coordinator may have forgotten a group: nobody is in it, and
@@ -80,6 +109,7 @@ func (l *ledger) released(reader int32, partitions []client.TopicPartition) {
 		c.owner = -1
 		l.groups[g].unowned++
 	}
+	l.vacated(g)
 	l.groups[g].settled(l.world.Now(), l.faults)
 }
 
