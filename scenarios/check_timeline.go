@@ -301,84 +301,6 @@ func (l *loader) checkVerb(s *Scenario, e *Event, v verb, path string) *Error {
 	return nil
 }
 
-// checkDecommission holds it to one broker by name, and to leaving enough others to
-// take its replicas.
-func (l *loader) checkDecommission(s *Scenario, e *Event, path string) *Error {
-	n := l.at(path + "/target")
-	if e.Target.Kind != TargetNodes || len(e.Target.Nodes) != 1 || !strings.HasPrefix(e.Target.Nodes[0], "broker-") {
-		return l.fail(n.line, n.column, "decommission is aimed at one broker by name, like { node: broker-1 }", e.Target.Text, "")
-	}
-	brokers, leaving := s.Cluster.brokerCount(), int64(0)
-	for i := range s.Timeline {
-		switch o := &s.Timeline[i]; {
-		case o.Operator == "add_brokers" && o.At <= e.At:
-			brokers += int64(len(o.Zones))
-		case o.Operator == e.Operator && o.At <= e.At:
-			leaving++
-			if o != e && slices.Equal(o.Target.Nodes, e.Target.Nodes) {
-				return l.fail(n.line, n.column, fmt.Sprintf("%s is decommissioned already by line %d", e.Target.Text, o.Line), "", "")
-			}
-		}
-	}
-	copies := int64(0)
-	if len(s.Workload.Consumers) > 0 {
-		copies = s.Cluster.Brokers.Settings.OffsetsTopicReplicationFactor
-	}
-	for i := range s.Topics {
-		copies = max(copies, s.Topics[i].ReplicationFactor)
-	}
-	if brokers-leaving < copies {
-		return l.fail(n.line, n.column, fmt.Sprintf("the %d brokers that are left could not hold %d replicas of a partition", brokers-leaving, copies), "", "")
-	}
-	return nil
-}
-
-// checkGrowth holds a topic to growing: above what it has at the beginning and
-// what earlier events have given it.
-func (l *loader) checkGrowth(s *Scenario, e *Event, path string) *Error {
-	topic, err := l.topic(s, e.Topic, path+"/topic")
-	if err != nil {
-		return err
-	}
-	had := topic.Partitions
-	for i := range s.Timeline {
-		if o := &s.Timeline[i]; o != e && o.Operator == e.Operator && o.Topic == e.Topic && o.At <= e.At {
-			had = max(had, o.Partitions)
-		}
-	}
-	if e.Partitions <= had {
-		return l.failAt(l.at(path+"/partitions"), fmt.Sprintf("%s has %d partitions by then, and a topic only grows", topic.Name, had), "")
-	}
-	replicas := int64(0)
-	for i := range s.Topics {
-		replicas += s.PartitionsAtEnd(&s.Topics[i]) * s.Topics[i].ReplicationFactor
-	}
-	if replicas > replicasMax {
-		return l.failAt(l.at(path+"/partitions"), fmt.Sprintf("more than %d replicas in the cluster", replicasMax), "")
-	}
-	return nil
-}
-
-// stormRateMax is more than an administrator's client sends in a second.
-const stormRateMax = 1000
-
-// checkStorm bounds the replicas that a storm's topics have at a time, and keeps its
-// names from being the scenario's.
-func (l *loader) checkStorm(s *Scenario, e *Event, path string) *Error {
-	if e.Rate.Count == 0 || e.Rate.PerSecond() > stormRateMax {
-		return l.failAt(l.at(path+"/rate"), fmt.Sprintf("a storm has a rate above 0 and of at most %d/s, like 10/s", stormRateMax), "")
-	}
-	if e.Names*e.Partitions*s.Cluster.StormReplicas() > replicasMax {
-		return l.failAt(l.at(path+"/partitions"), fmt.Sprintf("more than %d replicas in the cluster", replicasMax), "")
-	}
-	for i := range s.Topics {
-		if strings.HasPrefix(s.Topics[i].Name, StormPrefix) {
-			return l.failAt(l.at(path+"/operator"), fmt.Sprintf("topics that begin with %s are the storm's, and the scenario has %s", StormPrefix, s.Topics[i].Name), "")
-		}
-	}
-	return nil
-}
-
 func (l *loader) checkClock(e *Event, path string) *Error {
 	switch {
 	case l.has(path+"/bump") && l.has(path+"/strobe"):
@@ -404,22 +326,6 @@ func (l *loader) checkNames(e *Event, path string) *Error {
 		return l.failAt(l.at(path), "fail needs 'for', and change_ip, which happens once, does not take it", "")
 	case e.ChangeIP && e.Target.Kind == TargetClients:
 		return l.failAt(l.at(path+"/target"), "nobody asks for the name of a client; change_ip is aimed at nodes", "")
-	}
-	return nil
-}
-
-// checkReplicas holds a reassignment to brokers by name.
-func (l *loader) checkReplicas(s *Scenario, e *Event, path string) *Error {
-	if e.Operator != "reassign" || e.To.Kind == TargetNone {
-		return nil
-	}
-	if e.To.Kind != TargetNodes {
-		return l.failAt(l.at(path+"/to"), "reassign needs brokers by name, like { nodes: [broker-1, broker-4] }", "")
-	}
-	for _, name := range e.To.Nodes {
-		if slices.ContainsFunc(s.Cluster.Nodes(), func(n Node) bool { return n.Name == name && n.Controller }) {
-			return l.failAt(l.at(path+"/to"), fmt.Sprintf("%s is a controller and holds no partitions", name), "")
-		}
 	}
 	return nil
 }

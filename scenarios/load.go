@@ -68,15 +68,6 @@ func (c *Cluster) brokerCount() int64 {
 	return c.Brokers.PerZone*int64(len(c.Zones)) + c.Brokers.Count + int64(len(c.Brokers.Nodes))
 }
 
-// What the topics of an admin_storm are like.
-const StormPrefix = "admin-storm-"
-
-// StormConfig is their configuration: what is deleted shall be gone before the end.
-var StormConfig = []KV{{Name: "file.delete.delay.ms", Value: "1000"}}
-
-// StormReplicas is how many replicas they have.
-func (c *Cluster) StormReplicas() int64 { return min(3, c.brokerCount()) }
-
 // placement gives the zone of each node: listed, zone after zone, or in turn.
 func placement(zones []string, perZone, count int64, listed []string) []string {
 	out := append([]string(nil), listed...)

@@ -71,8 +71,8 @@ func (n *network) await(d direction, key int16) bool {
 	if n.holds[h] > 0 {
 		n.heldBack[h]++
 	}
-	for n.holds[h] > 0 && !n.closed {
+	for n.holds[h] > 0 && n.life.Err() == nil {
 		n.changed.Wait()
 	}
-	return !n.closed
+	return n.life.Err() == nil
 }

@@ -31,7 +31,9 @@ func (n *network) lookUp(caller string) bool {
 		if answered {
 			return true
 		}
-		time.Sleep(questionTime) // the time that the fault takes from the caller; nothing is awaited
+		if !sleep(n.life, questionTime) { // what the fault takes from the caller
+			return false
+		}
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package real
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ type network struct {
 	links    map[*link]bool
 	nameless map[string]int // parties whose questions for names get no answer
 	proxies  []net.Listener
-	closed   bool
+	life     context.Context // until it is closed
+	end      context.CancelFunc
 }
 
 // direction is from one party to another, by the names of the scenario.
@@ -55,6 +57,7 @@ func newNetwork(seed uint64) *network {
 	n := &network{cut: map[direction]int{}, holds: map[held]int{}, heldBack: map[held]int{}, weather: map[direction][]*weather{}, links: map[*link]bool{},
 		nameless: map[string]int{}, random: rand.New(rand.NewPCG(seed, 1))}
 	n.changed = sync.NewCond(&n.mu)
+	n.life, n.end = context.WithCancel(context.Background())
 	return n
 }
 
@@ -215,10 +218,10 @@ func reset(c net.Conn) {
 func (n *network) open(k *link, d direction) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for (n.cut[d] > 0 || k.deaf) && !n.closed {
+	for (n.cut[d] > 0 || k.deaf) && n.life.Err() == nil {
 		n.changed.Wait()
 	}
-	return !n.closed
+	return n.life.Err() == nil
 }
 
 // setCut begins (by 1) or ends (by -1) a cut of every direction.
@@ -246,7 +249,7 @@ func (n *network) reset(party string) {
 func (n *network) close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.closed = true
+	n.end()
 	n.changed.Broadcast()
 	for _, p := range n.proxies {
 		_ = p.Close()

@@ -27,8 +27,8 @@ type ledger struct {
 	owners  *lin.OwnershipChecker
 	zombies map[uint64]uint64 // by token: the event in which a superseded generation sent a commit
 	offsets *lin.OffsetChecker
-	// committed is when each offset was last committed; those that were longer ago than
-	// offsetsRetention may be gone.
+	// committed is when each offset was last committed. A group that is empty for
+	// offsetsRetention may lose them.
 	committed        map[lin.OffsetKey]clock.Instant
 	offsetsRetention time.Duration
 	reads            []offsetRead
