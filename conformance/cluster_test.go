@@ -45,11 +45,10 @@ type cluster struct {
 	pids      []int
 }
 
-// startCluster runs brokerd dev-cluster, which starts killed nodes again.
-func startCluster(t *testing.T) *cluster {
+// startBrokerd runs brokerd until the test ends, and returns what it prints.
+func startBrokerd(t *testing.T, args ...string) io.Reader {
 	t.Helper()
-	c := &cluster{dir: t.TempDir()}
-	cmd := exec.CommandContext(t.Context(), brokerd, "dev-cluster", "--restart", "--data", c.dir)
+	cmd := exec.CommandContext(t.Context(), brokerd, args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -64,6 +63,14 @@ func startCluster(t *testing.T) *cluster {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	})
+	return out
+}
+
+// startCluster runs brokerd dev-cluster, which starts killed nodes again.
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{dir: t.TempDir()}
+	out := startBrokerd(t, "dev-cluster", "--restart", "--data", c.dir)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if list, ok := strings.CutPrefix(lines.Text(), "bootstrap.servers="); ok {

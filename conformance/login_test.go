@@ -3,10 +3,7 @@ package conformance
 import (
 	"bufio"
 	"context"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -39,20 +36,7 @@ func startSecured(t *testing.T) (bootstrap string) {
 	} {
 		args = append(args, "--override", property)
 	}
-	cmd := exec.CommandContext(t.Context(), brokerd, args...)
-	cmd.Env, cmd.Stderr = []string{"PATH=" + os.Getenv("PATH")}, os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	})
-	lines := bufio.NewScanner(out)
+	lines := bufio.NewScanner(startBrokerd(t, args...))
 	for lines.Scan() {
 		if list, ok := strings.CutPrefix(lines.Text(), "bootstrap.servers="); ok {
 			bootstrap, _, _ = strings.Cut(list, ",") // the first listener is the clients'
