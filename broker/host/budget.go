@@ -40,23 +40,24 @@ type budget struct {
 	short    []*waiter // for short frames
 	growing  []*waiter // with frames that have begun
 	waiting  []*waiter
-	slowest  *holder // of the frames that are being read, in the order in which they began
+	slowest  *holder // of the frames that are being read, in the order in which they began or last got memory
 	newest   *holder
 	closed   bool
 }
 
 type waiter struct {
 	n      int
-	let    chan struct{}
-	gaveUp bool // or was made to
+	let    chan struct{} // closed when the wait has ended
+	served bool          // it ended well; its reader may not have noticed yet
+	gaveUp bool          // or was made to
 }
 
 // holder is a frame that has begun, of one connection.
 type holder struct {
-	since        time.Time
-	bytes        int     // of the budget
-	waits        *waiter // for more of it
-	abort        func()  // ends the connection
+	since        time.Time // when it began, or last got memory that it had waited for
+	bytes        int       // of the budget
+	waits        *waiter   // for more of it
+	abort        func()    // ends the connection
 	ended        bool
 	older, newer *holder
 	linked       bool
@@ -161,6 +162,10 @@ func (b *budget) outcome(w *waiter, h *holder) error {
 	case w.gaveUp:
 		return errShed
 	}
+	if h != nil && h.linked { // nobody can hold the wait against it
+		b.unlink(h)
+		b.link(h, time.Now())
+	}
 	return nil
 }
 
@@ -216,7 +221,7 @@ func (b *budget) shed(w *waiter) {
 			continue
 		case h.waits == nil:
 			h.abort()
-		case h.waits == w || comes:
+		case h.waits == w || h.waits.served || comes:
 			continue // it is its turn, or will be
 		default:
 			h.waits.gaveUp = true
@@ -228,14 +233,27 @@ func (b *budget) shed(w *waiter) {
 }
 
 // reading says that a frame which holds bytes of the budget is not complete.
-func (b *budget) reading(h *holder, bytes int) {
+func (b *budget) reading(h *holder, bytes int, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h.bytes = bytes
-	if h.linked {
-		return
+	if !h.linked {
+		b.link(h, now)
 	}
-	h.linked, h.older, h.newer = true, b.newest, nil
+}
+
+// hasRead says that it is, or never will be.
+func (b *budget) hasRead(h *holder) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.linked {
+		b.unlink(h)
+	}
+}
+
+// link makes h the newest of the frames that are being read.
+func (b *budget) link(h *holder, now time.Time) {
+	h.since, h.linked, h.older = now, true, b.newest
 	if b.newest != nil {
 		b.newest.newer = h
 	} else {
@@ -244,13 +262,7 @@ func (b *budget) reading(h *holder, bytes int) {
 	b.newest = h
 }
 
-// hasRead says that it is, or never will be.
-func (b *budget) hasRead(h *holder) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !h.linked {
-		return
-	}
+func (b *budget) unlink(h *holder) {
 	if h.older != nil {
 		h.older.newer = h.newer
 	} else {
@@ -298,6 +310,7 @@ func (b *budget) put(n int) {
 	b.left += back
 	for _, queue := range [...]*[]*waiter{&b.short, &b.growing, &b.waiting} {
 		for w := next(queue); w != nil && b.grant(w.n, queue == &b.short); w = next(queue) {
+			w.served = true
 			close(w.let)
 			*queue = (*queue)[1:]
 		}

@@ -239,10 +239,7 @@ func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b *edge.Buffer, ch
 	for read := 0; ; {
 		if in.Buffered() < size-read {
 			now := time.Now()
-			if !c.begun.linked {
-				c.begun.since = now
-			}
-			h.memory.reading(&c.begun, charge)
+			h.memory.reading(&c.begun, charge, now)
 			if err := c.readWithin(now, h.limits.frameTime(size-read)); err != nil {
 				return b, charge, err
 			}
