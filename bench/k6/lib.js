@@ -35,12 +35,13 @@ export function recreate(admin, topic, numPartitions, configEntries = []) {
   admin.createTopic({ topic, numPartitions, replicationFactor, configEntries });
 }
 
-// readAll counts until nothing has come for a while; every acknowledged record
-// must have.
+// readAll counts until nothing has come for quietSeconds, or for K6_QUIET_SECONDS
+// if that is set; every acknowledged record must have.
 export function readAll(consumer, quietSeconds) {
+  const quiet = Number(__ENV.K6_QUIET_SECONDS || quietSeconds);
   let total = 0;
   for (;;) {
-    const n = consumer.count({ n: 1000000, timeout: `${quietSeconds}s`, expectTimeout: true });
+    const n = consumer.count({ n: 1000000, timeout: `${quiet}s`, expectTimeout: true });
     total += n;
     if (n === 0) {
       return total;

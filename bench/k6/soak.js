@@ -1,13 +1,13 @@
 // A steady load for a long time: what grows shows. Memory of this script does
 // not: latencies go to histograms of fixed size.
 //
-//   K6_BROKERS=127.0.0.1:9092 K6_DURATION=8h K6_RATE=5000 bin/k6 run bench/k6/soak.js
+//   K6_BROKERS=127.0.0.1:9092 K6_SECONDS=28800 K6_RATE=5000 bin/k6 run bench/k6/soak.js
 import { check } from "k6";
 import { DEFAULT_THRESHOLDS } from "k6/x/kafka";
 import { clients, recreate, summary } from "./lib.js";
 
 const topic = "k6-soak";
-const duration = __ENV.K6_DURATION || "10m";
+const duration = `${Number(__ENV.K6_SECONDS || 600)}s`; // K6_DURATION is one of k6's own
 const rate = Number(__ENV.K6_RATE || 1000);
 const size = Number(__ENV.K6_SIZE || 1024);
 const { admin, producer, consumer } = clients(topic, 30);

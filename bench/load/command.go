@@ -61,9 +61,9 @@ Exit status: 0 every record was sent when it was due and received, 1 one was not
 	p.StringVar(&f.driver, "driver", "", "an OpenMessaging Benchmark driver file with the configuration of topics and clients")
 	p.IntVar(&f.repeats, "repeats", 1, "how often each workload is run on each target, in turns")
 	p.DurationVar(&f.duration, "duration", 0, "instead of the workload's testDurationMinutes")
-	p.DurationVar(&f.warmup, "warmup", -1, "instead of the workload's warmupDurationMinutes")
+	p.DurationVar(&f.warmup, "warmup", 0, "instead of the workload's warmupDurationMinutes")
 	p.DurationVar(&f.pause, "pause", 0, "between two runs, for what the last one has left to be done")
-	p.IntVar(&f.rate, "rate", -1, "messages a second instead of the workload's producerRate; 0 is as many as are acknowledged")
+	p.IntVar(&f.rate, "rate", 0, "messages a second instead of the workload's producerRate; 0 is as many as are acknowledged")
 	p.StringVar(&f.out, "out", "", "a folder for the results: JSON of the OpenMessaging Benchmark, HdrHistogram logs, the table")
 	p.BoolVar(&f.quiet, "quiet", false, "print the table only")
 	return cmd
@@ -88,7 +88,7 @@ func Main(schemes Scheme) int {
 }
 
 func (f *flags) carryOut(cmd *cobra.Command, files []string, schemes Scheme) error {
-	c, err := f.campaign(files, schemes)
+	c, err := f.campaign(files, schemes, cmd.Flags().Changed)
 	if err != nil {
 		return badInput{err}
 	}
@@ -111,9 +111,18 @@ func (f *flags) carryOut(cmd *cobra.Command, files []string, schemes Scheme) err
 	return err
 }
 
-func (f *flags) campaign(files []string, schemes Scheme) (*Campaign, error) {
-	if f.repeats < 1 {
+func (f *flags) campaign(files []string, schemes Scheme, given func(flag string) bool) (*Campaign, error) {
+	switch {
+	case f.repeats < 1:
 		return nil, fmt.Errorf("--repeats %d: must be at least 1", f.repeats)
+	case given("duration") && f.duration <= 0:
+		return nil, fmt.Errorf("--duration %v: must be above zero", f.duration)
+	case f.warmup < 0:
+		return nil, fmt.Errorf("--warmup %v: must not be below zero", f.warmup)
+	case f.pause < 0:
+		return nil, fmt.Errorf("--pause %v: must not be below zero", f.pause)
+	case f.rate < 0:
+		return nil, fmt.Errorf("--rate %d: must not be below zero", f.rate)
 	}
 	c := &Campaign{Repeats: f.repeats, Pause: f.pause, Out: f.out}
 	driver, err := ReadDriver(f.driver)
@@ -125,13 +134,13 @@ func (f *flags) campaign(files []string, schemes Scheme) (*Campaign, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f.duration > 0 {
+		if given("duration") {
 			w.TestDurationMinutes = f.duration.Minutes()
 		}
-		if f.warmup >= 0 {
+		if given("warmup") {
 			w.WarmupDurationMinutes = f.warmup.Minutes()
 		}
-		if f.rate >= 0 {
+		if given("rate") {
 			w.ProducerRate = f.rate
 		}
 		c.Workloads = append(c.Workloads, w)

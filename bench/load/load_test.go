@@ -343,7 +343,8 @@ consumerConfig: |
 	if err := os.WriteFile(workload, []byte("messageSize: 100\ntestDurationMinutes: 1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c, err := (&flags{driver: file, repeats: 1}).campaign([]string{workload}, nil)
+	none := func(string) bool { return false }
+	c, err := (&flags{driver: file, repeats: 1}).campaign([]string{workload}, nil, none)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,11 +352,14 @@ consumerConfig: |
 	if len(c.Targets) != 1 || k.name != "Kafka" || strings.Join(k.seeds, ",") != "localhost:1,localhost:2" || len(k.topicConfig) != 2 {
 		t.Errorf("%d targets, the first is %+v", len(c.Targets), k)
 	}
-	if c, err = (&flags{driver: file, repeats: 1, targets: []string{"a=localhost:9"}}).campaign([]string{workload}, nil); err != nil || c.Targets[0].Name() != "a" {
+	if c, err = (&flags{driver: file, repeats: 1, targets: []string{"a=localhost:9"}}).campaign([]string{workload}, nil, none); err != nil || c.Targets[0].Name() != "a" {
 		t.Errorf("a --target is not stronger: %+v, %v", c, err)
 	}
-	// A flag that cannot be read is the caller's mistake, exit status 2.
-	for _, args := range [][]string{{"--duration", "soon", workload}, {"--no-such-flag", workload}, {}} {
+	// A flag that cannot be read or used is the caller's mistake, exit status 2.
+	for _, args := range [][]string{
+		{"--duration", "soon", workload}, {"--no-such-flag", workload}, {},
+		{"--duration", "0s", workload}, {"--warmup", "-1s", workload}, {"--pause", "-1s", workload}, {"--rate", "-1", workload}, {"--repeats", "0", workload},
+	} {
 		cmd := Command(nil)
 		cmd.SetArgs(args)
 		var bad badInput

@@ -108,11 +108,10 @@ func (a *AdminClient) CreateTopic(config sobek.Value) error {
 	for _, e := range t.ConfigEntries {
 		configs[e.ConfigName] = &e.ConfigValue
 	}
-	resp, err := adm.CreateTopic(ctx, t.NumPartitions, t.ReplicationFactor, configs, t.Topic)
-	if err != nil {
+	if _, err := adm.CreateTopic(ctx, t.NumPartitions, t.ReplicationFactor, configs, t.Topic); err != nil {
 		return fmt.Errorf("create topic %s: %w", t.Topic, err)
 	}
-	return resp.Err
+	return nil
 }
 
 // DeleteTopic deletes a topic.
@@ -122,8 +121,7 @@ func (a *AdminClient) DeleteTopic(topic string) error {
 		return err
 	}
 	defer cancel()
-	resp, err := adm.DeleteTopic(ctx, topic)
-	if err := errors.Join(err, resp.Err); err != nil {
+	if _, err := adm.DeleteTopic(ctx, topic); err != nil {
 		return fmt.Errorf("delete topic %s: %w", topic, err)
 	}
 	return nil
