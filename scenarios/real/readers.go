@@ -48,45 +48,57 @@ func (w *workload) consumes(ctx context.Context, group *scenarios.Consumer, name
 		from = -warmUp
 	}
 	for _, pause := range group.Pauses {
-		w.member(ctx, group, name, zone, reader, from, pause.At)
+		w.memberUntil(ctx, group, name, zone, reader, from, pause.At)
 		from = pause.At + pause.For
 	}
 	stop := group.StopAt
 	if stop == 0 {
 		stop = w.scenario.Duration + 2*settleTime + auditWait // the context ends it before
 	}
-	w.member(ctx, group, name, zone, reader, from, stop)
+	w.memberUntil(ctx, group, name, zone, reader, from, stop)
 }
 
-// member is one membership: from joining to leaving.
-func (w *workload) member(ctx context.Context, group *scenarios.Consumer, name, zone string, reader int32, from, to time.Duration) {
+// memberUntil is the time between two stops, in which a consumer may leave its group
+// and join it again.
+func (w *workload) memberUntil(ctx context.Context, group *scenarios.Consumer, name, zone string, reader int32, from, to time.Duration) {
+	for from < to && ctx.Err() == nil {
+		from = w.member(ctx, group, name, zone, reader, from, to)
+	}
+}
+
+// member is one membership: from joining to leaving. It returns when the consumer is
+// there again: at the end, or earlier if it did not poll for max.poll.interval.ms.
+// Java's consumer leaves its group then; franz-go knows no such property, and has to
+// be told to.
+func (w *workload) member(ctx context.Context, group *scenarios.Consumer, name, zone string, reader int32, from, to time.Duration) time.Duration {
 	if !sleep(ctx, from-w.ledger.now()) {
-		return
+		return to
 	}
 	at := &positions{at: map[lin.Partition]int64{}}
 	cl, err := w.reader(name, w.memberOptions(group, name, zone, at)...)
 	if err != nil {
 		w.ledger.told("consume", err)
-		return
+		return to
 	}
 	defer cl.CloseAllowingRebalance()
 	ctx, cancel := context.WithTimeout(ctx, max(0, to-w.ledger.now()))
 	defer cancel()
+	limit := time.Duration(group.Settings.MaxPollIntervalMillis) * time.Millisecond
 	for ctx.Err() == nil {
-		for _, stall := range group.Stalls {
-			if now := w.ledger.now(); now >= stall.At && now < stall.At+stall.For {
-				sleep(ctx, stall.At+stall.For-now)
-			}
+		if back := w.rest(ctx, limit, stallOf(group, w.ledger.now())); back > 0 {
+			return back
 		}
-		fetches := cl.PollRecords(ctx, int(group.Settings.MaxPollRecords))
+		poll, end := context.WithTimeout(ctx, untilStall(group, w.ledger.now()))
+		fetches := cl.PollRecords(poll, int(group.Settings.MaxPollRecords))
+		end()
 		for _, e := range fetches.Errors() {
 			if ctx.Err() == nil && !errors.Is(e.Err, context.DeadlineExceeded) {
 				w.ledger.told("consume", e.Err)
 			}
 		}
 		n := w.hand(reader, group.Group, at, fetches)
-		if n > 0 && group.ProcessingTime > 0 {
-			sleep(ctx, time.Duration(n)*group.ProcessingTime)
+		if back := w.rest(ctx, limit, time.Duration(n)*group.ProcessingTime); back > 0 {
+			return back
 		}
 		if n > 0 && !group.Settings.EnableAutoCommit {
 			if err := cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil {
@@ -95,6 +107,40 @@ func (w *workload) member(ctx context.Context, group *scenarios.Consumer, name, 
 		}
 		cl.AllowRebalance()
 	}
+	return to
+}
+
+// untilStall is how long a poll may take: until the next stall, or for pollTime.
+func untilStall(group *scenarios.Consumer, now time.Duration) time.Duration {
+	for _, stall := range group.Stalls {
+		if stall.At > now {
+			return min(stall.At-now, pollTime)
+		}
+	}
+	return pollTime
+}
+
+// pollTime is what an application gives to poll.
+const pollTime = time.Second
+
+// rest passes time without a poll, up to the limit. It returns when a consumer that
+// rests for longer will be back, or 0.
+func (w *workload) rest(ctx context.Context, limit, d time.Duration) (back time.Duration) {
+	sleep(ctx, min(d, limit))
+	if d <= limit {
+		return 0
+	}
+	return w.ledger.now() + d - limit
+}
+
+// stallOf is how much longer a consumer does not poll, 0 if it does.
+func stallOf(group *scenarios.Consumer, now time.Duration) time.Duration {
+	for _, stall := range group.Stalls {
+		if end := stall.At + stall.For; now >= stall.At && now < end {
+			return end - now
+		}
+	}
+	return 0
 }
 
 func (w *workload) memberOptions(group *scenarios.Consumer, name, zone string, at *positions) []kgo.Opt {
@@ -103,6 +149,7 @@ func (w *workload) memberOptions(group *scenarios.Consumer, name, zone string, a
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(group.Group), kgo.ConsumeTopics(group.Topics...), kgo.BlockRebalanceOnPoll(), kgo.Rack(cmp.Or(s.ClientRack, zone)),
 		kgo.SessionTimeout(millis(s.SessionTimeoutMillis)), kgo.HeartbeatInterval(millis(s.HeartbeatIntervalMillis)),
+		kgo.RebalanceTimeout(millis(s.MaxPollIntervalMillis)), // as Java's JoinGroup says it
 		kgo.MetadataMaxAge(metadataAge(&s.Common)), kgo.FetchMaxWait(millis(s.FetchMaxWaitMillis)), kgo.RequestTimeoutOverhead(millis(s.RequestTimeoutMillis)),
 		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { w.ledger.rebalanced() }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { at.forget(w, lost) }),
