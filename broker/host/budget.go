@@ -11,6 +11,9 @@ const (
 	// pressureTime is how long a frame that has begun may take while others wait
 	// for memory.
 	pressureTime = time.Second
+	// passTime is how long after memory has come back it counts as on its way to
+	// those who wait: quick clients need no longer to fill it.
+	passTime = 100 * time.Millisecond
 	// tightPart is the part of the common memory below which new frames begin with
 	// little.
 	tightPart = 4
@@ -36,17 +39,19 @@ type budget struct {
 	reserved int64     // of total
 	left     int64     // of the common part; below zero by less than one frame, and by what the machine has asked for
 	reserve  int64     // left of the reserved part
-	kept     int64     // of whole frames that the machine has not settled
 	short    []*waiter // for short frames
 	growing  []*waiter // with frames that have begun
 	waiting  []*waiter
-	slowest  *holder // of the frames that are being read, in the order in which they began or last got memory
+	kept     int64     // of whole frames that the machine has not settled
+	moved    time.Time // when it last gave back of the common part
+	slowest  *holder   // of the frames that are being read, in the order in which they began
 	newest   *holder
 	closed   bool
 }
 
 type waiter struct {
 	n      int
+	since  time.Time
 	let    chan struct{} // closed when the wait has ended
 	served bool          // it ended well; its reader may not have noticed yet
 	gaveUp bool          // or was made to
@@ -54,13 +59,25 @@ type waiter struct {
 
 // holder is a frame that has begun, of one connection.
 type holder struct {
-	since        time.Time // when it began, or last got memory that it had waited for
-	bytes        int       // of the budget
-	waits        *waiter   // for more of it
-	abort        func()    // ends the connection
+	began        time.Time
+	waited       time.Duration // for memory, since then
+	bytes        int           // of the budget
+	waits        *waiter       // for more of it
+	abort        func()        // ends the connection
 	ended        bool
 	older, newer *holder
 	linked       bool
+}
+
+// waiting tells whether a frame still has to wait for memory.
+func (h *holder) waiting() bool { return h.waits != nil && !h.waits.served }
+
+// slow tells whether a frame's client has taken long to send what there was memory for.
+func (h *holder) slow(now time.Time) bool {
+	if h.waits != nil {
+		now = h.waits.since
+	}
+	return now.Sub(h.began)-h.waited >= pressureTime
 }
 
 var errStopped = errors.New("the node has stopped")
@@ -119,7 +136,7 @@ func (b *budget) take(n int, short bool, h *holder, limit time.Duration) error {
 		b.mu.Unlock()
 		return nil
 	}
-	w := &waiter{n: n, let: make(chan struct{})}
+	w := &waiter{n: n, since: time.Now(), let: make(chan struct{})}
 	if h != nil {
 		h.waits = w
 	}
@@ -162,9 +179,8 @@ func (b *budget) outcome(w *waiter, h *holder) error {
 	case w.gaveUp:
 		return errShed
 	}
-	if h != nil && h.linked { // nobody can hold the wait against it
-		b.unlink(h)
-		b.link(h, time.Now())
+	if h != nil {
+		h.waited += time.Since(w.since)
 	}
 	return nil
 }
@@ -198,9 +214,11 @@ func (b *budget) giveUp(w *waiter, h *holder) bool {
 	return true
 }
 
-// shed ends the connections whose frames have taken longest, for as much as is
-// waited for. A frame that itself waits for memory is spared while the machine has
-// enough to give back. Of those who wait the first one sees to it.
+// shed ends the connections of clients that are slow with their frames, for as much
+// as is waited for. A frame that waits for more is spared while the machine has enough
+// for the first of those who wait, or has just given it back. If it has not, they may
+// wait for each other, and the oldest frames must go, however quick their clients are.
+// Of those who wait the first one sees to it.
 func (b *budget) shed(w *waiter) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -210,26 +228,36 @@ func (b *budget) shed(w *waiter) {
 	wanted := -b.left
 	for _, queue := range [...][]*waiter{b.short, b.growing, b.waiting} {
 		for _, w := range queue {
-			wanted += int64(w.n)
+			if !w.gaveUp {
+				wanted += int64(w.n)
+			}
 		}
 	}
-	comes := b.kept >= wanted
 	now := time.Now()
-	for h := b.slowest; h != nil && now.Sub(h.since) >= pressureTime && wanted > 0; h = h.newer {
-		switch {
-		case h.ended:
+	comes := b.left+b.kept > b.reserved-b.reserve || now.Sub(b.moved) < passTime
+	wanted = b.end(w, wanted, func(h *holder) bool { return h.slow(now) && !(comes && h.waiting()) })
+	if !comes {
+		b.end(w, wanted, func(h *holder) bool { return now.Sub(h.began) >= pressureTime })
+	}
+}
+
+// end ends frames that are being read, but not the one of w, until they have held
+// wanted bytes. It returns what is missing.
+func (b *budget) end(w *waiter, wanted int64, which func(h *holder) bool) (missing int64) {
+	for h := b.slowest; h != nil && wanted > 0; h = h.newer {
+		if h.ended || h.waits == w || !which(h) {
 			continue
-		case h.waits == nil:
-			h.abort()
-		case h.waits == w || h.waits.served || comes:
-			continue // it is its turn, or will be
-		default:
+		}
+		if h.waiting() {
 			h.waits.gaveUp = true
 			close(h.waits.let)
+		} else {
+			h.abort()
 		}
 		h.ended = true
 		wanted -= int64(h.bytes)
 	}
+	return wanted
 }
 
 // reading says that a frame which holds bytes of the budget is not complete.
@@ -242,18 +270,16 @@ func (b *budget) reading(h *holder, bytes int, now time.Time) {
 	}
 }
 
-// hasRead says that it is, or never will be.
+// hasRead says that it is whole, or never will be.
 func (b *budget) hasRead(h *holder) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if h.linked {
-		b.unlink(h)
-	}
+	b.unlink(h)
 }
 
 // link makes h the newest of the frames that are being read.
 func (b *budget) link(h *holder, now time.Time) {
-	h.since, h.linked, h.older = now, true, b.newest
+	h.began, h.waited, h.linked, h.older = now, 0, true, b.newest
 	if b.newest != nil {
 		b.newest.newer = h
 	} else {
@@ -288,7 +314,9 @@ func (b *budget) settle(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.kept -= int64(n)
-	b.put(n)
+	if b.put(n) {
+		b.moved = time.Now()
+	}
 }
 
 // giveBack ends the charge of a frame that the machine has not got.
@@ -299,8 +327,9 @@ func (b *budget) giveBack(n int) {
 }
 
 // put gives n bytes back and serves those who wait. Which part they were taken of
-// does not matter: what a short frame holds fills the reserve first.
-func (b *budget) put(n int) {
+// does not matter: what a short frame holds fills the reserve first. It tells whether
+// anything went to the common part.
+func (b *budget) put(n int) bool {
 	back := int64(n)
 	if n <= shortFrameBytes+frameOverheadBytes {
 		filled := min(back, b.reserved-b.reserve)
@@ -315,6 +344,7 @@ func (b *budget) put(n int) {
 			*queue = (*queue)[1:]
 		}
 	}
+	return back > 0
 }
 
 // first returns who is served next, or nil.

@@ -110,7 +110,6 @@ func (h *Host) read(c *connection) error {
 		ev.Verdict = h.inspect(&ev)
 		if c.inbound {
 			c.kept.Add(int64(charge))
-			h.memory.keep(charge)
 		}
 		a := arrival{event: ev, conn: c, charge: charge}
 		if n > promptBytesMax {
@@ -228,6 +227,9 @@ func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b *edge.Buffer, ch
 	}
 	b = h.buffer(size)
 	defer func() {
+		if err == nil && c.inbound {
+			h.memory.keep(charge)
+		}
 		if c.begun.linked {
 			h.memory.hasRead(&c.begun)
 		}
@@ -252,6 +254,7 @@ func (h *Host) frame(c *connection, in *bufio.Reader, n int) (b *edge.Buffer, ch
 			return b, charge, nil
 		}
 		size = min(n, growthFactor*read)
+		h.memory.reading(&c.begun, charge, time.Now())
 		if err := h.charge(c, size-read, false, &c.begun, h.limits.FrameTime); err != nil {
 			return b, charge, err
 		}
