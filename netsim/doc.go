@@ -22,7 +22,8 @@
 //     overtakes an earlier one, between connections it does.
 //   - Bandwidth: serialisation and queueing, per ordered pair of zones, per host
 //     pair, per network interface in and out, per degradation. Whatever shares a
-//     rate queues behind each other.
+//     rate queues behind each other; when a rate comes or goes, what is queued goes
+//     on at those that are left.
 //   - Connection set-up: the dialer knows after one round trip, the acceptor half
 //     of one later. Refused after one round trip if nobody listens. SYNs into
 //     silence are repeated after 1, 3, 7, 15, 31, 63 s; the attempt fails after 127 s.

@@ -143,32 +143,47 @@ func (n *Network) matches(d int32, f *frame) bool {
 	return false
 }
 
-// Degrade makes the links from each of from to each of to worse until Restore.
-func (n *Network) Degrade(id DegradeID, from, to []HostID, d Degradation) {
+// Degrade makes the links from each of from to each of to worse until Restore. A
+// rate holds for what has not left its sender yet.
+func (n *Network) Degrade(now clock.Instant, id DegradeID, from, to []HostID, d Degradation) {
 	i, found := slices.BinarySearchFunc(n.degrades, id, func(g degrade, id DegradeID) int { return cmp.Compare(g.id, id) })
 	assertNew("degradation", int32(id), found, len(n.degrades))
 	check := Link{Latency: Constant(d.Latency), Jitter: d.Jitter, BytesPerSecond: d.BytesPerSecond, LossPPM: d.LossPPM}
 	if err := check.validate(); err != nil || min(d.DuplicatePPM, d.ReorderPPM) < 0 {
 		panic(fmt.Sprintf("netsim: degradation %d: %v: %+v", id, err, d))
 	}
+	n.observe(now)
 	g := degrade{id: id, pairs: distinct(product(from, to)), what: d, pipe: n.addPipe(d.BytesPerSecond)}
 	n.degrades = slices.Insert(n.degrades, i, g)
-	n.resolve(g.pairs)
+	n.change(now, &g)
 }
 
-// Restore ends a degradation. It tells whether it was in force.
-func (n *Network) Restore(id DegradeID) bool {
+// Restore ends a degradation: what its rate has kept at its sender is sent at the
+// rates that are left. It tells whether it was in force.
+func (n *Network) Restore(now clock.Instant, id DegradeID) bool {
 	i, found := slices.BinarySearchFunc(n.degrades, id, func(g degrade, id DegradeID) int { return cmp.Compare(g.id, id) })
 	if !found {
 		return false
 	}
-	pairs := n.degrades[i].pairs
-	if pipe := n.degrades[i].pipe; pipe >= 0 {
-		n.idlePipes = append(n.idlePipes, pipe)
-	}
+	n.observe(now)
+	g := n.degrades[i]
 	n.degrades = slices.Delete(n.degrades, i, i+1)
-	n.resolve(pairs)
+	n.change(now, &g)
+	if g.pipe >= 0 {
+		n.idlePipes = append(n.idlePipes, g.pipe)
+	}
 	return true
+}
+
+// change makes paths what they are since a degradation has begun or ended.
+func (n *Network) change(now clock.Instant, g *degrade) {
+	if g.pipe < 0 {
+		n.resolve(g.pairs)
+		return
+	}
+	queued := n.waiting(now, g.pairs)
+	n.resolve(g.pairs)
+	n.requeue(now, queued)
 }
 
 // resolve adds up the degradations in force for each of the pairs.

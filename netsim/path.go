@@ -36,14 +36,20 @@ func newPipe(bytesPerSecond int64) pipe {
 	return pipe{rate: max(int64(time.Second)*1024/bytesPerSecond, 1)}
 }
 
-// depart returns when the last byte of a frame has left all pipes on the way.
-// Pipes work at the same time, as routers that forward packet by packet do, so
-// the slowest one counts.
+// depart returns when the last byte of a frame, and of its copy if it has one, has
+// left all pipes on the way.
 func (n *Network) depart(p *path, now clock.Instant, bytes int64) clock.Instant {
-	left := now
 	if p.duplicate > 0 && n.chance(p.duplicate) {
 		bytes *= 2
 	}
+	return n.pass(p, now, bytes)
+}
+
+// pass returns when the last of some bytes has left all pipes on the way. Pipes
+// work at the same time, as routers that forward packet by packet do, so the
+// slowest one counts.
+func (n *Network) pass(p *path, now clock.Instant, bytes int64) clock.Instant {
+	left := now
 	for _, i := range p.pipes {
 		q := &n.pipes[i]
 		q.busy = max(q.busy, now) + clock.Instant(bytes*q.rate>>10)

@@ -139,8 +139,8 @@ func (m *model) do(o *op) {
 			m.n.Hold(HoldID(o.ID), a, b, Match{Any: o.Choice%2 == 0, API: 1})
 		}
 	case 14:
-		if !m.n.Restore(DegradeID(o.ID)) {
-			m.n.Degrade(DegradeID(o.ID), a, b, Degradation{Latency: time.Millisecond, LossPPM: int32(o.Choice * 1000),
+		if !m.n.Restore(m.now, DegradeID(o.ID)) {
+			m.n.Degrade(m.now, DegradeID(o.ID), a, b, Degradation{Latency: time.Millisecond, LossPPM: int32(o.Choice * 1000),
 				BytesPerSecond: int64(o.Choice) * 100, DuplicatePPM: 1000, ReorderPPM: 100_000})
 		}
 	case 15:
@@ -294,7 +294,7 @@ func (m *model) settle() {
 	for id := int32(1); id <= 3; id++ {
 		m.n.Heal(CutID(id))
 		m.n.Release(m.now, HoldID(id))
-		m.n.Restore(DegradeID(id))
+		m.n.Restore(m.now, DegradeID(id))
 	}
 	m.cuts = nil
 	for h := range HostID(modelHosts) {

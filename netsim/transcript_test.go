@@ -159,14 +159,14 @@ func (w *world) fault(t *testing.T, d *datadriven.TestData, first string) bool {
 	case "release":
 		return w.n.Release(w.now, HoldID(id))
 	case "restore":
-		return w.n.Restore(DegradeID(id))
+		return w.n.Restore(w.now, DegradeID(id))
 	case "cut":
 		w.n.Cut(CutID(id), w.hosts(t, d, "from"), w.hosts(t, d, "to"))
 	case "hold":
 		w.n.Hold(HoldID(id), w.hosts(t, d, "from"), w.hosts(t, d, "to"),
 			Match{Any: !d.HasArg("api"), API: int16(intArg(d, t, "api"))})
 	case "degrade":
-		w.n.Degrade(DegradeID(id), w.hosts(t, d, "from"), w.hosts(t, d, "to"), Degradation{
+		w.n.Degrade(w.now, DegradeID(id), w.hosts(t, d, "from"), w.hosts(t, d, "to"), Degradation{
 			Latency:        time.Duration(intArg(d, t, "latency-ms")) * time.Millisecond,
 			LossPPM:        int32(intArg(d, t, "loss-ppm")),
 			BytesPerSecond: int64(intArg(d, t, "bytes-per-second")),

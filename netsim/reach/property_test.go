@@ -322,7 +322,7 @@ func not(holds func(x, y netsim.HostID) bool) func(x, y netsim.HostID) bool {
 // connections nor those made later between the same hosts.
 func TestHalfOpenConnections(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := newBench(t, 2, 3, 2)
+		b := newBench(t, 2, 4, 2)
 		one, other := b.some("one"), b.some("other")
 		black, all := joined(one, other), reach.All(len(b.hosts))
 		b.n.HalfOpen(b.m.Now(), one, other)
@@ -338,6 +338,9 @@ func TestHalfOpenConnections(t *testing.T) {
 			b.want("sound", b.m.Open(round), b.pairs(not(black)))
 		}
 		b.probe("made later", 2, 0, all, all)
+		b.m.Dial(3)
+		b.run(soon)
+		b.probe("made when the others had been given up", 3, 0, all, all)
 	})
 }
 
@@ -351,6 +354,8 @@ func TestResets(t *testing.T) {
 		b.m.Send(0, 0) // in flight, and lost with its connection
 		b.m.Dial(2)
 		b.n.ResetConnections(b.m.Now(), one, other)
+		b.run(0)
+		b.want("attempts in vain, at once", b.m.Failed(2), b.pairs(hit))
 		b.m.Dial(3)
 		b.run(soon)
 		for round := range 2 {

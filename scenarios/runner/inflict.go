@@ -38,7 +38,7 @@ func (f *faults) inflict(now clock.Instant, w *sim.World, s *span, e *scenarios.
 	case "partition":
 		w.Network().CutPairs(netsim.CutID(index), f.cut(e, hosts))
 	case "link":
-		f.degrade(w, index, e)
+		f.degrade(now, w, index, e)
 	case "reset_connections":
 		w.Network().ResetConnections(now, hosts, f.everybody())
 	case "hold_rpc":
@@ -87,8 +87,8 @@ func (f *faults) withdraw(now clock.Instant, w *sim.World, s *span, e *scenarios
 	case "partition":
 		w.Network().Heal(netsim.CutID(s.event))
 	case "link":
-		w.Network().Restore(netsim.DegradeID(2 * s.event))
-		w.Network().Restore(netsim.DegradeID(2*s.event + 1))
+		w.Network().Restore(now, netsim.DegradeID(2*s.event))
+		w.Network().Restore(now, netsim.DegradeID(2*s.event+1))
 	case "dns":
 		for _, h := range s.hosts {
 			if !f.held(now, s, h, func(o *scenarios.Event) bool { return o.Fault == "dns" && o.Fail }) {
@@ -111,14 +111,14 @@ func (f *faults) withdraw(now clock.Instant, w *sim.World, s *span, e *scenarios
 }
 
 // degrade makes links worse in both directions.
-func (f *faults) degrade(w *sim.World, index int, e *scenarios.Event) {
+func (f *faults) degrade(now clock.Instant, w *sim.World, index int, e *scenarios.Event) {
 	a, b := f.ends(e)
 	d := netsim.Degradation{ // its jitter goes both ways, the file's only up
 		Latency: e.Latency + e.Jitter/2, Jitter: e.Jitter / 2, LossPPM: int32(e.LostPackets()), DuplicatePPM: int32(e.Duplicate),
 		ReorderPPM: int32(e.Reorder), BytesPerSecond: e.Bandwidth.BytesPerSecond(),
 	}
-	w.Network().Degrade(netsim.DegradeID(2*index), a, b, d)
-	w.Network().Degrade(netsim.DegradeID(2*index+1), b, a, d)
+	w.Network().Degrade(now, netsim.DegradeID(2*index), a, b, d)
+	w.Network().Degrade(now, netsim.DegradeID(2*index+1), b, a, d)
 }
 
 // hold keeps requests back between two hosts that are found when it begins.
