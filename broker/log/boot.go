@@ -1,6 +1,8 @@
 package log
 
 import (
+	"slices"
+
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 )
@@ -12,10 +14,11 @@ const recoverParallelMax = 8
 type bootPhase uint8
 
 const (
-	bootNone    bootPhase = iota
-	bootReading           // the directory's list and the files beside the logs
-	bootMarker            // the clean shutdown file is being removed, durably
-	bootLogs              // logs are being recovered
+	bootNone        bootPhase = iota
+	bootReading               // the directory's list and the files beside the logs
+	bootMarker                // the clean shutdown file is being removed, durably
+	bootLogs                  // logs are being recovered
+	bootCheckpoints           // what the checkpoints say too much is being put right
 	bootDone
 )
 
@@ -151,6 +154,20 @@ func (m *Manager) recoverNext(c *step.Context) {
 	if b.active > 0 || b.phase != bootLogs {
 		return
 	}
+	// A crash in the middle of a truncation leaves checkpoints that are above what is
+	// left of the log; the next recovery must not believe them.
+	if slices.ContainsFunc(m.logs, func(l *Log) bool { return !l.trusted() }) {
+		b.phase = bootCheckpoints
+		m.checkpointNow(c)
+		m.writeCheckpoint(c, checkpointCleaner)
+		return
+	}
+	m.bootOver(c)
+}
+
+// bootOver makes the manager ready and starts what it does from time to time.
+func (m *Manager) bootOver(c *step.Context) {
+	b := &m.boot
 	*b = boot{
 		phase: bootDone, clean: b.clean, previousEpoch: b.previousEpoch,
 		properties: b.properties, hasProperties: b.hasProperties,

@@ -24,7 +24,8 @@ const (
 //	reading     a segment is read: does it hold anything that can go?
 //	opening     it does, so it is written anew beside the old one,
 //	copying     from its start,
-//	syncing     made stable, and takes the old one's place; then the next segment
+//	syncing     made stable,
+//	replacing   and takes the old one's place, durably; then the next segment
 //
 // Whatever changes the log beneath it (a truncation, retention, the end of the
 // log or of the process) ends it, and the next round begins anew.
@@ -37,6 +38,7 @@ const (
 	cleanOpening
 	cleanCopying
 	cleanSyncing
+	cleanReplacing
 )
 
 // cleaner is the compaction in progress: of one log at a time, one operation in

@@ -216,9 +216,23 @@ func (m *Manager) cleanDone(c *step.Context, l *Log, file edge.FileID) {
 		m.cleanRead(c)
 	case cleanSyncing:
 		m.cleanReplace(c)
-		if m.cleanFollowing(c) {
-			m.cleanRead(c)
-		}
+	}
+}
+
+// cleanReplaced goes on when the new segment has its name on the disk. Earlier, a
+// crash could leave the old one in a part of the log that counts as compacted:
+// then a tombstone would go some day, and what it has deleted would be back.
+func (m *Manager) cleanReplaced(c *step.Context, l *Log, file edge.FileID) {
+	x := &m.clean
+	s := l.segmentOf(file)
+	s.ops--
+	switch {
+	case x.phase != cleanReplacing || x.source != s:
+		return // the compaction has ended
+	case !x.intact():
+		m.cleanAbort(c)
+	case m.cleanFollowing(c):
+		m.cleanRead(c)
 	}
 }
 
@@ -237,13 +251,14 @@ func (m *Manager) cleanReplace(c *step.Context) {
 	}
 	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
 	l.op(c, edge.DiskOp{Kind: edge.OpRename, Path: path + cleanedSuffix, NewPath: path}, tokenPlain)
-	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
+	s.ops++
+	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir, Token: edge.Token{B: uint64(s.file)}}, tokenCleanReplaced)
 	l.writeIndexes(c, s)
 	l.segments[l.segmentAt(s.base)] = s
 	// Batches in memory say where they lie in the file.
 	for len(l.tail.live()) > 0 && l.tail.live()[0].base < s.end {
 		l.tailDropOldest()
 	}
-	x.source, x.out = s, nil
+	x.phase, x.source, x.out = cleanReplacing, s, nil
 	l.dropFile(c, old)
 }

@@ -2,6 +2,7 @@ package log
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,39 +17,41 @@ import (
 // Method: a model of keys against a log on the test's disk, restarted in all ways.
 func TestCompactionModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		x := newCompacted(t)
+		x := newCompacted()
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			x.step(t)
 		}
+		x.check(t)
+		x.complete(t)
 		x.check(t)
 	})
 }
 
 type compacted struct {
 	*rig
-	t      *rapid.T
 	values []keyed // by offset, as appended
 	seq    int32
 }
 
 type keyed struct {
-	key, value string // "" is a tombstone
+	key   string // "": nothing is there any more
+	value string // "": a tombstone
 }
 
-func newCompacted(t *rapid.T) *compacted {
+func newCompacted() *compacted {
 	cfg := testConfig()
 	cfg.TopicDefaults.CleanupPolicy = config.CleanupCompact
 	cfg.TopicDefaults.SegmentBytes = 400
 	cfg.TopicDefaults.DeleteRetentionMillis = 60_000
 	cfg.TopicDefaults.MaxCompactionLagMillis = 1 << 40
-	x := &compacted{rig: newRig(cfg), t: t}
+	x := &compacted{rig: newRig(cfg)}
 	x.create()
 	x.settle()
 	return x
 }
 
 func (x *compacted) step(t *rapid.T) {
-	switch rapid.IntRange(0, 9).Draw(t, "action") {
+	switch rapid.IntRange(0, 11).Draw(t, "action") {
 	case 0, 1, 2, 3, 4:
 		x.write(t)
 	case 5, 6:
@@ -67,24 +70,100 @@ func (x *compacted) step(t *rapid.T) {
 		x.restart(how)
 		x.log().SetConfig(x.cfg.TopicDefaults)
 		x.log().SetHighWatermark(x.log().EndOffset())
-	default: // in the middle of a compaction
-		x.settle()
-		x.log().Flush(&x.c)
-		x.collect()
-		x.settle()
-		x.log().SetHighWatermark(x.log().EndOffset())
-		x.m.cleanNext(&x.c)
-		x.collect()
-		for range rapid.IntRange(0, 12).Draw(t, "operations") {
-			if n := len(x.disk.queues); n > 0 {
-				x.one(rapid.IntRange(0, n-1).Draw(t, "queue"))
-			}
-		}
+	case 9:
+		x.beginCompaction(t)
 		x.restart(rapid.SampledFrom([]string{"kill", "power"}).Draw(t, "how"))
 		x.log().SetConfig(x.cfg.TopicDefaults)
 		x.log().SetHighWatermark(x.log().EndOffset())
+	default: // a new leader knows better
+		x.beginCompaction(t)
+		x.log().TruncateTo(&x.c, rapid.Int64Range(0, x.log().EndOffset()).Draw(t, "offset"))
+		x.collect()
+		x.settle()
+		x.rewind(t)
 	}
 	x.check(t)
+}
+
+// beginCompaction stops in the middle of one, if there is anything to compact.
+func (x *compacted) beginCompaction(t *rapid.T) {
+	x.settle()
+	x.log().Flush(&x.c)
+	x.collect()
+	x.settle()
+	x.log().SetHighWatermark(x.log().EndOffset())
+	x.m.cleanNext(&x.c)
+	x.collect()
+	for range rapid.IntRange(0, 12).Draw(t, "operations") {
+		if n := len(x.disk.queues); n > 0 {
+			x.one(rapid.IntRange(0, n-1).Draw(t, "queue"))
+		}
+	}
+}
+
+// rewind makes the model what is left after a truncation. A record that had been
+// compacted away stays away, though the one that came after it may be gone, too.
+func (x *compacted) rewind(t *rapid.T) {
+	left := make([]keyed, x.log().EndOffset())
+	for _, o := range x.offsets(t) {
+		left[o] = x.values[o]
+	}
+	x.values, x.seq = left, 0
+	for _, p := range x.log().Producers() {
+		x.seq = p.LastSequence + 1
+	}
+}
+
+// complete demands that nothing is left to compact: of each key in the sealed
+// segments only the newest record is there.
+func (x *compacted) complete(t fataler) {
+	t.Helper()
+	l := x.log()
+	l.Flush(&x.c)
+	x.collect()
+	x.settle()
+	l.SetHighWatermark(l.EndOffset())
+	x.advance(time.Minute) // the first round may only list the log as one with gaps
+	sealed := l.active().base
+	newest := x.newest(sealed)
+	for _, o := range x.offsets(t) {
+		if o < sealed && o != newest[x.values[o].key] {
+			t.Fatalf("%v at %d is still there, though %d is newer and also below %d", x.values[o], o, newest[x.values[o].key], sealed)
+		}
+	}
+}
+
+// newest is where the last record of each key is, below an offset.
+func (x *compacted) newest(below int64) map[string]int64 {
+	at := map[string]int64{}
+	for o, k := range x.values[:below] {
+		if k.key != "" {
+			at[k.key] = int64(o)
+		}
+	}
+	return at
+}
+
+// offsets lists the records that are there.
+func (x *compacted) offsets(t fataler) (list []int64) {
+	var reader record.Reader
+	var scratch record.Scratch
+	for _, b := range x.readAll(t, x.log().StartOffset(), 300) {
+		if err := reader.Reset(b, &scratch); err != nil {
+			t.Fatalf("%v", err)
+		}
+		for {
+			_, ok, err := reader.Next()
+			if err != nil {
+				t.Fatalf("%v", err)
+			}
+			if !ok {
+				break
+			}
+			list = append(list, reader.Offset())
+		}
+	}
+	return list
 }
 
 func (x *compacted) write(t *rapid.T) {
@@ -106,11 +185,15 @@ func (x *compacted) write(t *rapid.T) {
 		b.Append(int64(x.c.Wall), []byte(k.key), value, nil)
 		x.values = append(x.values, k)
 	}
-	batch := b.Finish()
+	x.appendBatch(t, b.Finish())
+}
+
+func (x *compacted) appendBatch(t fataler, batch record.Batch) {
+	t.Helper()
 	buffer := x.pool.Get(len(batch))
 	copy(buffer.Bytes(), batch)
 	if _, err := x.log().Append(&x.c, buffer, 0, buffer.Len(), 0); err != nil {
-		t.Fatal(err)
+		t.Fatalf("append: %v", err)
 	}
 	buffer.Release()
 	x.collect()
@@ -124,10 +207,7 @@ func (x *compacted) check(t *rapid.T) {
 	if l.EndOffset() != int64(len(x.values)) {
 		t.Fatalf("the log ends at %d, %d were appended", l.EndOffset(), len(x.values))
 	}
-	newest := map[string]int64{}
-	for o, k := range x.values {
-		newest[k.key] = int64(o)
-	}
+	newest := x.newest(int64(len(x.values)))
 	seen := map[int64]bool{}
 	var reader record.Reader
 	var scratch record.Scratch
@@ -187,7 +267,7 @@ func TestCompacts(t *testing.T) {
 }
 
 func compactionStory(t *rapid.T) (gone int) {
-	x := newCompacted(t)
+	x := newCompacted()
 	for range 60 {
 		x.write(t)
 	}
@@ -203,4 +283,43 @@ func compactionStory(t *rapid.T) (gone int) {
 		kept += int(b.Count())
 	}
 	return len(x.values) - kept
+}
+
+// Goal: a part of the log that the checkpoint calls compacted is, whenever the
+// process is killed: a tombstone in it goes in time, and what it deletes must have
+// gone before. Method: a compaction is cut off behind each of its operations, with
+// the checkpoints overtaking all else; the next one must leave nothing behind.
+func TestKilledInCompaction(t *testing.T) {
+	for point := 0; ; point++ {
+		x := newCompacted()
+		for range 20 {
+			var b record.Builder
+			b.Reset(nil, record.NoProducer(record.None))
+			b.Append(int64(x.c.Wall), []byte("key"), []byte("value"), nil)
+			x.values = append(x.values, keyed{"key", "value"})
+			x.appendBatch(t, b.Finish())
+		}
+		x.log().SetHighWatermark(x.log().EndOffset())
+		x.advance(time.Second)
+		x.m.writeCheckpoint(&x.c, checkpointCleaner) // lists the log as one with gaps
+		x.collect()
+		x.settle()
+		x.m.cleanNext(&x.c)
+		x.collect()
+		for range point {
+			if len(x.disk.queues) > 0 {
+				x.one(max(0, slices.Index(x.disk.queues, x.m.queue)))
+			}
+		}
+		over := len(x.disk.queues) == 0
+		x.restart("kill")
+		x.log().SetConfig(x.cfg.TopicDefaults)
+		x.complete(t)
+		if over {
+			if point < 20 {
+				t.Fatalf("a compaction of %d operations", point)
+			}
+			return
+		}
+	}
 }

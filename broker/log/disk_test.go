@@ -24,7 +24,9 @@ type memDisk struct {
 	open    map[edge.FileID]*memFile
 	queues  []edge.QueueID
 	pending map[edge.QueueID][]edge.DiskOp
-	fail    edge.DiskOpKind // the next operation of this kind fails
+	// submitted describes every operation, for transcripts.
+	submitted []string
+	fail      edge.DiskOpKind // the next operation of this kind fails
 }
 
 func newMemDisk() *memDisk {
@@ -36,6 +38,7 @@ func newMemDisk() *memDisk {
 
 // submit queues an operation.
 func (d *memDisk) submit(op edge.DiskOp) {
+	d.submitted = append(d.submitted, describe(&op))
 	if len(d.pending[op.Queue]) == 0 {
 		d.queues = append(d.queues, op.Queue)
 	}

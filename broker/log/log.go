@@ -50,9 +50,8 @@ type Log struct {
 	gaps                  gaps
 	uncleanable           bool // something in it is no batch: compaction leaves it alone
 	// What the checkpoint files say, and what a write of theirs in flight says.
-	checkpointedFlushed, checkpointedStart   int64
-	checkpointingFlushed, checkpointingStart int64
-	changes                                  uint8 // kinds of Change not yet taken
+	checkpointed, checkpointing checkpointedOffsets
+	changes                     uint8 // kinds of Change not yet taken
 
 	epochs    epochCache
 	producers producerState

@@ -186,6 +186,14 @@ func (m *Manager) Delete(c *step.Context, p Partition) {
 	}
 	l.segments = nil
 	m.armTimer(c, timerGone, l.id, at)
+	// A log that is created under the same name must not be taken for this one after
+	// a crash: the log start of this one would throw its records away, and the
+	// recovery point vouch for them.
+	m.checkpointNow(c)
+	m.writeCheckpoint(c, checkpointHighWatermark)
+	if l.gaps != gapsNone {
+		m.writeCheckpoint(c, checkpointCleaner)
+	}
 }
 
 // fileNameBytesMax is what a file system takes.

@@ -192,3 +192,38 @@ func TestEmptyEpochGivesWay(t *testing.T) {
 		t.Fatal("a falling epoch was accepted")
 	}
 }
+
+// Goal: a topic that is deleted and created again does not inherit what the
+// checkpoints said of the old one: its log start would throw the new records away,
+// its recovery point would vouch for them. Method: the power goes right after.
+func TestRecreatedLogIsBelieved(t *testing.T) {
+	r := newRig(testConfig())
+	r.create()
+	for range 8 {
+		if _, err := r.append(batchOptions{bytes: 300}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.settle()
+	r.log().SetHighWatermark(8)
+	r.log().AdvanceStart(&r.c, 5)
+	r.collect()
+	r.advance(2 * time.Minute)
+	if point, start := r.checkpointed(t, recoveryPointFile), r.checkpointed(t, startOffsetFile); point == 0 || start != 5 {
+		t.Fatalf("the checkpoints say recovery point %d and log start %d", point, start)
+	}
+	r.m.Delete(&r.c, thePartition)
+	r.create()
+	for range 2 {
+		if _, err := r.append(batchOptions{bytes: 300}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.log().Flush(&r.c)
+	r.collect()
+	r.settle()
+	r.restart("power")
+	if l := r.log(); l.StartOffset() != 0 || l.EndOffset() != 2 || l.HighWatermark() != 0 {
+		t.Fatalf("the new log is %d to %d, high watermark %d", l.StartOffset(), l.EndOffset(), l.HighWatermark())
+	}
+}

@@ -163,6 +163,8 @@ func (l *Log) disk(c *step.Context, r *edge.DiskResult) {
 		l.m.cleanHasRead(c, l, r)
 	case tokenCleanDone:
 		l.m.cleanDone(c, l, edge.FileID(r.Token.B))
+	case tokenCleanReplaced:
+		l.m.cleanReplaced(c, l, edge.FileID(r.Token.B))
 	}
 	if len(l.dead) > 0 {
 		l.removeDead(c)

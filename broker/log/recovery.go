@@ -62,7 +62,7 @@ func (l *Log) recover(c *step.Context) {
 	b := &l.m.boot
 	point, hasPoint := b.flushed[l.partition]
 	if cleaned, listed := b.cleaned[l.partition]; listed {
-		l.cleaned, l.gaps = cleaned, gapsKnown
+		l.cleaned, l.checkpointed.cleaned, l.gaps = cleaned, cleaned, gapsKnown
 	}
 	l.recovery = &recovery{unclean: !b.clean || !hasPoint, flushed: point, start: b.start[l.partition], highWatermark: b.highWatermark[l.partition]}
 	l.op(c, edge.DiskOp{Kind: edge.OpList, Path: l.dir, Token: edge.Token{B: readList}}, tokenRecovery)

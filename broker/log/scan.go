@@ -163,7 +163,8 @@ func (l *Log) visit(s *segment, b record.Batch) verdict {
 	x := &l.scan
 	if x.kind == scanLocate {
 		if b.LastOffset() >= x.until {
-			x.next = min(b.BaseOffset(), x.until)
+			// The log ends with the batch before, not in a gap that compaction has
+			// left behind it: a recovery would find that end, too.
 			return scanStop
 		}
 		if ts := b.MaxTimestamp(); ts > s.maxTimestamp {

@@ -2,6 +2,7 @@ package log
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
@@ -35,6 +36,18 @@ func (m *Manager) checkpointNow(c *step.Context) {
 	m.writeCheckpoint(c, checkpointStart)
 }
 
+// checkpointedOffsets is what the checkpoints say of one log.
+type checkpointedOffsets struct{ flushed, start, cleaned int64 }
+
+// trusted says that the checkpoints, on disk or on their way, are true of the log as
+// it is: all below their recovery point is stable, all that is to be read lies above
+// their log start, and all below the cleaner's offset is compacted.
+func (l *Log) trusted() bool {
+	old, next := &l.checkpointed, &l.checkpointing
+	return max(old.flushed, next.flushed) <= l.flushed && max(old.start, next.start) <= l.start &&
+		max(old.cleaned, next.cleaned) <= l.cleaned
+}
+
 // writeCheckpoint writes one file, unless it says the same already. One write
 // of a file is in flight at a time; another one follows it if asked for.
 func (m *Manager) writeCheckpoint(c *step.Context, kind checkpointKind) {
@@ -47,10 +60,10 @@ func (m *Manager) writeCheckpoint(c *step.Context, kind checkpointKind) {
 	for _, l := range m.logs {
 		switch kind {
 		case checkpointRecovery:
-			l.checkpointingFlushed = l.flushed
+			l.checkpointing.flushed = l.flushed
 			lines = append(lines, offsetOf{l.partition, l.flushed})
 		case checkpointStart:
-			l.checkpointingStart = l.start
+			l.checkpointing.start = l.start
 			if l.start > l.segments[0].base { // else the first file's name says it, as in Kafka
 				lines = append(lines, offsetOf{l.partition, l.start})
 			}
@@ -59,6 +72,7 @@ func (m *Manager) writeCheckpoint(c *step.Context, kind checkpointKind) {
 		case checkpointCleaner:
 			if l.gaps == gapsKnown || l.cfg.CleanupPolicy.Has(config.CleanupCompact) {
 				l.gaps = max(l.gaps, gapsListed)
+				l.checkpointing.cleaned = l.cleaned
 				lines = append(lines, offsetOf{l.partition, l.cleaned})
 			}
 		}
@@ -81,24 +95,32 @@ func (m *Manager) checkpointWritten(c *step.Context, kind checkpointKind) {
 		k.again = false
 		m.writeCheckpoint(c, kind)
 	}
+	if m.boot.phase == bootCheckpoints && !m.checkpointing() {
+		m.bootOver(c)
+	}
+}
+
+// checkpointing says that a checkpoint is on its way to the disk.
+func (m *Manager) checkpointing() bool {
+	return slices.ContainsFunc(m.checkpoints[:], func(k checkpoint) bool { return k.writing != nil })
 }
 
 func (m *Manager) checkpointApplied(c *step.Context, kind checkpointKind) {
 	for _, l := range m.logs {
 		switch kind {
 		case checkpointRecovery:
-			l.checkpointedFlushed = l.checkpointingFlushed
+			l.checkpointed.flushed = l.checkpointing.flushed
 		case checkpointStart:
-			l.checkpointedStart = l.checkpointingStart
+			l.checkpointed.start = l.checkpointing.start
 		case checkpointHighWatermark:
 			continue
 		case checkpointCleaner:
+			l.checkpointed.cleaned = l.checkpointing.cleaned
 			if l.gaps == gapsListed {
 				l.gaps = gapsKnown
 			}
-			continue
 		}
-		l.checkpointed(c)
+		l.checkpointsWritten(c)
 	}
 }
 
@@ -171,10 +193,8 @@ func (m *Manager) shutdownStep(c *step.Context) {
 		m.checkpointNow(c)
 		m.shutdownStep(c)
 	case s.phase == stopCheckpoints:
-		for i := range m.checkpoints {
-			if m.checkpoints[i].writing != nil {
-				return
-			}
+		if m.checkpointing() {
+			return
 		}
 		s.phase = stopMarker
 		s.waiting++

@@ -3,6 +3,7 @@ package log
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -56,13 +57,19 @@ func argument(d *datadriven.TestData, key string) int64 {
 }
 
 func (r *rig) command(t *testing.T, d *datadriven.TestData) string {
-	before := r.disk.pendingOps()
+	before := len(r.disk.submitted)
 	var out string
 	switch d.Cmd {
 	case "append", "follow":
 		out = r.appendCommand(d)
 	case "settle":
 		r.settle()
+	case "settle-logs": // all but the checkpoints
+		for i := r.logQueue(); i >= 0; i = r.logQueue() {
+			r.one(i)
+		}
+	case "checkpoint": // one of them is written
+		r.one(slices.Index(r.disk.queues, r.m.queue))
 	case "disk":
 		for range max(1, argument(d, "n")) {
 			r.one(0)
@@ -119,12 +126,17 @@ func (r *rig) command(t *testing.T, d *datadriven.TestData) string {
 	default:
 		t.Fatalf("unknown command %q", d.Cmd)
 	}
-	for _, line := range r.disk.pendingOps()[min(len(before), len(r.disk.pendingOps())):] {
-		if d.Cmd != "disk" {
+	for _, line := range r.disk.submitted[before:] {
+		if !slices.Contains([]string{"disk", "settle", "settle-logs", "checkpoint", "time", "restart"}, d.Cmd) {
 			out += "  " + line + "\n"
 		}
 	}
 	return out + r.state()
+}
+
+// logQueue is a busy queue that is not the checkpoints', or -1.
+func (r *rig) logQueue() int {
+	return slices.IndexFunc(r.disk.queues, func(q edge.QueueID) bool { return q != r.m.queue })
 }
 
 func (r *rig) appendCommand(d *datadriven.TestData) (out string) {
@@ -209,28 +221,32 @@ func (r *rig) files(d *datadriven.TestData) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
+// describe is an operation as a transcript shows it.
+func describe(op *edge.DiskOp) string {
+	n := 0
+	for _, s := range op.Data {
+		n += s.Len()
+	}
+	line := fmt.Sprintf("%s %s", op.Kind, op.Path)
+	switch op.Kind {
+	case edge.OpWrite:
+		line = fmt.Sprintf("write at %d, %d bytes in %d slices", op.Offset, n, len(op.Data))
+	case edge.OpRead:
+		line = fmt.Sprintf("read at %d, %d bytes", op.Offset, op.Length)
+	case edge.OpTruncate, edge.OpAllocate:
+		line = fmt.Sprintf("%s to %d", op.Kind, op.Length)
+	case edge.OpReplaceFile:
+		line += fmt.Sprintf(", %d bytes", n)
+	case edge.OpRename:
+		line += " to " + op.NewPath
+	}
+	return strings.TrimSpace(line)
+}
+
 func (d *memDisk) pendingOps() (out []string) {
 	for _, q := range d.queues {
 		for i := range d.pending[q] {
-			op := &d.pending[q][i]
-			n := 0
-			for _, s := range op.Data {
-				n += s.Len()
-			}
-			line := fmt.Sprintf("%s %s", op.Kind, op.Path)
-			switch op.Kind {
-			case edge.OpWrite:
-				line = fmt.Sprintf("write at %d, %d bytes in %d slices", op.Offset, n, len(op.Data))
-			case edge.OpRead:
-				line = fmt.Sprintf("read at %d, %d bytes", op.Offset, op.Length)
-			case edge.OpTruncate, edge.OpAllocate:
-				line = fmt.Sprintf("%s to %d", op.Kind, op.Length)
-			case edge.OpReplaceFile:
-				line += fmt.Sprintf(", %d bytes", n)
-			case edge.OpRename:
-				line += " to " + op.NewPath
-			}
-			out = append(out, strings.TrimSpace(line))
+			out = append(out, describe(&d.pending[q][i]))
 		}
 	}
 	return out

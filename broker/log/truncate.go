@@ -223,13 +223,17 @@ func (l *Log) startOver(c *step.Context) {
 	l.truncationDone(c)
 }
 
-// awaitCheckpoint keeps the log closed until the recovery point and log start
-// on disk are no higher than the cut: else a recovery would trust what is
-// written now without looking at it.
+// awaitCheckpoint keeps the log closed until the recovery point, log start and
+// cleaner's offset on disk are no higher than the cut: else a recovery would trust
+// what is written now without looking at it, and a compaction leave it out.
 func (l *Log) awaitCheckpoint(c *step.Context) {
-	if l.checkpointedFlushed > l.flushed || l.checkpointedStart > l.start {
-		l.truncation.checkpoint = true
-		l.m.checkpointNow(c)
+	if l.trusted() {
+		return
+	}
+	l.truncation.checkpoint = true
+	l.m.checkpointNow(c)
+	if max(l.checkpointed.cleaned, l.checkpointing.cleaned) > l.cleaned {
+		l.m.writeCheckpoint(c, checkpointCleaner)
 	}
 }
 
@@ -308,10 +312,9 @@ func (l *Log) truncationDone(c *step.Context) {
 	l.m.changed(l, Truncated)
 }
 
-// checkpointed is told that the checkpoints with the log's present offsets are
-// on disk.
-func (l *Log) checkpointed(c *step.Context) {
-	if t := l.truncation; t != nil && t.checkpoint && l.checkpointedFlushed <= l.flushed && l.checkpointedStart <= l.start {
+// checkpointsWritten is told that one of the checkpoints is on disk.
+func (l *Log) checkpointsWritten(c *step.Context) {
+	if t := l.truncation; t != nil && t.checkpoint && l.trusted() {
 		t.checkpoint = false
 		if t.phase == truncCheckpointing {
 			l.truncationDone(c)

@@ -48,9 +48,10 @@ const (
 	tokenBoot
 	tokenShutdown
 	tokenDirGone
-	tokenCleanRead // B: file
-	tokenCleanDone // B: file
-	tokenTrim      // B: file
+	tokenCleanRead     // B: file
+	tokenCleanDone     // B: file
+	tokenCleanReplaced // B: file
+	tokenTrim          // B: file
 )
 
 func (l *Log) queueBatch(p pendingBatch) {
