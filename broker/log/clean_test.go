@@ -79,6 +79,11 @@ func (x *compacted) step(t *rapid.T) {
 		x.beginCompaction(t)
 		x.log().TruncateTo(&x.c, rapid.Int64Range(0, x.log().EndOffset()).Draw(t, "offset"))
 		x.collect()
+		if rapid.Bool().Draw(t, "crash") {
+			x.operations(t)
+			x.restart("kill")
+			x.log().SetConfig(x.cfg.TopicDefaults)
+		}
 		x.settle()
 		x.rewind(t)
 	}
@@ -94,7 +99,12 @@ func (x *compacted) beginCompaction(t *rapid.T) {
 	x.log().SetHighWatermark(x.log().EndOffset())
 	x.m.cleanNext(&x.c)
 	x.collect()
-	for range rapid.IntRange(0, 12).Draw(t, "operations") {
+	x.operations(t)
+}
+
+// operations lets the disk do some of what it has been asked for.
+func (x *compacted) operations(t *rapid.T) {
+	for range rapid.IntRange(0, 30).Draw(t, "operations") {
 		if n := len(x.disk.queues); n > 0 {
 			x.one(rapid.IntRange(0, n-1).Draw(t, "queue"))
 		}
@@ -203,6 +213,7 @@ func (x *compacted) appendBatch(t fataler, batch record.Batch) {
 // check reads everything and compares it with the model.
 func (x *compacted) check(t *rapid.T) {
 	x.settle()
+	checkTrust(t, x.rig)
 	l := x.log()
 	if l.EndOffset() != int64(len(x.values)) {
 		t.Fatalf("the log ends at %d, %d were appended", l.EndOffset(), len(x.values))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 )
@@ -197,7 +198,9 @@ func TestEmptyEpochGivesWay(t *testing.T) {
 // checkpoints said of the old one: its log start would throw the new records away,
 // its recovery point would vouch for them. Method: the power goes right after.
 func TestRecreatedLogIsBelieved(t *testing.T) {
-	r := newRig(testConfig())
+	cfg := testConfig()
+	cfg.TopicDefaults.CleanupPolicy = config.CleanupDelete | config.CleanupCompact
+	r := newRig(cfg)
 	r.create()
 	for range 8 {
 		if _, err := r.append(batchOptions{bytes: 300}, 0); err != nil {
@@ -213,6 +216,13 @@ func TestRecreatedLogIsBelieved(t *testing.T) {
 		t.Fatalf("the checkpoints say recovery point %d and log start %d", point, start)
 	}
 	r.m.Delete(&r.c, thePartition)
+	r.collect()
+	r.settle()
+	for _, path := range []string{recoveryPointFile, startOffsetFile, highWatermarkFile, cleanerOffsetFile} {
+		if file := r.disk.entries[path]; file == nil || strings.Contains(string(file.data), "t 0 ") {
+			t.Errorf("%s still tells of the log: %v", path, file)
+		}
+	}
 	r.create()
 	for range 2 {
 		if _, err := r.append(batchOptions{bytes: 300}, 0); err != nil {

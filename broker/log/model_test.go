@@ -137,7 +137,8 @@ func (m *model) checkTimes(t *rapid.T) {
 // checkTrust holds the checkpoints on disk against a log that takes appends: what
 // a recovery would not look at must be stable, and what it would throw away must
 // be gone.
-func checkTrust(t *rapid.T, r *rig) {
+func checkTrust(t fataler, r *rig) {
+	t.Helper()
 	l := r.log()
 	if l == nil || !l.Usable() {
 		return
@@ -147,6 +148,9 @@ func checkTrust(t *rapid.T, r *rig) {
 	}
 	if start := r.checkpointed(t, startOffsetFile); start > l.StartOffset() {
 		t.Fatalf("the log start on disk is %d, the log begins at %d", start, l.StartOffset())
+	}
+	if cleaned := r.checkpointed(t, cleanerOffsetFile); cleaned > l.cleaned || l.cleaned > l.EndOffset() {
+		t.Fatalf("compacted up to %d on disk, to %d in memory, of %d", cleaned, l.cleaned, l.EndOffset())
 	}
 }
 
@@ -287,6 +291,10 @@ func checkLog(t *rapid.T) {
 			m.adopt(t)
 			resync()
 			m.check(t)
+		},
+		"checkpoint": func(*rapid.T) {
+			r.m.checkpointNow(&r.c)
+			r.collect()
 		},
 		"time": func(t *rapid.T) {
 			if r.log().Usable() {

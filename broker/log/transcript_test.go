@@ -68,6 +68,9 @@ func (r *rig) command(t *testing.T, d *datadriven.TestData) string {
 		for i := r.logQueue(); i >= 0; i = r.logQueue() {
 			r.one(i)
 		}
+	case "checkpoint-starts": // as DeleteRecords does
+		r.m.CheckpointStarts(&r.c)
+		r.collect()
 	case "checkpoint": // one of them is written
 		r.one(slices.Index(r.disk.queues, r.m.queue))
 	case "disk":
