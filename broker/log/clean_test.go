@@ -113,7 +113,7 @@ func (x *compacted) operations(t *rapid.T) {
 
 // rewind makes the model what is left after a truncation. A record that had been
 // compacted away stays away, though the one that came after it may be gone, too.
-func (x *compacted) rewind(t *rapid.T) {
+func (x *compacted) rewind(t fataler) {
 	left := make([]keyed, x.log().EndOffset())
 	for _, o := range x.offsets(t) {
 		left[o] = x.values[o]
@@ -296,41 +296,74 @@ func compactionStory(t *rapid.T) (gone int) {
 	return len(x.values) - kept
 }
 
-// Goal: a part of the log that the checkpoint calls compacted is, whenever the
-// process is killed: a tombstone in it goes in time, and what it deletes must have
-// gone before. Method: a compaction is cut off behind each of its operations, with
-// the checkpoints overtaking all else; the next one must leave nothing behind.
-func TestKilledInCompaction(t *testing.T) {
-	for point := 0; ; point++ {
-		x := newCompacted()
-		for range 20 {
-			var b record.Builder
-			b.Reset(nil, record.NoProducer(record.None))
-			b.Append(int64(x.c.Wall), []byte("key"), []byte("value"), nil)
-			x.values = append(x.values, keyed{"key", "value"})
-			x.appendBatch(t, b.Finish())
-		}
-		x.log().SetHighWatermark(x.log().EndOffset())
-		x.advance(time.Second)
-		x.m.writeCheckpoint(&x.c, checkpointCleaner) // lists the log as one with gaps
-		x.collect()
-		x.settle()
-		x.m.cleanNext(&x.c)
-		x.collect()
-		for range point {
-			if len(x.disk.queues) > 0 {
-				x.one(max(0, slices.Index(x.disk.queues, x.m.queue)))
+// Goal: a part of the log that counts as compacted is, in memory and on disk, wherever
+// a compaction is cut off: a tombstone in it goes in time, and what it deletes must
+// have gone before. Method: the process is killed, or the log truncated, behind each
+// of the operations, with the checkpoints before all else and behind it; the next
+// compaction must leave nothing behind.
+func TestInterruptedCompaction(t *testing.T) {
+	for _, ending := range []string{"kill", "cut"} {
+		for _, checkpointsFirst := range []bool{true, false} {
+			for point := 0; ; point++ {
+				x, over := startCompaction(t, point, checkpointsFirst)
+				if ending == "kill" {
+					x.restart("kill")
+					x.log().SetConfig(x.cfg.TopicDefaults)
+				} else {
+					x.log().TruncateTo(&x.c, 9)
+					x.collect()
+					x.settleLogs()
+					x.settle()
+					x.rewind(t)
+				}
+				checkTrust(t, x.rig)
+				for range 10 {
+					x.appendKey(t)
+				}
+				x.complete(t)
+				if !over {
+					continue
+				}
+				if point < 20 {
+					t.Fatalf("a compaction of %d operations", point)
+				}
+				break
 			}
-		}
-		over := len(x.disk.queues) == 0
-		x.restart("kill")
-		x.log().SetConfig(x.cfg.TopicDefaults)
-		x.complete(t)
-		if over {
-			if point < 20 {
-				t.Fatalf("a compaction of %d operations", point)
-			}
-			return
 		}
 	}
+}
+
+// startCompaction lets so many operations of a compaction happen, and tells whether
+// these are all.
+func startCompaction(t fataler, operations int, checkpointsFirst bool) (x *compacted, over bool) {
+	x = newCompacted()
+	for range 20 {
+		x.appendKey(t)
+	}
+	x.log().SetHighWatermark(x.log().EndOffset())
+	x.m.writeCheckpoint(&x.c, checkpointCleaner) // lists the log as one with gaps
+	x.collect()
+	x.settle()
+	x.m.cleanNext(&x.c)
+	x.collect()
+	for range operations {
+		queue := x.logQueue()
+		if i := slices.Index(x.disk.queues, x.m.queue); i >= 0 && (checkpointsFirst || queue < 0) {
+			queue = i
+		}
+		if queue < 0 {
+			break
+		}
+		x.one(queue)
+	}
+	return x, len(x.disk.queues) == 0
+}
+
+// appendKey appends one record, always of the same key.
+func (x *compacted) appendKey(t fataler) {
+	var b record.Builder
+	b.Reset(nil, record.NoProducer(record.None))
+	b.Append(int64(x.c.Wall), []byte("key"), []byte("value"), nil)
+	x.values = append(x.values, keyed{"key", "value"})
+	x.appendBatch(t, b.Finish())
 }

@@ -64,10 +64,8 @@ func (r *rig) command(t *testing.T, d *datadriven.TestData) string {
 		out = r.appendCommand(d)
 	case "settle":
 		r.settle()
-	case "settle-logs": // all but the checkpoints
-		for i := r.logQueue(); i >= 0; i = r.logQueue() {
-			r.one(i)
-		}
+	case "settle-logs":
+		r.settleLogs()
 	case "checkpoint-starts": // as DeleteRecords does
 		r.m.CheckpointStarts(&r.c)
 		r.collect()
@@ -135,6 +133,13 @@ func (r *rig) command(t *testing.T, d *datadriven.TestData) string {
 		}
 	}
 	return out + r.state()
+}
+
+// settleLogs performs everything but the writing of checkpoints.
+func (r *rig) settleLogs() {
+	for i := r.logQueue(); i >= 0; i = r.logQueue() {
+		r.one(i)
+	}
 }
 
 // logQueue is a busy queue that is not the checkpoints', or -1.
