@@ -62,19 +62,11 @@ func (r *rig) command(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "append", "follow":
 		out = r.appendCommand(d)
-	case "settle":
-		r.settle()
-	case "settle-logs":
-		r.settleLogs()
+	case "settle", "settle-logs", "checkpoint", "disk":
+		r.diskCommand(d)
 	case "checkpoint-starts": // as DeleteRecords does
 		r.m.CheckpointStarts(&r.c)
 		r.collect()
-	case "checkpoint": // one of them is written
-		r.one(slices.Index(r.disk.queues, r.m.queue))
-	case "disk":
-		for range max(1, argument(d, "n")) {
-			r.one(0)
-		}
 	case "read":
 		out = r.readCommand(d)
 	case "truncate":
@@ -133,6 +125,22 @@ func (r *rig) command(t *testing.T, d *datadriven.TestData) string {
 		}
 	}
 	return out + r.state()
+}
+
+// diskCommand performs some of what has been asked for.
+func (r *rig) diskCommand(d *datadriven.TestData) {
+	switch d.Cmd {
+	case "settle":
+		r.settle()
+	case "settle-logs":
+		r.settleLogs()
+	case "checkpoint": // one of them is written
+		r.one(slices.Index(r.disk.queues, r.m.queue))
+	case "disk":
+		for range max(1, argument(d, "n")) {
+			r.one(0)
+		}
+	}
 }
 
 // settleLogs performs everything but the writing of checkpoints.
