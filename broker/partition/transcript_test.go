@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/seed-604ea8f1/windtunnel/broker/caller"
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
@@ -84,6 +85,17 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 		w.holdCommand(t, d)
 	case "release":
 		w.hold = nil
+	case "let":
+		w.letCommand(t, d)
+	case "omit-alter":
+		w.omitAlter = true
+	case "refuse-alter":
+		code := 0
+		d.MaybeScanArgs(t, "code", &code)
+		w.refuseAlter = int16(code)
+	case "alters":
+		w.said = append(w.said, fmt.Sprintf("%d AlterPartition requests", w.alters))
+		w.alters = 0
 	case "damage":
 		w.damageCommand(t, d)
 	case "hold-disk":
@@ -94,15 +106,9 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 	case "elect":
 		w.elect(int32(leader))
 	case "isr":
-		var ids []int32
-		for _, v := range d.CmdArgs[0].Vals {
-			var id int32
-			if _, err := fmt.Sscan(v, &id); err != nil {
-				d.Fatalf(t, "isr %s: %v", v, err)
-			}
-			ids = append(ids, id)
-		}
-		w.change(func(p *meta.Partition) { p.ISR = ids })
+		w.change(func(p *meta.Partition) { p.ISR = w.idsArgument(t, d) })
+	case "replicas":
+		w.change(func(p *meta.Partition) { p.Replicas = w.idsArgument(t, d) })
 	case "fence":
 		w.fence(int32(broker))
 	case "unfence":
@@ -114,7 +120,9 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 		d.ScanArgs(t, "rack", &rack)
 		w.changeBroker(int32(broker), func(b *meta.Broker) { b.Rack = rack })
 		for _, n := range w.nodes {
-			n.parts.cfg.ReplicaSelector = config.SelectRackAware
+			if !d.HasArg("no-selector") {
+				n.parts.cfg.ReplicaSelector = config.SelectRackAware
+			}
 		}
 	case "kill":
 		w.node(int32(broker)).kill()
@@ -135,6 +143,18 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 	if !d.HasArg("still") {
 		w.run()
 	}
+}
+
+// idsArgument reads broker ids, as in ids=(1,2).
+func (w *world) idsArgument(t *testing.T, d *datadriven.TestData) (ids []int32) {
+	for _, v := range d.CmdArgs[0].Vals {
+		var id int32
+		if _, err := fmt.Sscan(v, &id); err != nil {
+			d.Fatalf(t, "%s %s: %v", d.Cmd, v, err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 func (w *world) produceCommand(t *testing.T, d *datadriven.TestData) {
@@ -171,7 +191,7 @@ func (w *world) produceCommand(t *testing.T, d *datadriven.TestData) {
 func (w *world) fetchCommand(t *testing.T, d *datadriven.TestData) {
 	var id, from, offset, session int
 	maxWait, minBytes, maxBytes, version := 0, 1, 1<<20, 12
-	epoch, current, last, replica := -1, -1, -1, -1
+	epoch, current, last, replica, replicaEpoch := -1, -1, -1, -1, -1
 	var rack string
 	d.ScanArgs(t, "id", &id)
 	d.ScanArgs(t, "from", &from)
@@ -184,12 +204,13 @@ func (w *world) fetchCommand(t *testing.T, d *datadriven.TestData) {
 	d.MaybeScanArgs(t, "leader-epoch", &current)
 	d.MaybeScanArgs(t, "last-epoch", &last)
 	d.MaybeScanArgs(t, "replica", &replica)
+	d.MaybeScanArgs(t, "replica-epoch", &replicaEpoch)
 	d.MaybeScanArgs(t, "rack", &rack)
 	n := w.node(int32(from))
 	f := n.parts.NewFetch()
 	f.Request, f.Version, f.ReplicaID = conn.RequestID(id)+2000, int16(version), int32(replica)
 	f.MaxWaitMillis, f.MinBytes, f.MaxBytes, f.Rack = int32(maxWait), int32(minBytes), int32(maxBytes), rack
-	f.SessionID, f.SessionEpoch = int32(session), int32(epoch)
+	f.SessionID, f.SessionEpoch, f.ReplicaEpoch = int32(session), int32(epoch), int64(replicaEpoch)
 	if session == 1 { // whichever the broker has made
 		f.SessionID = n.parts.sessions.list[len(n.parts.sessions.list)-1].id
 	}
@@ -328,18 +349,35 @@ func (w *world) damageCommand(t *testing.T, d *datadriven.TestData) {
 // "alter", "alter-reply", "fetch FROM", "fetch-reply TO".
 func (w *world) holdCommand(t *testing.T, d *datadriven.TestData) {
 	lines := strings.Split(strings.TrimSpace(d.Input), "\n")
-	w.hold = func(m *message) bool {
-		kind := "alter"
-		if m.call.Key == wire.KeyFetch {
-			kind = "fetch"
-		}
-		if m.reply {
-			kind += "-reply"
-		}
-		who := m.from
-		if m.reply {
-			who = m.to
-		}
-		return slices.Contains(lines, kind) || slices.Contains(lines, fmt.Sprintf("%s %d", kind, who))
+	w.hold = func(m *message) bool { return m.isOneOf(lines) }
+}
+
+// letCommand delivers the first held message that its input names, or with "lost"
+// tells the sender that the connection broke.
+func (w *world) letCommand(t *testing.T, d *datadriven.TestData) {
+	lines := strings.Split(strings.TrimSpace(d.Input), "\n")
+	at := slices.IndexFunc(w.messages, func(m *message) bool { return m.isOneOf(lines) })
+	if at < 0 {
+		d.Fatalf(t, "no such message is held")
 	}
+	if d.HasArg("lost") {
+		w.messages[at].status, w.messages[at].body = caller.Disconnected, nil
+	}
+	w.deliver(at)
+}
+
+// isOneOf says that a message is of a kind, or of a kind and a broker.
+func (m *message) isOneOf(lines []string) bool {
+	kind := "alter"
+	if m.call.Key == wire.KeyFetch {
+		kind = "fetch"
+	}
+	if m.reply {
+		kind += "-reply"
+	}
+	who := m.from
+	if m.reply {
+		who = m.to
+	}
+	return slices.Contains(lines, kind) || slices.Contains(lines, fmt.Sprintf("%s %d", kind, who))
 }

@@ -33,6 +33,9 @@ type world struct {
 	produceVersion int16
 	hold           func(*message) bool // nil: nothing is held
 	said           []string
+	refuseAlter    int16 // what the controller answers for each partition, if it is not 0
+	omitAlter      bool  // the next answer says nothing of the partition
+	alters         int   // AlterPartition requests that it has had
 	cfg            config.Broker
 	minISR         int64
 }
@@ -472,14 +475,18 @@ func (w *world) alter(m *message) {
 	if err := req.ReadFrom(m.call.Body); err != nil {
 		w.t.Fatal(err)
 	}
+	w.alters++
 	resp := kmsg.NewPtrAlterPartitionResponse()
 	resp.Version = req.Version
 	for _, t := range req.Topics {
 		rt := kmsg.NewAlterPartitionResponseTopic()
 		rt.TopidID = t.TopicID
 		for i := range t.Partitions {
-			rt.Partitions = append(rt.Partitions, w.alterPartition(req.BrokerID, &t.Partitions[i]))
+			if !w.omitAlter {
+				rt.Partitions = append(rt.Partitions, w.alterPartition(req.BrokerID, &t.Partitions[i]))
+			}
 		}
+		w.omitAlter = false
 		resp.Topics = append(resp.Topics, rt)
 	}
 	if w.image.Brokers[req.BrokerID-1].Epoch != req.BrokerEpoch {
@@ -506,6 +513,9 @@ func (w *world) alterPartition(broker int32, r *kmsg.AlterPartitionRequestTopicP
 		out.ErrorCode = errFencedLeaderEpoch
 	case r.PartitionEpoch != p.PartitionEpoch:
 		out.ErrorCode = errInvalidUpdateVersion
+	}
+	if w.refuseAlter != 0 {
+		out.ErrorCode = w.refuseAlter
 	}
 	if out.ErrorCode != 0 {
 		return out
