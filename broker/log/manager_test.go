@@ -2,6 +2,7 @@ package log
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -235,5 +236,150 @@ func TestRecreatedLogIsBelieved(t *testing.T) {
 	r.restart("power")
 	if l := r.log(); l.StartOffset() != 0 || l.EndOffset() != 2 || l.HighWatermark() != 0 {
 		t.Fatalf("the new log is %d to %d, high watermark %d", l.StartOffset(), l.EndOffset(), l.HighWatermark())
+	}
+}
+
+// Goal: the clean shutdown file appears when nothing is left to do: whoever boots from
+// what is stable at that moment finds the whole log, its producers and its high
+// watermark without looking at it. Method: the power goes as soon as the file is there,
+// with the checkpoints before all else and behind it.
+func TestCleanShutdownFileIsLast(t *testing.T) {
+	for _, checkpointsFirst := range []bool{true, false} {
+		r := newRig(testConfig())
+		r.create()
+		for i := range int32(8) {
+			if _, err := r.append(batchOptions{bytes: 300, producer: 5, sequence: i}, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.settle()
+		r.advance(10 * time.Second) // a checkpoint of the high watermark, which moves on
+		r.log().SetHighWatermark(8)
+		r.m.writeCheckpoint(&r.c, checkpointHighWatermark)
+		r.log().SetHighWatermark(7)
+		r.m.Shutdown(&r.c)
+		r.collect()
+		if _, err := r.append(batchOptions{}, 0); err != ErrStopped {
+			t.Fatalf("append to a log that is shut down: %v", err)
+		}
+		for r.disk.stable[cleanShutdownFile] == nil {
+			queue := r.logQueue()
+			if i := slices.Index(r.disk.queues, r.m.queue); i >= 0 && (checkpointsFirst || queue < 0) {
+				queue = i
+			}
+			r.one(queue)
+		}
+		r.disk.powerLoss(r.random)
+		r.boot()
+		reads := 0
+		for len(r.disk.queues) > 0 {
+			if strings.HasPrefix(r.disk.pendingOps()[0], "read at") {
+				reads++
+			}
+			r.one(0)
+		}
+		l := r.log()
+		if !r.m.CleanShutdown() || l.EndOffset() != 8 || l.FlushedOffset() != 8 || l.HighWatermark() != 7 || reads > 2 {
+			t.Fatalf("clean %v, %s, %d reads", r.m.CleanShutdown(), r.state(), reads)
+		}
+		if info, err := r.append(batchOptions{bytes: 300, producer: 5, sequence: 7}, 0); err != ErrDuplicate || info.BaseOffset != 7 {
+			t.Fatalf("retry of the last batch: %+v, %v", info, err)
+		}
+	}
+}
+
+// A shutdown in the middle of the recovery ends at once, and is no clean one.
+func TestShutdownDuringRecovery(t *testing.T) {
+	r := newRig(testConfig())
+	r.create()
+	if _, err := r.append(batchOptions{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.settle()
+	r.crash("kill")
+	r.boot()
+	r.one(0)
+	r.m.Shutdown(&r.c)
+	r.collect()
+	if !r.m.Stopped() {
+		t.Fatal("the shutdown waits for the recovery")
+	}
+	r.restart("kill")
+	if r.m.CleanShutdown() || r.log().EndOffset() != 1 {
+		t.Fatalf("clean %v, %s", r.m.CleanShutdown(), r.state())
+	}
+}
+
+// Goal: a log rolls as Kafka's does: when a batch does not fit, when the segment's first
+// record is older by more than segment.ms less the jitter, and when an index is full.
+func TestRolls(t *testing.T) {
+	for _, x := range []struct {
+		name string
+		cfg  func(c *config.Topic)
+		more []int64 // timestamps of batches between the first and the last
+		next batchOptions
+		want int // segments
+	}{
+		{"exactly full", func(c *config.Topic) { c.SegmentBytes = 640 }, nil, batchOptions{bytes: 250}, 1},
+		{"one byte too much", func(c *config.Topic) { c.SegmentBytes = 639 }, nil, batchOptions{bytes: 250}, 2},
+		{"just in time", func(c *config.Topic) { c.SegmentMillis = 5000 }, nil, batchOptions{timestamp: 1_005_000}, 1},
+		{"too late", func(c *config.Topic) { c.SegmentMillis = 5000 }, nil, batchOptions{timestamp: 1_005_001}, 2},
+		// An entry for each batch but the first: 5 fit into the offset index, 3 into the
+		// time index, which needs one for its end.
+		{"the offset index has room", fiveEntries, slices.Repeat([]int64{1_000_000}, 4), batchOptions{timestamp: 1_000_000}, 1},
+		{"the offset index is full", fiveEntries, slices.Repeat([]int64{1_000_000}, 5), batchOptions{timestamp: 1_000_000}, 2},
+		{"the time index has room", fiveEntries, []int64{1_000_001}, batchOptions{timestamp: 1_000_002}, 1},
+		{"the time index is full", fiveEntries, []int64{1_000_001, 1_000_002}, batchOptions{timestamp: 1_000_003}, 2},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			cfg := testConfig()
+			cfg.TopicDefaults.SegmentBytes = 1 << 20
+			x.cfg(&cfg.TopicDefaults)
+			r := newRig(cfg)
+			r.create()
+			if _, err := r.append(batchOptions{bytes: 250, timestamp: 1_000_000}, 0); err != nil {
+				t.Fatal(err)
+			}
+			for _, at := range x.more {
+				if _, err := r.append(batchOptions{timestamp: at}, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := r.append(x.next, 0); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(r.log().segments); got != x.want {
+				t.Fatalf("%d segments, want %d", got, x.want)
+			}
+		})
+	}
+}
+
+func fiveEntries(c *config.Topic) { c.SegmentIndexBytes, c.IndexIntervalBytes = 40, 0 }
+
+// The jitter takes some of segment.ms away, never all of it and more.
+func TestRollJitter(t *testing.T) {
+	cfg := testConfig()
+	cfg.TopicDefaults.SegmentMillis, cfg.TopicDefaults.SegmentJitterMillis = 1000, 1<<40
+	cfg.TopicDefaults.SegmentBytes = 1 << 20
+	early := 0
+	for seed := range 30 {
+		r := newRig(cfg)
+		for range seed {
+			r.random.Uint64()
+		}
+		r.create()
+		for _, at := range []int64{1_000_000, 1_000_000, 1_000_500} {
+			if _, err := r.append(batchOptions{timestamp: at}, 0); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(r.log().segments); at == 1_000_000 && n > 1 {
+				t.Fatal("two records of the same time are in two segments")
+			}
+		}
+		early += len(r.log().segments) - 1
+	}
+	if early == 0 || early == 30 {
+		t.Fatalf("%d of 30 logs rolled after half of segment.ms", early)
 	}
 }

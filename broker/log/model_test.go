@@ -149,8 +149,33 @@ func checkTrust(t fataler, r *rig) {
 	if start := r.checkpointed(t, startOffsetFile); start > l.StartOffset() {
 		t.Fatalf("the log start on disk is %d, the log begins at %d", start, l.StartOffset())
 	}
+	if mark := l.HighWatermark(); mark < l.StartOffset() || mark > l.EndOffset() || l.FlushedOffset() > l.EndOffset() || l.EndOffset() > l.AppendEnd() {
+		t.Fatalf("out of order: %s", r.state())
+	}
 	if cleaned := r.checkpointed(t, cleanerOffsetFile); cleaned > l.cleaned || l.cleaned > l.EndOffset() {
 		t.Fatalf("compacted up to %d on disk, to %d in memory, of %d", cleaned, l.cleaned, l.EndOffset())
+	}
+}
+
+// checkStable demands that all that counts as flushed would survive a power loss.
+func checkStable(t fataler, r *rig) {
+	t.Helper()
+	l := r.log()
+	if l == nil || !l.Usable() {
+		return
+	}
+	for _, s := range l.segments {
+		if s.base >= l.FlushedOffset() {
+			break
+		}
+		path := segmentPath(l.dir, s.base, logSuffix)
+		file := r.disk.stable[path]
+		switch {
+		case file == nil:
+			t.Fatalf("flushed up to %d, and %s has no stable name", l.FlushedOffset(), path)
+		case s.end <= l.FlushedOffset() && int64(len(file.stable)) < s.size:
+			t.Fatalf("flushed up to %d, and %d bytes of %d of %s are stable", l.FlushedOffset(), len(file.stable), s.size, path)
+		}
 	}
 }
 
@@ -292,7 +317,9 @@ func checkLog(t *rapid.T) {
 			resync()
 			m.check(t)
 		},
-		"checkpoint": func(*rapid.T) {
+		"checkpoint": func(t *rapid.T) {
+			r.log().SetHighWatermark(rapid.Int64Range(0, m.end()+1).Draw(t, "high watermark"))
+			r.m.writeCheckpoint(&r.c, checkpointHighWatermark)
 			r.m.checkpointNow(&r.c)
 			r.collect()
 		},
@@ -311,6 +338,7 @@ func checkLog(t *rapid.T) {
 				t.Fatal(r.out.Halt)
 			}
 			checkTrust(t, r)
+			checkStable(t, r)
 		},
 	})
 }

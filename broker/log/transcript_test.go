@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 )
 
@@ -27,6 +28,10 @@ func TestTranscripts(t *testing.T) {
 				scan(d, "flush-messages", &cfg.TopicDefaults.FlushMessages)
 				scan(d, "retention-ms", &cfg.TopicDefaults.RetentionMillis)
 				scan(d, "retention-bytes", &cfg.TopicDefaults.RetentionBytes)
+				scan(d, "flush-ms", &cfg.TopicDefaults.FlushMillis)
+				if d.HasArg("compact") {
+					cfg.TopicDefaults.CleanupPolicy = config.CleanupCompact
+				}
 				cfg.TopicDefaults.Preallocate = d.HasArg("preallocate")
 				r = newRig(cfg)
 				r.create()
