@@ -30,6 +30,7 @@ const (
 	ForgetProducersOfLeader
 	TombstonesByAge
 	CompactPastHighWatermark
+	KeepStrays
 
 	count
 )
@@ -96,6 +97,9 @@ var exhibits = [count]Exhibit{
 	CompactPastHighWatermark: {"compact-past-hw",
 		"A record is compacted away for a later one of its key only when that one is committed.",
 		"KAFKA-13194"},
+	KeepStrays: {"log-keep-strays",
+		"A broker that comes back deletes the logs of topics that have been deleted meanwhile, of which no change of the metadata tells it any more.",
+		"KAFKA-14616"},
 }
 
 // Exhibits lists all switches in the table's order.

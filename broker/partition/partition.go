@@ -3,6 +3,7 @@ package partition
 import (
 	"slices"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
@@ -232,6 +233,9 @@ func (m *Manager) remove(c *step.Context, key log.Partition) {
 // it once, when its image has caught up with the controller; earlier, an image
 // that is merely old would cost data.
 func (m *Manager) RemoveStrays(c *step.Context) {
+	if m.cfg.Bugs.Has(bugs.KeepStrays) {
+		return
+	}
 	var strays []log.Partition
 	for _, l := range m.logs.Logs() {
 		if m.ofLog(l) == nil {

@@ -108,9 +108,12 @@ func (r *run) sick() string {
 	case h.underReplicated > 0:
 		return fmt.Sprintf("%d partitions are short of in-sync replicas", h.underReplicated)
 	}
-	for i := range r.faults.operate.storms {
-		if rest := r.faults.operate.storms[i].rest(r.world, r.view, &r.faults.operate); rest != "" {
-			return "of an admin_storm, " + rest
+	// A broker that was down when a storm was over has been asked by nobody yet.
+	for _, storms := range [...][]storm{r.faults.operate.storms, r.faults.operate.calm} {
+		for i := range storms {
+			if rest := storms[i].rest(r.world, r.view, &r.faults.operate); rest != "" {
+				return "of an admin_storm, " + rest
+			}
 		}
 	}
 	return ""

@@ -22,6 +22,7 @@ type operator struct {
 	arrivals   []arrival
 	departures []departure
 	storms     []storm
+	calm       []storm         // storms that are over
 	gone       []netsim.HostID // decommissioned
 }
 
@@ -125,6 +126,7 @@ func (o *operator) look(now clock.Instant, w *sim.World, v *view, done []span) {
 		if over {
 			_, created, deleted := o.admin.Calm(s.number)
 			done[s.span].damage = []string{fmt.Sprintf("%d created, %d deleted", created, deleted)}
+			o.calm = append(o.calm, s)
 		}
 		return over
 	})
