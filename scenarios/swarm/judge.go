@@ -51,6 +51,10 @@ var unreadable = []string{
 // to its end.
 var consequences = []string{"was not drained", "porcupine could not decide: the partition was not drained"}
 
+// neverCame is how the runner ends the reason of a run in which a cluster that nothing
+// disturbs has not come to life: that fails whatever the scenario expects.
+const neverCame = "after everything had settled"
+
 // Try runs a scenario once and judges it. It never panics: an assertion of the
 // simulated system is a finding like any other.
 func Try(s *scenarios.Scenario, seed uint64) (j Judgement) {
@@ -100,6 +104,11 @@ func Judge(s *scenarios.Scenario, res *reports.Result) Judgement {
 	for _, c := range res.Claims {
 		if c.Made && !c.Held && c.Name == "all_read" && !stopped(res) { // the others fail by their anomalies
 			fail("missed: all_read", c.Why)
+		}
+	}
+	for _, reason := range res.Reasons {
+		if strings.Contains(reason, neverCame) {
+			fail("stuck: "+withoutNumbers(reason), reason)
 		}
 	}
 	if l := res.PermittedLoss; l != nil && l.Predicted != l.Observed && !(l.Predicted < l.Observed && vanish(s)) && !damaged(s) {
