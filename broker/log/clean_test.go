@@ -298,36 +298,39 @@ func compactionStory(t *rapid.T) (gone int) {
 
 // Goal: a part of the log that counts as compacted is, in memory and on disk, wherever
 // a compaction is cut off: a tombstone in it goes in time, and what it deletes must
-// have gone before. Method: the process is killed, or the log truncated, behind each
-// of the operations, with the checkpoints before all else and behind it; the next
-// compaction must leave nothing behind.
+// have gone before. Method: behind each of the operations the process is killed, the
+// log truncated, or its oldest segments deleted, with the checkpoints before all else
+// and behind it; the next compaction must leave nothing behind.
 func TestInterruptedCompaction(t *testing.T) {
-	for _, ending := range []string{"kill", "cut"} {
+	for _, interrupt := range []func(x *compacted){
+		func(x *compacted) {
+			x.restart("kill")
+			x.log().SetConfig(x.cfg.TopicDefaults)
+		},
+		func(x *compacted) { x.log().TruncateTo(&x.c, 9) },
+		func(x *compacted) {
+			x.log().AdvanceStart(&x.c, 9)
+			x.log().Retention(&x.c)
+		},
+	} {
 		for _, checkpointsFirst := range []bool{true, false} {
-			for point := 0; ; point++ {
-				x, over := startCompaction(t, point, checkpointsFirst)
-				if ending == "kill" {
-					x.restart("kill")
-					x.log().SetConfig(x.cfg.TopicDefaults)
-				} else {
-					x.log().TruncateTo(&x.c, 9)
-					x.collect()
-					x.settleLogs()
-					x.settle()
-					x.rewind(t)
-				}
+			operations := 0
+			for over := false; !over; operations++ {
+				var x *compacted
+				x, over = startCompaction(t, operations, checkpointsFirst)
+				interrupt(x)
+				x.collect()
+				x.settleLogs()
+				x.settle()
+				x.rewind(t)
 				checkTrust(t, x.rig)
 				for range 10 {
 					x.appendKey(t)
 				}
 				x.complete(t)
-				if !over {
-					continue
-				}
-				if point < 20 {
-					t.Fatalf("a compaction of %d operations", point)
-				}
-				break
+			}
+			if operations < 20 {
+				t.Fatalf("a compaction of %d operations", operations)
 			}
 		}
 	}

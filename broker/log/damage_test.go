@@ -153,6 +153,9 @@ func checkDamaged(t *testing.T, r *rig, want int64) {
 	if r.out.Halt != "" || !r.m.Ready() || l.StartOffset() != 0 || l.EndOffset() != want {
 		t.Fatalf("ready %v, log %d to %d, want to %d, %s", r.m.Ready(), l.StartOffset(), l.EndOffset(), want, r.out.Halt)
 	}
+	if n := len(r.readAll(t, 0, 1<<20)); int64(n) != want {
+		t.Fatalf("%d batches of %d", n, want)
+	}
 	for from := range want {
 		batches := r.readAll(t, from, 1)
 		if int64(len(batches)) != want-from || batches[0].BaseOffset() != from {

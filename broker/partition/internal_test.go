@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
+	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 )
@@ -52,6 +53,26 @@ func TestAppendInternal(t *testing.T) {
 		{Kind: InternalAppended, Token: token(3), Error: errNotLeaderOrFollower, BaseOffset: -1, LastOffset: -1},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatal(diff)
+	}
+}
+
+// When a produce times out its undecided partitions are told so, and only these.
+func TestProduceTimesOutInPart(t *testing.T) {
+	w := newWorld(t, 3, 2)
+	w.run()
+	w.hold = func(m *message) bool { return true }
+	n := w.node(1)
+	b := batch(int64(n.context().Wall), record.NoProducer(record.None), "x")
+	req := n.parts.NewProduce()
+	req.Request, req.Version, req.Acks, req.TimeoutMillis, req.Frame = 1, 9, -1, 200, edge.NewBuffer(b)
+	req.AddPart(worldTopic, meta.TopicID{}, 5, 0, len(b))
+	req.AddPart(worldTopic, meta.TopicID{}, 0, 0, len(b))
+	n.parts.Produce(n.context(), req)
+	n.flow()
+	w.advance(200 * time.Millisecond)
+	want := []string{"produce 1: error=3 base=-1", "produce 1: error=7 base=-1 start=0"}
+	if diff := cmp.Diff(want, w.said); diff != "" {
 		t.Fatal(diff)
 	}
 }
