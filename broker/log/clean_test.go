@@ -370,3 +370,51 @@ func (x *compacted) appendKey(t fataler) {
 	x.values = append(x.values, keyed{"key", "value"})
 	x.appendBatch(t, b.Finish())
 }
+
+// Goal: what is compacted, and when: nothing above the high watermark, nothing younger
+// than min.compaction.lag.ms, and what is older than max.compaction.lag.ms however
+// little of the log it is.
+func TestCompactionIsDue(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		cfg           func(c *config.Topic)
+		mark          int64
+		early, atLast bool // compacted within the minute, within two
+	}{
+		{"at once", func(*config.Topic) {}, 20, true, true},
+		{"up to the high watermark", func(*config.Topic) {}, 11, true, true},
+		{"not before min.compaction.lag.ms", func(c *config.Topic) { c.MinCompactionLagMillis = 60_000 }, 20, false, true},
+		{"not dirty enough", func(c *config.Topic) { c.MinCleanableDirtyRatio = 1_000_001 }, 20, false, false},
+		{"after max.compaction.lag.ms", func(c *config.Topic) {
+			c.MinCleanableDirtyRatio, c.MaxCompactionLagMillis = 1_000_001, 60_000
+		}, 20, false, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			x := newCompacted()
+			cfg := x.cfg.TopicDefaults
+			test.cfg(&cfg)
+			x.log().SetConfig(cfg)
+			for range 20 {
+				x.appendKey(t)
+			}
+			x.log().SetHighWatermark(test.mark)
+			x.advance(50 * time.Second)
+			if got := x.log().cleaned > 0; got != test.early {
+				t.Errorf("compacted up to %d in 50 s", x.log().cleaned)
+			}
+			x.advance(70 * time.Second)
+			if got := x.log().cleaned > 0; got != test.atLast || x.log().cleaned > test.mark {
+				t.Errorf("compacted up to %d in 2 minutes, the high watermark is %d", x.log().cleaned, test.mark)
+			}
+			left := map[int64]bool{}
+			for _, o := range x.offsets(t) {
+				left[o] = true
+			}
+			for o := test.mark; o < 20; o++ {
+				if !left[o] {
+					t.Errorf("the record at %d is gone", o)
+				}
+			}
+		})
+	}
+}

@@ -153,8 +153,12 @@ func checkDamaged(t *testing.T, r *rig, want int64) {
 	if r.out.Halt != "" || !r.m.Ready() || l.StartOffset() != 0 || l.EndOffset() != want {
 		t.Fatalf("ready %v, log %d to %d, want to %d, %s", r.m.Ready(), l.StartOffset(), l.EndOffset(), want, r.out.Halt)
 	}
-	if n := len(r.readAll(t, 0, 1<<20)); int64(n) != want {
-		t.Fatalf("%d batches of %d", n, want)
+	bytes := 0
+	for _, b := range r.readAll(t, 0, 1<<20) {
+		bytes += len(b)
+	}
+	if int64(bytes) != l.Size() {
+		t.Fatalf("%d bytes are read of %d", bytes, l.Size())
 	}
 	for from := range want {
 		batches := r.readAll(t, from, 1)
