@@ -309,3 +309,64 @@ func TestTornWrites(t *testing.T) {
 		})
 	}
 }
+
+// Goal: a replacement that fails has not happened, whatever it leaves beside it, and a
+// directory takes the place of an empty one only.
+func TestWhatFailsHasNotHappened(t *testing.T) {
+	beside := map[string]bool{}
+	for seed := range uint64(60) {
+		r := newDriver(worst(), seed)
+		r.do(edge.DiskOp{Kind: edge.OpReplaceFile, Path: "f", Data: data("old")})
+		r.d.SetError(KindsOf(edge.OpReplaceFile), edge.ErrIO, 1e6)
+		if res := r.do(edge.DiskOp{Kind: edge.OpReplaceFile, Path: "f", Data: data("newer")}); res.Err != edge.ErrIO {
+			t.Fatalf("seed %d: %v", seed, res.Err)
+		}
+		if got, _ := r.d.Contents("f"); string(got) != "old" {
+			t.Fatalf("seed %d: a replacement that failed left %q", seed, got)
+		}
+		beside[describe(r.d)] = true
+	}
+	if !beside["f(3) "] || !beside["f(3) f.tmp(5) "] || len(beside) < 3 {
+		t.Errorf("a replacement fails always in the same place: %v", beside)
+	}
+
+	r := newDriver(manual(), 1)
+	for _, dir := range []string{"x", "full", "empty"} {
+		r.do(edge.DiskOp{Kind: edge.OpMkdir, Path: dir})
+	}
+	r.file("full/f")
+	for to, want := range map[string]edge.DiskError{"full": edge.ErrIO, "empty": edge.DiskOK} {
+		if res := r.do(edge.DiskOp{Kind: edge.OpRename, Path: "x", NewPath: to}); res.Err != want {
+			t.Errorf("rename to %s: %v, want %v", to, res.Err, want)
+		}
+		r.do(edge.DiskOp{Kind: edge.OpMkdir, Path: "x"})
+	}
+}
+
+// Goal: damage is as told: one bit is inverted on the disk and in no buffer of the
+// writer's, a file that is cut stays cut when the power goes, and errors of one kind
+// of operation are errors of no other.
+func TestDamageIsAsTold(t *testing.T) {
+	for seed := range uint64(20) {
+		r := newDriver(worst(), seed)
+		written := edge.NewBuffer([]byte(strings.Repeat("\xff", 2*largeWrite)))
+		r.do(edge.DiskOp{Kind: edge.OpWrite, File: r.file("f"), Data: []edge.Slice{written.Retain().All()}})
+		r.d.SetError(KindsOf(edge.OpRead), edge.ErrIO, 1e6)
+		for _, op := range []edge.DiskOp{{Kind: edge.OpSync, File: r.file("f")}, {Kind: edge.OpSyncDir}} {
+			if res := r.do(op); res.Err != edge.DiskOK {
+				t.Fatalf("%v failed where reads should: %v", op.Kind, res.Err)
+			}
+		}
+		flipped, _ := r.d.FlipBit("f")
+		cut, _ := r.d.TruncateFile("f", 7)
+		r.d.PowerLoss()
+		want := []byte(strings.Repeat("\xff", 2*largeWrite))
+		if string(written.Bytes()) != string(want) {
+			t.Fatalf("seed %d: the writer's buffer was damaged", seed)
+		}
+		want[flipped.Offset] ^= 1 << flipped.Bit
+		if got, _ := r.d.Contents("f"); string(got) != string(want[:len(want)-7]) || cut.Offset != int64(len(got)) {
+			t.Fatalf("seed %d: %d bytes, told were %+v and %+v", seed, len(got), flipped, cut)
+		}
+	}
+}
