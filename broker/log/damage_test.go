@@ -143,8 +143,13 @@ func damagedRig(t *testing.T) *rig {
 	return r
 }
 
-func damagedBatch(i int64) batchOptions {
-	return batchOptions{bytes: 250, producer: 5, sequence: int32(i), timestamp: 1_000_000 + 10*i}
+// damagedBatch is record n: of producer 6 for record 1, of producer 5 for the others.
+func damagedBatch(n int64) batchOptions {
+	o := batchOptions{bytes: 250, producer: 5, sequence: int32(max(0, n-1)), timestamp: 1_000_000 + 10*n}
+	if n == 1 {
+		o.producer, o.sequence = 6, 0
+	}
+	return o
 }
 
 func checkDamaged(t *testing.T, r *rig, want int64) {
@@ -186,14 +191,16 @@ func checkDamaged(t *testing.T, r *rig, want int64) {
 	if onDisk := string(r.disk.entries["t-0/"+epochFile].data); onDisk != string(l.epochs.encode()) {
 		t.Fatalf("epochs on disk: %q, in memory %q", onDisk, l.epochs.encode())
 	}
-	if got := l.Producers(); len(got) != 1 || got[0].LastSequence != int32(want-1) {
+	if got := l.Producers(); len(got) != 2 || got[0].LastSequence != int32(want-2) {
 		t.Fatalf("producers %+v", got)
 	}
-	if info, err := r.append(damagedBatch(want-1), 2); err != ErrDuplicate || info.BaseOffset != want-1 {
-		t.Fatalf("retry of %d: %+v, %v", want-1, info, err)
+	for _, n := range []int64{1, want - 1} {
+		if info, err := r.append(damagedBatch(n), 2); err != ErrDuplicate || info.BaseOffset != n {
+			t.Fatalf("retry of %d: %+v, %v", n, info, err)
+		}
 	}
 	for _, e := range r.disk.list("t-0") {
-		if isLeftover(e.Name) || strings.HasPrefix(e.Name, "00000000000000000077") {
+		if strings.Count(e.Name, ".") > 1 || strings.HasPrefix(e.Name, "00000000000000000077") {
 			t.Fatalf("%s is left", e.Name)
 		}
 	}
