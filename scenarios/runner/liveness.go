@@ -49,7 +49,7 @@ func (r *run) awaitLiveness() {
 
 // behind names a group that is meant to run and has not been given everything that
 // the auditor could read; "" if there is none. A group that begins at the end of the
-// log is not owed what was there before it.
+// log is not owed what was there before it, and nobody what retention has removed.
 func (r *run) behind() string {
 	for g := range r.ledger.groups {
 		group := &r.ledger.groups[g]
@@ -66,7 +66,11 @@ func (r *run) behind() string {
 					continue // a returning leader may overlook what was added (KIP-814)
 				}
 				end := min(r.ledger.part(int32(t), int32(p)).ackedEnd, r.audited[t][p].end)
-				if at := group.frontier[t][p]; at < end {
+				at := group.frontier[t][p]
+				if leader := r.leaderOf(t, p); leader != nil {
+					at = max(at, leader.Log().StartOffset())
+				}
+				if at < end {
 					return fmt.Sprintf("group %s stands at offset %d of %s, which has records up to %d",
 						group.name, at, partitionName(r.ledger.topics[t].name, int32(p)), end)
 				}
