@@ -107,7 +107,7 @@ func Judge(s *scenarios.Scenario, res *reports.Result) Judgement {
 		}
 	}
 	for _, reason := range res.Reasons {
-		if strings.Contains(reason, neverCame) {
+		if strings.Contains(reason, neverCame) && !damaged(s) { // nobody reads past a hole in the only copy
 			fail("stuck: "+withoutNumbers(reason), reason)
 		}
 	}
