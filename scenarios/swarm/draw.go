@@ -264,7 +264,13 @@ func (d *drawer) topics() {
 		property(d, &topic.Config, "segment.ms", "2000", "10000")
 		property(d, &topic.Config, "segment.jitter.ms", "1500")
 		property(d, &topic.Config, "index.interval.bytes", "64", "1024")
-		property(d, &topic.Config, "segment.index.bytes", "48", "400") // 4 and 33 entries: then a segment is full
+		// 4 and 33 entries: then a segment is full. With the shortest ones a slow disk
+		// does nothing but sync, and its broker is out of sync for minutes.
+		if d.s.Cluster.Disks.SyncLatency < 10*time.Millisecond {
+			property(d, &topic.Config, "segment.index.bytes", "48", "400")
+		} else {
+			property(d, &topic.Config, "segment.index.bytes", "400")
+		}
 		if !d.often("retention", 4) {
 			set(&topic.Config, "retention.ms", pick(d, "retention.ms", "30000", "8000"))
 			set(&topic.Config, "file.delete.delay.ms", pick(d, "file.delete.delay.ms", "1000", "0"))
