@@ -45,8 +45,8 @@ type cluster struct {
 	pids      []int
 }
 
-// startBrokerd runs brokerd until the test ends, and returns what it prints.
-func startBrokerd(t *testing.T, args ...string) io.Reader {
+// runBrokerd runs brokerd until the test ends, and returns what it prints.
+func runBrokerd(t *testing.T, args ...string) io.Reader {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), brokerd, args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
@@ -70,7 +70,7 @@ func startBrokerd(t *testing.T, args ...string) io.Reader {
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{dir: t.TempDir()}
-	out := startBrokerd(t, "dev-cluster", "--restart", "--data", c.dir)
+	out := runBrokerd(t, "dev-cluster", "--restart", "--data", c.dir)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if list, ok := strings.CutPrefix(lines.Text(), "bootstrap.servers="); ok {

@@ -36,7 +36,7 @@ func startSecured(t *testing.T) (bootstrap string) {
 	} {
 		args = append(args, "--override", property)
 	}
-	lines := bufio.NewScanner(startBrokerd(t, args...))
+	lines := bufio.NewScanner(runBrokerd(t, args...))
 	for lines.Scan() {
 		if list, ok := strings.CutPrefix(lines.Text(), "bootstrap.servers="); ok {
 			bootstrap, _, _ = strings.Cut(list, ",") // the first listener is the clients'
