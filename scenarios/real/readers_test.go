@@ -29,8 +29,12 @@ func TestMaxPollInterval(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if got := membership(t, tc.consumer); !slices.Equal(got[:min(len(got), len(tc.want))], tc.want) {
-				t.Error(cmp.Diff(tc.want, got))
+			got := membership(t, tc.consumer)
+			if tc.name == "works" { // and may be given the record again, which it had no time to commit
+				got = got[:min(len(got), len(tc.want))]
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
