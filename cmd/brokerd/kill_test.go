@@ -121,6 +121,7 @@ func TestKillLoop(t *testing.T) {
 			c.awaitInSync(cl, topic)
 		}
 	}
+	rolled := c.awaitPreallocated(topics[1])
 	acked := l.end(t)
 	found := c.everything(topics[0], loadPartitions)
 	for value, n := range c.everything(topics[1], loadPartitions) {
@@ -138,15 +139,35 @@ func TestKillLoop(t *testing.T) {
 	if lost > 0 || twice > 0 || len(acked) == 0 {
 		t.Errorf("of %d acknowledged records %d are lost, %d are there more than once", len(acked), lost, twice)
 	}
-	rolled := c.preallocated(topics[1])
 	t.Logf("%d kills, %d records acknowledged, %d lost, %d twice, slowest restart %v, %d preallocated files", *kills, len(acked), lost, twice, slowest, rolled)
 }
 
 const preallocatedBytes = 1 << 20
 
-// preallocated counts the segments of a topic on all nodes, of which the last one of
-// each partition must have its full size.
-func (c *brokers) preallocated(topic string) (segments int) {
+// awaitPreallocated returns how many segments a topic has on all nodes, once the last one
+// of each partition has its full size: a recovery cuts the last one, and under load
+// another follows after segment.ms.
+func (c *brokers) awaitPreallocated(topic string) int {
+	c.t.Helper()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	limit, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	defer cancel()
+	for {
+		segments, short := c.preallocated(topic)
+		if short == "" {
+			return segments
+		}
+		if limit.Err() != nil {
+			c.t.Fatalf("%s has not been preallocated for a minute", short)
+		}
+		<-poll.C
+	}
+}
+
+// preallocated counts the segments of a topic on all nodes and names one that is the last
+// of its partition and does not have its full size, if there is one.
+func (c *brokers) preallocated(topic string) (segments int, short string) {
 	c.t.Helper()
 	for _, n := range c.nodes {
 		for p := range loadPartitions {
@@ -157,12 +178,13 @@ func (c *brokers) preallocated(topic string) (segments int) {
 			}
 			segments += len(files)
 			slices.Sort(files)
-			if info, err := os.Stat(files[len(files)-1]); err != nil || info.Size() != preallocatedBytes {
-				c.t.Errorf("%s was not preallocated: %v (%v)", files[len(files)-1], info, err)
+			last := files[len(files)-1]
+			if info, err := os.Stat(last); err != nil || info.Size() != preallocatedBytes {
+				short = last
 			}
 		}
 	}
-	return segments
+	return segments, short
 }
 
 func readFile(t *testing.T, path string) string {
