@@ -1,8 +1,6 @@
 package log
 
 import (
-	"slices"
-
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 )
@@ -26,12 +24,9 @@ const (
 const (
 	bootList uint64 = iota
 	bootCleanShutdown
-	bootRecoveryPoints
-	bootHighWatermarks
-	bootStartOffsets
-	bootCleanerOffsets
 	bootProperties
 	bootMarkerGone
+	bootCheckpoint // and those behind it: the checkpoints by their kind
 )
 
 // boot is the manager's part of the recovery.
@@ -42,10 +37,9 @@ type boot struct {
 	previousEpoch int64
 	properties    MetaProperties
 	hasProperties bool
-	// From the checkpoints; looked up by partition only.
-	flushed, start, highWatermark, cleaned map[Partition]int64
-	queue                                  []*Log // still to be recovered
-	active                                 int    // being recovered
+	checkpoints   [checkpointKinds]map[Partition]int64 // looked up by partition only
+	queue         []*Log                               // still to be recovered
+	active        int                                  // being recovered
 }
 
 // Boot starts recovery: lists the data directory, reads checkpoints and the
@@ -55,16 +49,16 @@ func (m *Manager) Boot(c *step.Context) {
 	b.phase = bootReading
 	m.op(c, edge.DiskOp{Kind: edge.OpList, Path: ""}, tokenBoot, bootList)
 	b.waiting = 1
-	for id, path := range [...]string{
-		bootCleanShutdown: cleanShutdownFile, bootRecoveryPoints: recoveryPointFile,
-		bootHighWatermarks: highWatermarkFile, bootStartOffsets: startOffsetFile, bootCleanerOffsets: cleanerOffsetFile, bootProperties: metaPropertiesFile,
-	} {
-		if path == "" {
-			continue
-		}
-		m.op(c, edge.DiskOp{Kind: edge.OpReadFile, Path: path, Length: checkpointBytesMax}, tokenBoot, uint64(id))
-		b.waiting++
+	m.bootRead(c, bootCleanShutdown, cleanShutdownFile)
+	for kind, path := range checkpointFiles {
+		m.bootRead(c, bootCheckpoint+uint64(kind), path)
 	}
+	m.bootRead(c, bootProperties, metaPropertiesFile)
+}
+
+func (m *Manager) bootRead(c *step.Context, id uint64, path string) {
+	m.op(c, edge.DiskOp{Kind: edge.OpReadFile, Path: path, Length: checkpointBytesMax}, tokenBoot, id)
+	m.boot.waiting++
 }
 
 // booted handles the result of one of the boot's operations.
@@ -104,17 +98,11 @@ func (m *Manager) bootFile(c *step.Context, id uint64, data []byte) {
 	switch id {
 	case bootCleanShutdown:
 		b.clean, b.previousEpoch = true, decodeCleanShutdown(data)
-	case bootRecoveryPoints:
-		b.flushed, err = decodeOffsets(data)
-	case bootHighWatermarks:
-		b.highWatermark, err = decodeOffsets(data)
-	case bootStartOffsets:
-		b.start, err = decodeOffsets(data)
-	case bootCleanerOffsets:
-		b.cleaned, err = decodeOffsets(data)
 	case bootProperties:
 		b.properties, err = ParseMetaProperties(data)
 		b.hasProperties = err == nil
+	default:
+		b.checkpoints[id-bootCheckpoint], err = decodeOffsets(data)
 	}
 	if err != nil {
 		c.Logf(edge.Error, "data directory: %v", err)
@@ -155,14 +143,32 @@ func (m *Manager) recoverNext(c *step.Context) {
 		return
 	}
 	// A crash in the middle of a truncation leaves checkpoints that are above what is
-	// left of the log; the next recovery must not believe them.
-	if slices.ContainsFunc(m.logs, func(l *Log) bool { return !l.trusted() }) {
+	// left of the log, one behind a deletion leaves lines about a log that is gone. The
+	// next recovery must not believe them, of this log or one that comes in its place.
+	for kind := range checkpointKinds {
+		if !m.bootTrusts(kind) {
+			m.writeCheckpoint(c, kind)
+		}
+	}
+	if m.checkpointing() {
 		b.phase = bootCheckpoints
-		m.checkpointNow(c)
-		m.writeCheckpoint(c, checkpointCleaner)
 		return
 	}
 	m.bootOver(c)
+}
+
+// bootTrusts says whether all that a checkpoint says is true of a log that is there.
+func (m *Manager) bootTrusts(kind checkpointKind) bool {
+	told := 0
+	for _, l := range m.logs {
+		if _, ok := m.boot.checkpoints[kind][l.partition]; ok {
+			told++
+		}
+		if !l.trusted(kind) {
+			return false
+		}
+	}
+	return told == len(m.boot.checkpoints[kind])
 }
 
 // bootOver makes the manager ready and starts what it does from time to time.

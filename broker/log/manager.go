@@ -120,7 +120,8 @@ func (m *Manager) Logs() []*Log { return m.logs }
 // Get returns the log of a partition, or nil.
 func (m *Manager) Get(p Partition) *Log { return m.find[p] }
 
-// Create makes a log for a partition that has none; it can be used at once.
+// Create makes a log for a partition that has none. It can be used at once, or, where
+// the checkpoints still tell of a deleted log of that name, when Change Truncated says so.
 func (m *Manager) Create(c *step.Context, p Partition, id meta.TopicID, cfg config.Topic) *Log {
 	if m.find[p] != nil {
 		panic(fmt.Sprintf("log manager: create %s, which exists", p))
@@ -133,17 +134,23 @@ func (m *Manager) Create(c *step.Context, p Partition, id meta.TopicID, cfg conf
 	l.replace(c, l.dir+"/"+partitionFile, encodePartitionMetadata(id))
 	l.openSegment(c, 0)
 	l.mayHaveGaps(c)
+	if !l.trustedAll() {
+		l.state = rebuilding
+		l.truncation = &truncation{}
+		l.awaitCheckpoint(c)
+		l.truncationDone(c)
+	}
 	return l
 }
 
 // addLog enters a log into the tables. A log that is created anew while its
 // predecessor's directory is still being renamed shares its queues, so that the
-// new directory comes behind the rename.
+// new directory comes behind the rename, and what the checkpoints say of it.
 func (m *Manager) addLog(p Partition, cfg config.Topic) *Log {
 	l := &Log{m: m, id: uint32(len(m.all)), partition: p, dir: p.String(), cfg: cfg}
 	for _, o := range m.all {
 		if o != nil && o.partition == p {
-			l.queue = o.queue
+			l.queue, l.checkpointed, l.checkpointing = o.queue, o.checkpointed, o.checkpointing
 		}
 	}
 	if l.queue == 0 {
@@ -209,7 +216,7 @@ func deletedDir(p Partition, unique1, unique2 uint64) string {
 // removeDir takes a deleted log's directory away once its files are closed.
 func (l *Log) removeDir(c *step.Context) {
 	l.removeDead(c)
-	if len(l.dead) > 0 || l.inflightHead < len(l.inflight) {
+	if len(l.dead) > 0 || l.inflightHead < len(l.inflight) || !l.trustedAll() {
 		l.m.armTimer(c, timerGone, l.id, c.Now.Add(time.Second))
 		return
 	}

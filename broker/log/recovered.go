@@ -86,7 +86,6 @@ func (l *Log) recoverDone(c *step.Context) {
 		s.synced = min(s.end, max(s.base, point))
 	}
 	l.flushed = max(min(point, l.end), min(l.segments[0].base, l.end))
-	l.checkpointed.flushed, l.checkpointed.start = x.flushed, x.start
 	changed := l.epochs.truncateEnd(l.end)
 	if l.epochs.truncateStart(l.start) || changed || x.epochsChanged {
 		l.checkpointEpochs(c)

@@ -60,11 +60,17 @@ func isDeletedDir(name string) bool { return strings.HasSuffix(name, "-delete") 
 // recover starts the recovery of a log that has a directory.
 func (l *Log) recover(c *step.Context) {
 	b := &l.m.boot
-	point, hasPoint := b.flushed[l.partition]
-	if cleaned, listed := b.cleaned[l.partition]; listed {
-		l.cleaned, l.checkpointed.cleaned, l.gaps = cleaned, cleaned, gapsKnown
+	for kind := range checkpointKinds {
+		l.checkpointed[kind] = b.checkpoints[kind][l.partition]
 	}
-	l.recovery = &recovery{unclean: !b.clean || !hasPoint, flushed: point, start: b.start[l.partition], highWatermark: b.highWatermark[l.partition]}
+	if _, listed := b.checkpoints[checkpointCleaner][l.partition]; listed {
+		l.cleaned, l.gaps = l.checkpointed[checkpointCleaner], gapsKnown
+	}
+	_, hasPoint := b.checkpoints[checkpointRecovery][l.partition]
+	l.recovery = &recovery{
+		unclean: !b.clean || !hasPoint, flushed: l.checkpointed[checkpointRecovery],
+		start: l.checkpointed[checkpointStart], highWatermark: l.checkpointed[checkpointHighWatermark],
+	}
 	l.op(c, edge.DiskOp{Kind: edge.OpList, Path: l.dir, Token: edge.Token{B: readList}}, tokenRecovery)
 }
 

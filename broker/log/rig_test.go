@@ -101,6 +101,18 @@ func (r *rig) settle() {
 	}
 }
 
+// settleBut performs everything that does not lie on one queue.
+func (r *rig) settleBut(queue edge.QueueID) {
+	for i := 0; i < len(r.disk.queues); {
+		if r.disk.queues[i] == queue {
+			i++
+			continue
+		}
+		r.one(i)
+		i = 0
+	}
+}
+
 // advance moves both clocks and fires what is due.
 func (r *rig) advance(d time.Duration) {
 	end := r.c.Now.Add(d)

@@ -14,11 +14,19 @@ type checkpointKind uint8
 
 const (
 	checkpointRecovery checkpointKind = iota
-	checkpointStart
 	checkpointHighWatermark
+	checkpointStart
 	checkpointCleaner
 	checkpointKinds
 )
+
+// checkpointFiles are their names.
+var checkpointFiles = [checkpointKinds]string{
+	checkpointRecovery:      recoveryPointFile,
+	checkpointHighWatermark: highWatermarkFile,
+	checkpointStart:         startOffsetFile,
+	checkpointCleaner:       cleanerOffsetFile,
+}
 
 // checkpoint is the state of one such file.
 type checkpoint struct {
@@ -36,16 +44,42 @@ func (m *Manager) checkpointNow(c *step.Context) {
 	m.writeCheckpoint(c, checkpointStart)
 }
 
-// checkpointedOffsets is what the checkpoints say of one log.
-type checkpointedOffsets struct{ flushed, start, cleaned int64 }
+// checkpointedOffsets is what the checkpoints say of one log, by their kind.
+type checkpointedOffsets [checkpointKinds]int64
 
-// trusted says that the checkpoints, on disk or on their way, are true of the log as
-// it is: all below their recovery point is stable, all that is to be read lies above
-// their log start, and all below the cleaner's offset is compacted.
-func (l *Log) trusted() bool {
-	old, next := &l.checkpointed, &l.checkpointing
-	return max(old.flushed, next.flushed) <= l.flushed && max(old.start, next.start) <= l.start &&
-		max(old.cleaned, next.cleaned) <= l.cleaned
+// checkpointOffset is what a checkpoint of the log as it is says.
+func (l *Log) checkpointOffset(kind checkpointKind) int64 {
+	if l.state == deleted {
+		return 0
+	}
+	switch kind {
+	case checkpointRecovery:
+		return l.flushed
+	case checkpointHighWatermark:
+		return l.highWatermark
+	case checkpointStart:
+		return l.start
+	default:
+		return l.cleaned
+	}
+}
+
+// trusted says that the checkpoint of a kind, on disk or on its way, is true of the
+// log as it is: all below its recovery point is stable, all below its high watermark
+// committed, all that is to be read lies above its log start, and all below the
+// cleaner's offset is compacted.
+func (l *Log) trusted(kind checkpointKind) bool {
+	return max(l.checkpointed[kind], l.checkpointing[kind]) <= l.checkpointOffset(kind)
+}
+
+// trustedAll says so of all kinds.
+func (l *Log) trustedAll() bool {
+	for kind := range checkpointKinds {
+		if !l.trusted(kind) {
+			return false
+		}
+	}
+	return true
 }
 
 // writeCheckpoint writes one file, unless it says the same already. One write
@@ -58,23 +92,21 @@ func (m *Manager) writeCheckpoint(c *step.Context, kind checkpointKind) {
 	}
 	lines := make([]offsetOf, 0, len(m.logs))
 	for _, l := range m.logs {
-		switch kind {
-		case checkpointRecovery:
-			l.checkpointing.flushed = l.flushed
-			lines = append(lines, offsetOf{l.partition, l.flushed})
-		case checkpointStart:
-			l.checkpointing.start = l.start
-			if l.start > l.segments[0].base { // else the first file's name says it, as in Kafka
-				lines = append(lines, offsetOf{l.partition, l.start})
+		if kind == checkpointCleaner {
+			if l.gaps != gapsKnown && !l.cfg.CleanupPolicy.Has(config.CleanupCompact) {
+				continue
 			}
-		case checkpointHighWatermark:
-			lines = append(lines, offsetOf{l.partition, l.highWatermark})
-		case checkpointCleaner:
-			if l.gaps == gapsKnown || l.cfg.CleanupPolicy.Has(config.CleanupCompact) {
-				l.gaps = max(l.gaps, gapsListed)
-				l.checkpointing.cleaned = l.cleaned
-				lines = append(lines, offsetOf{l.partition, l.cleaned})
-			}
+			l.gaps = max(l.gaps, gapsListed)
+		}
+		offset := l.checkpointOffset(kind)
+		l.checkpointing[kind] = offset
+		if kind != checkpointStart || offset > l.segments[0].base { // else the first file's name says it, as in Kafka
+			lines = append(lines, offsetOf{l.partition, offset})
+		}
+	}
+	for _, l := range m.all {
+		if l != nil && l.state == deleted {
+			l.checkpointing[kind] = 0
 		}
 	}
 	data := encodeOffsets(lines)
@@ -83,8 +115,7 @@ func (m *Manager) writeCheckpoint(c *step.Context, kind checkpointKind) {
 		return
 	}
 	k.writing = data
-	path := [...]string{recoveryPointFile, startOffsetFile, highWatermarkFile, cleanerOffsetFile}[kind]
-	m.op(c, replaceOp(path, data), tokenCheckpoint, uint64(kind))
+	m.op(c, replaceOp(checkpointFiles[kind], data), tokenCheckpoint, uint64(kind))
 }
 
 func (m *Manager) checkpointWritten(c *step.Context, kind checkpointKind) {
@@ -106,20 +137,16 @@ func (m *Manager) checkpointing() bool {
 }
 
 func (m *Manager) checkpointApplied(c *step.Context, kind checkpointKind) {
-	for _, l := range m.logs {
-		switch kind {
-		case checkpointRecovery:
-			l.checkpointed.flushed = l.checkpointing.flushed
-		case checkpointStart:
-			l.checkpointed.start = l.checkpointing.start
-		case checkpointHighWatermark:
+	for _, l := range m.all {
+		if l == nil {
 			continue
-		case checkpointCleaner:
-			l.checkpointed.cleaned = l.checkpointing.cleaned
-			if l.gaps == gapsListed {
-				l.gaps = gapsKnown
-			}
 		}
+		l.checkpointed[kind] = l.checkpointing[kind]
+		if kind == checkpointCleaner && l.gaps == gapsListed {
+			l.gaps = gapsKnown
+		}
+	}
+	for _, l := range m.logs {
 		l.checkpointsWritten(c)
 	}
 }

@@ -223,18 +223,16 @@ func (l *Log) startOver(c *step.Context) {
 	l.truncationDone(c)
 }
 
-// awaitCheckpoint keeps the log closed until the recovery point, log start and
-// cleaner's offset on disk are no higher than the cut: else a recovery would trust
-// what is written now without looking at it, and a compaction leave it out.
+// awaitCheckpoint keeps the log closed until no checkpoint on disk says more than is
+// true of it: else a recovery would trust what is written now without looking at it,
+// and a compaction leave it out.
 func (l *Log) awaitCheckpoint(c *step.Context) {
-	if l.trusted() {
-		return
+	for kind := range checkpointKinds {
+		if !l.trusted(kind) {
+			l.m.writeCheckpoint(c, kind)
+		}
 	}
-	l.truncation.checkpoint = true
-	l.m.checkpointNow(c)
-	if max(l.checkpointed.cleaned, l.checkpointing.cleaned) > l.cleaned {
-		l.m.writeCheckpoint(c, checkpointCleaner)
-	}
+	l.truncation.checkpoint = !l.trustedAll()
 }
 
 // rebuildProducers reloads the newest snapshot at or below the end and replays
@@ -314,7 +312,7 @@ func (l *Log) truncationDone(c *step.Context) {
 
 // checkpointsWritten is told that one of the checkpoints is on disk.
 func (l *Log) checkpointsWritten(c *step.Context) {
-	if t := l.truncation; t != nil && t.checkpoint && l.trusted() {
+	if t := l.truncation; t != nil && t.checkpoint && l.trustedAll() {
 		t.checkpoint = false
 		if t.phase == truncCheckpointing {
 			l.truncationDone(c)
