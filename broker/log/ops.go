@@ -101,6 +101,25 @@ func (l *Log) bury(c *step.Context, s *segment) {
 	l.m.armTimer(c, timerDead, l.id, s.closing)
 }
 
+// buryFrom buries all segments from the i-th on.
+func (l *Log) buryFrom(c *step.Context, i int) {
+	l.takeAway(c, i, func(s *segment) { l.bury(c, s) })
+}
+
+// takeAway takes the segments from the i-th on out of the log, the last one first: what
+// a crash leaves then is a beginning of the log. Where offsets may be missing no
+// recovery would notice a missing segment; there each is gone for good before the next.
+func (l *Log) takeAway(c *step.Context, i int, away func(*segment)) {
+	for k := len(l.segments) - 1; k >= i; k-- {
+		away(l.segments[k])
+		if l.gaps != gapsNone {
+			l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
+		}
+	}
+	clear(l.segments[i:])
+	l.segments = l.segments[:i]
+}
+
 // removeDead closes and removes the buried segments whose time has come.
 func (l *Log) removeDead(c *step.Context) {
 	kept := l.dead[:0]

@@ -40,14 +40,12 @@ func (l *Log) scanRecovered(c *step.Context) {
 func (l *Log) recoverCut(c *step.Context, i int) {
 	scan := &l.scan
 	if i+1 < len(l.segments) {
-		for _, s := range l.segments[i+1:] {
+		l.takeAway(c, i+1, func(s *segment) {
 			l.op(c, edge.DiskOp{Kind: edge.OpClose, File: s.file}, tokenPlain)
 			for _, suffix := range [...]string{logSuffix, indexSuffix, timeSuffix} {
 				l.op(c, edge.DiskOp{Kind: edge.OpRemove, Path: segmentPath(l.dir, s.base, suffix)}, tokenPlain)
 			}
-		}
-		clear(l.segments[i+1:])
-		l.segments = l.segments[:i+1]
+		})
 		l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
 	}
 	s := l.segments[i]
@@ -103,11 +101,7 @@ func (l *Log) recoverDone(c *step.Context) {
 }
 
 func (l *Log) recoverStartOver(c *step.Context) {
-	for _, s := range l.segments {
-		l.bury(c, s)
-	}
-	clear(l.segments)
-	l.segments = l.segments[:0]
+	l.buryFrom(c, 0)
 	l.openSegment(c, l.start)
 	l.producers.reset()
 	l.dropSnapshots(c, -1, 1<<63-1)

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/sim/disk"
 )
@@ -95,7 +96,67 @@ func TestSurvivesSimulatedDisk(t *testing.T) {
 	}
 }
 
-// verify compares what the log serves with what was appended.
+// Goal: a crash in the middle of a truncation leaves a beginning of the log, also where
+// compaction may have made gaps and a recovery would not miss a segment. Method: kills and
+// power losses behind any of the truncation's operations; what was appended is
+// there up to the log's end, which is nowhere but at a batch's or where the log was to
+// begin anew.
+func TestCrashInTruncationLeavesNoHole(t *testing.T) {
+	const whole, batches, restart = 1 << 20, 20, 30
+	for seed := range uint64(400) {
+		x := &simRig{sim: disk.New(disk.Defaults(), seed), rig: *newRig(testConfig())}
+		x.c.Out, x.c.Buffers, x.c.Timers = &x.out, &x.pool, &x.timers
+		x.cfg.TopicDefaults.CleanupPolicy = config.CleanupCompact
+		boot := func() {
+			x.out.Reset()
+			x.m = NewManager(x.cfg)
+			x.m.Boot(&x.c)
+			x.submit()
+			x.run(whole)
+		}
+		boot()
+		x.m.Create(&x.c, thePartition, [16]byte{1}, x.cfg.TopicDefaults)
+		x.submit()
+		x.run(whole)
+		var all []string
+		for range batches {
+			b := x.batch(batchOptions{bytes: 200})
+			if _, err := x.log().Append(&x.c, b, 0, b.Len(), 0); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, string(b.Bytes()))
+			b.Release()
+			x.submit()
+		}
+		x.run(whole)
+		x.log().Flush(&x.c)
+		x.submit()
+		x.run(whole)
+		if n := len(x.log().segments); n < 5 {
+			t.Fatalf("the log has %d segments", n)
+		}
+		if seed%2 == 0 {
+			x.log().TruncateTo(&x.c, 1)
+		} else {
+			x.log().TruncateFullyAndStartAt(&x.c, restart)
+		}
+		x.submit()
+		x.run(int(seed/4) % 50)
+		if seed/2%2 == 0 {
+			x.sim.Kill()
+		} else {
+			x.sim.PowerLoss()
+		}
+		boot()
+		l := x.log()
+		if l.EndOffset() > batches && (l.StartOffset() != restart || l.EndOffset() != restart) {
+			t.Fatalf("seed %d: the log is %d to %d", seed, l.StartOffset(), l.EndOffset())
+		}
+		x.verify(t, all)
+	}
+}
+
+// verify compares what the log serves with what was appended, a record a batch.
 func (x *simRig) verify(t *testing.T, want []string) {
 	l := x.log()
 	for from := l.StartOffset(); from < l.EndOffset(); {
@@ -110,6 +171,9 @@ func (x *simRig) verify(t *testing.T, want []string) {
 		}
 		if got := string(r.Slices[0].Bytes()); got != want[from] {
 			t.Fatalf("batch %d differs from what was appended", from)
+		}
+		if r.Next != from+1 {
+			t.Fatalf("batch %d is followed by %d", from, r.Next)
 		}
 		r.Slices[0].Buffer.Release()
 		from = r.Next

@@ -176,13 +176,7 @@ func (l *Log) located(c *step.Context, position, offset int64) {
 	i := l.segmentAt(t.offset)
 	s := l.segments[i]
 	t.offset = min(t.offset, offset)
-	if len(l.segments) > i+1 {
-		for _, later := range l.segments[i+1:] {
-			l.bury(c, later)
-		}
-		clear(l.segments[i+1:])
-		l.segments = l.segments[:i+1]
-	}
+	l.buryFrom(c, i+1)
 	l.dropSnapshots(c, t.offset+1, 1<<63-1)
 	// A later segment must not come back after a crash, behind other data, nor a
 	// snapshot that tells of batches which are gone.
@@ -207,11 +201,7 @@ func (l *Log) located(c *step.Context, position, offset int64) {
 // startOver replaces all segments by an empty one.
 func (l *Log) startOver(c *step.Context) {
 	t := l.truncation
-	for _, s := range l.segments {
-		l.bury(c, s)
-	}
-	clear(l.segments)
-	l.segments = l.segments[:0]
+	l.buryFrom(c, 0)
 	l.openSegment(c, t.offset).entrySynced = true
 	l.producers.reset()
 	l.dropSnapshots(c, -1, 1<<63-1)
