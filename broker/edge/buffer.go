@@ -84,7 +84,7 @@ const (
 	// at most a quarter larger than what it holds.
 	classes = 4*(maxClassBits-minClassBits) + 1
 	// freeBytesMax bounds what a pool keeps of all size classes together, unless
-	// Keep says otherwise. One class may have half of it.
+	// Keep says otherwise.
 	freeBytesMax = 16 << 20
 )
 
@@ -153,10 +153,29 @@ func (p *Pool) put(b *Buffer) {
 	if most == 0 {
 		most = freeBytesMax
 	}
-	if len(p.free[b.class])*size >= most/2 || p.bytes+size > most {
+	if size > most/2 {
 		b.data = nil // a list may still name the buffer, behind its end
 		return
 	}
+	for p.bytes+size > most {
+		p.drop()
+	}
 	p.bytes += size
 	p.free[b.class] = append(p.free[b.class], b)
+}
+
+// drop takes a buffer out of the class that has the most bytes: sizes change in the
+// course of time, and the pool would stay full of those that nobody asks for.
+func (p *Pool) drop() {
+	class, most := 0, 0
+	for c, list := range p.free {
+		if n := len(list); n > 0 && n*cap(list[0].data) > most {
+			class, most = c, n*cap(list[0].data)
+		}
+	}
+	list := p.free[class]
+	last := len(list) - 1
+	p.bytes -= cap(list[last].data)
+	list[last].data = nil
+	p.free[class] = list[:last]
 }
