@@ -129,8 +129,8 @@ func (l *loader) checkNetwork(s *Scenario) *Error {
 			if err := l.knownZone(s, zone, fmt.Sprintf("%s/between[%d]", path, j)); err != nil {
 				return err
 			}
-			if !s.inhabited(zone) {
-				return l.failAt(l.at(fmt.Sprintf("%s/between[%d]", path, j)), "no node and no client is in this zone: its link would do nothing", "")
+			if !s.Inhabited(zone) {
+				return l.failAt(l.at(fmt.Sprintf("%s/between[%d]", path, j)), emptyZone, "")
 			}
 		}
 		for j := range i {

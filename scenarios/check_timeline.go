@@ -18,8 +18,16 @@ func (e *Event) Verb() string {
 }
 
 // optionKeys are the keys of an event that belong to particular verbs.
-var optionKeys = []string{"mode", "restart_after", "between", "shape", "direction", "zones", "latency", "jitter", "loss", "duplicate",
-	"reorder", "corrupt", "bandwidth", "fail", "change_ip", "cpu", "api", "from", "to", "full", "error", "bitflip", "truncate", "lose", "bump", "strobe", "period", "gap", "age", "partition", "topic", "partitions"}
+var optionKeys = func() (keys []string) {
+	for _, v := range verbs {
+		for _, key := range v.options {
+			if !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}()
 
 func (l *loader) checkTimeline(s *Scenario) *Error {
 	if len(s.Timeline) > eventsMax {
@@ -36,7 +44,7 @@ func (l *loader) checkTimeline(s *Scenario) *Error {
 			return l.fail(n.line, n.column, "an event has either a fault or an operator's action", "", "")
 		}
 		v, _ := findVerb(e.Verb())
-		for _, part := range []func(*Scenario, *Event, verb, string) *Error{l.checkKeys, l.checkSpan, l.checkTargets, l.checkVerb} {
+		for _, part := range []func(*Scenario, *Event, verb, string) *Error{l.checkKeys, l.checkSpan, l.checkTargets, l.checkHits, l.checkVerb} {
 			if err := part(s, e, v, path); err != nil {
 				return err
 			}
@@ -382,6 +390,9 @@ func (l *loader) checkSets(s *Scenario, e *Event, path string) *Error {
 					return l.failAt(l.at(item), "neither a zone nor a node; zones are: "+strings.Join(s.Cluster.Zones, ", "), nearest(name, all))
 				}
 			}
+			if slices.Contains(s.Cluster.Zones, name) && !s.Inhabited(name) {
+				return l.failAt(l.at(item), emptyZone, "")
+			}
 			for _, node := range members(s, name) {
 				if seen[node] {
 					return l.failAt(l.at(item), "is in both sets", "")
@@ -416,9 +427,16 @@ func (l *loader) checkLink(s *Scenario, e *Event, path string) *Error {
 		return l.failAt(l.at(path+"/zones"), "zones must name two zones", "")
 	}
 	for i, zone := range e.Zones {
-		if err := l.knownZone(s, zone, fmt.Sprintf("%s/zones[%d]", path, i)); err != nil {
+		place := fmt.Sprintf("%s/zones[%d]", path, i)
+		if err := l.knownZone(s, zone, place); err != nil {
 			return err
 		}
+		if !s.Inhabited(zone) {
+			return l.failAt(l.at(place), emptyZone, "")
+		}
+	}
+	if e.Latency+e.Jitter == 0 && e.LostPackets()+e.Duplicate+e.Reorder == 0 && e.Bandwidth == 0 {
+		return l.failAt(l.at(path), "link does nothing: every option is zero", "")
 	}
 	return l.checkSets(s, e, path)
 }

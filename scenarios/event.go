@@ -71,6 +71,27 @@ func (e *Event) End() time.Duration { return e.At + max(e.For, e.RestartAfter) }
 // written: an empty one, or an old copy.
 func (e *Event) ReplacesDisk() bool { return e.Lose || e.Operator == "restore_backup" }
 
+// HitsClients tells whether a fault is one of the network's, which hits the clients
+// of a zone too.
+func (e *Event) HitsClients() bool {
+	switch e.Fault {
+	case "partition", "link", "reset_connections", "hold_rpc", "dns":
+		return true
+	case "zone_outage":
+		return e.Mode == "network"
+	}
+	return false
+}
+
+// Lasts tells whether the event is in force for a time, and not over as it begins.
+func (e *Event) Lasts() bool {
+	switch {
+	case e.End() > e.At, e.Fault == "kill", e.Fault == "power_loss":
+		return true
+	}
+	return e.Operator != "" && e.Operator != "restore_backup"
+}
+
 // LostPackets is the share of a link's packets that do not arrive: those that are
 // lost, and those that TCP's checksum drops.
 func (e *Event) LostPackets() PPM { return min(e.Loss+e.Corrupt, 1_000_000) }

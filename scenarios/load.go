@@ -90,8 +90,8 @@ func (c *Cluster) ClientZone(zone string, index int) string {
 	return c.Zones[index%len(c.Zones)]
 }
 
-// inhabited tells whether a zone has a node or a client.
-func (s *Scenario) inhabited(zone string) bool {
+// Inhabited tells whether a zone has a node or a client.
+func (s *Scenario) Inhabited(zone string) bool {
 	has := slices.ContainsFunc(s.Cluster.Nodes(), func(n Node) bool { return n.Zone == zone })
 	client := func(at string, count int64) {
 		for i := range int(count) {

@@ -137,19 +137,8 @@ func (f *faults) unfinished() (out []string) {
 	return append(out, f.operate.unfinished(f.view)...)
 }
 
-// network tells whether a fault is one of the network's, which hits clients too.
-func network(e *scenarios.Event) bool {
-	switch e.Fault {
-	case "partition", "link", "reset_connections", "hold_rpc", "dns":
-		return true
-	case "zone_outage":
-		return e.Mode == "network"
-	}
-	return false
-}
-
 func (f *faults) begin(now clock.Instant, w *sim.World, index int, e *scenarios.Event) {
-	hosts := f.resolve(&e.Target, network(e))
+	hosts := f.resolve(&e.Target, e.HitsClients())
 	if len(hosts) == 0 && e.Target.Kind != scenarios.TargetNone {
 		f.nothing(now, e, "the target "+e.Target.Text+" was nobody")
 		return

@@ -248,9 +248,14 @@ func (d *drawer) target() scenarios.Target {
 	return t
 }
 
+// zones lists the zones in which there is somebody: nothing can be done to others.
+func (d *drawer) zones() []string {
+	return slices.DeleteFunc(slices.Clone(d.s.Cluster.Zones), func(zone string) bool { return !d.s.Inhabited(zone) })
+}
+
 // sets draws two sets of zones, or of nodes, that have nothing in common.
 func (d *drawer) sets() [][]string {
-	names := d.s.Cluster.Zones
+	names := d.zones()
 	if len(names) < 2 || d.flip("sets of nodes") {
 		names = d.nodes() // at least a broker and a controller
 	}
@@ -280,9 +285,9 @@ func (d *drawer) partition(e *scenarios.Event) {
 }
 
 func (d *drawer) link(e *scenarios.Event) {
-	if len(d.s.Cluster.Zones) > 1 && d.flip("between zones") {
-		first := d.number("first zone", 0, len(d.s.Cluster.Zones)-2)
-		e.Zones = []string{d.s.Cluster.Zones[first], d.s.Cluster.Zones[d.number("second zone", first+1, len(d.s.Cluster.Zones)-1)]}
+	if zones := d.zones(); len(zones) > 1 && d.flip("between zones") {
+		first := d.number("first zone", 0, len(zones)-2)
+		e.Zones = []string{zones[first], zones[d.number("second zone", first+1, len(zones)-1)]}
 	} else {
 		e.Between = d.sets()
 	}
