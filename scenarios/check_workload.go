@@ -17,7 +17,7 @@ var executorKeys = []struct {
 	{"constant-arrival-rate", []string{"rate"}, nil, []string{"stages", "vus", "think_time", "records"}},
 	{"ramping-arrival-rate", []string{"rate", "stages"}, nil, []string{"vus", "think_time", "records"}},
 	{"constant-vus", []string{"vus"}, []string{"think_time"}, []string{"rate", "stages", "records"}},
-	{"shared-iterations", []string{"records"}, []string{"vus"}, []string{"rate", "stages", "think_time"}},
+	{"shared-iterations", []string{"records"}, []string{"vus"}, []string{"rate", "stages", "think_time", "for"}},
 }
 
 // keyKeys says the same for key distributions.
@@ -119,6 +119,10 @@ func (l *loader) checkLoad(s *Scenario, p *Producer, path string) *Error {
 	if l.has(path+"/rate") && p.Rate.Count == 0 && p.Executor == "constant-arrival-rate" {
 		return l.failAt(l.at(path+"/rate"), "a rate of nothing is no load", "")
 	}
+	loud := func(stage Stage) bool { return stage.Target.Count > 0 }
+	if p.Executor == "ramping-arrival-rate" && p.Rate.Count == 0 && !slices.ContainsFunc(p.Stages, loud) {
+		return l.failAt(l.at(path+"/stages"), "no stage has a target above nothing: this is no load", "")
+	}
 	ramp := time.Duration(0)
 	for i, stage := range p.Stages {
 		ramp += stage.Duration
@@ -194,6 +198,9 @@ func (l *loader) checkConsumerConfig(s *Scenario, c *Consumer, path string) *Err
 	}
 	if settings.GroupInstanceID != "" && c.Count > 1 {
 		return l.failAt(l.at(path+"/config//group.instance.id="), "several members cannot share one group.instance.id; use instance_ids: true", "")
+	}
+	if place := path + "/config//group.instance.id"; c.InstanceIDs && l.has(place) {
+		return l.failAt(l.at(place), "instance_ids gives each member a group.instance.id of its own", "")
 	}
 	settings.GroupID = c.Group
 	b := &s.Cluster.Brokers.Settings

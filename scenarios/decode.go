@@ -182,11 +182,11 @@ func (l *loader) decodeScalar(n *node, f field, v reflect.Value) *Error {
 		*out, problem, suggestion = parseFlush(n.text)
 		bounded = false
 	case *Seed:
-		seed, err := strconv.ParseUint(n.text, 0, 64)
+		seed, err := ParseSeed(n.text)
 		if err != nil {
-			problem = "a seed is a whole number of at most 64 bits, decimal or 0x"
+			problem = err.Error()
 		}
-		*out, bounded = Seed(seed), false
+		*out, bounded = seed, false
 	case *int64:
 		var err error
 		if number, err = strconv.ParseInt(n.text, 10, 64); err != nil {
@@ -196,7 +196,7 @@ func (l *loader) decodeScalar(n *node, f field, v reflect.Value) *Error {
 	case *bool:
 		*out, bounded = n.text == "true", false
 		if n.text != "true" && n.text != "false" {
-			problem, suggestion = f.key+" must be true or false", nearest(n.text, []string{"true", "false"})
+			problem, suggestion = f.key+" must be true or false", nearestBool(n.text)
 		}
 	case *string:
 		*out, bounded = n.text, false
@@ -211,6 +211,17 @@ func (l *loader) decodeScalar(n *node, f field, v reflect.Value) *Error {
 		return l.failAt(n, problem, suggestion)
 	}
 	return nil
+}
+
+// nearestBool knows the other words of YAML 1.1 for true and false.
+func nearestBool(text string) string {
+	switch strings.ToLower(text) {
+	case "yes", "on", "y", "1":
+		return "true"
+	case "no", "off", "n", "0":
+		return "false"
+	}
+	return nearest(text, []string{"true", "false"})
 }
 
 // checkWord holds a string to its list of words, if it has one.
@@ -283,7 +294,9 @@ func (l *loader) decodeSlice(n *node, path string, f field, v reflect.Value) *Er
 			return err
 		}
 	}
-	v.Set(out)
+	if out.Len() > 0 { // an empty list is as none
+		v.Set(out)
+	}
 	return nil
 }
 
@@ -295,7 +308,7 @@ func (l *loader) decodeWords(n *node, path string, f field, out *[]string) *Erro
 	} else if n.kind != nodeSequence {
 		return l.failAt(n, fmt.Sprintf("%s must be a list, not %s", f.key, nodeKindNames[n.kind]), "")
 	}
-	*out = make([]string, 0, len(items))
+	*out = nil // and stays so without items: an empty list is as none
 	for i, item := range items {
 		l.places[fmt.Sprintf("%s[%d]", path, i)] = item
 		if item.kind != nodeScalar {

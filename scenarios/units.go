@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,19 @@ type Hundredths int64
 
 // Seed is the seed of a run.
 type Seed uint64
+
+// ParseSeed reads a seed, in a file as on the command line: 010 is ten.
+func ParseSeed(text string) (Seed, error) {
+	digits, base := text, 10
+	if hex, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
+		digits, base = hex, 16
+	}
+	value, err := strconv.ParseUint(digits, base, 64)
+	if err != nil {
+		return 0, errors.New("a seed is a whole number of at most 64 bits, decimal or 0x")
+	}
+	return Seed(value), nil
+}
 
 // Rate is Count events every Per, so that no rate is rounded.
 type Rate struct {

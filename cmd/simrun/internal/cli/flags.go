@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
-	"strings"
 
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
 	"github.com/spf13/pflag"
 )
 
@@ -77,15 +77,11 @@ func (s *seedFlag) String() string {
 }
 
 func (s *seedFlag) Set(text string) error {
-	digits, base := text, 10
-	if hex, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
-		digits, base = hex, 16
-	}
-	value, err := strconv.ParseUint(digits, base, 64)
+	value, err := scenarios.ParseSeed(text)
 	if err != nil {
-		return errors.New("a seed is a whole number of at most 64 bits, decimal or 0x")
+		return err
 	}
-	s.value, s.given = value, true
+	s.value, s.given = uint64(value), true
 	return nil
 }
 
