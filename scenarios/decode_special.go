@@ -132,8 +132,7 @@ func (l *loader) decodeTargetValue(n *node, kind, text string, out *Target) *Err
 	return nil
 }
 
-// parsePartition reads "orders/3".
-// ParsePartition reads topic/partition.
+// ParsePartition reads topic/partition, such as orders/3.
 func ParsePartition(text string) (topic string, partition int32, ok bool) {
 	topic, number, found := strings.Cut(text, "/")
 	value, err := strconv.ParseInt(number, 10, 32)
@@ -150,6 +149,9 @@ func (l *loader) decodeAssertions(n *node, path, what string, out *[]Assertion) 
 	for i, m := range metrics {
 		names[i] = m.name
 	}
+	if len(n.keys) == 0 {
+		return l.failAt(n, what+" asserts nothing: name a metric, or leave it out", "")
+	}
 	for i, key := range n.keys {
 		m, ok := findMetric(key.text)
 		if !ok {
@@ -162,6 +164,9 @@ func (l *loader) decodeAssertions(n *node, path, what string, out *[]Assertion) 
 				return err
 			}
 			continue
+		}
+		if len(value.keys) == 0 {
+			return l.failAt(value, m.name+" has no assertion, such as "+exampleOf(m), "")
 		}
 		for j, series := range value.keys {
 			if !slices.Contains(m.series, series.text) {
@@ -183,6 +188,9 @@ func (l *loader) decodeAssertionTexts(n *node, m metric, series string, out *[]A
 	items := []*node{n}
 	if n.kind == nodeSequence {
 		items = n.values
+	}
+	if len(items) == 0 {
+		return l.failAt(n, m.name+" has no assertion, such as "+exampleOf(m), "")
 	}
 	for _, item := range items {
 		if item.kind != nodeScalar || item.text == "" {

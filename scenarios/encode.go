@@ -38,6 +38,9 @@ func encodeStruct(v reflect.Value) *node {
 		if !f.required && reflect.DeepEqual(value.Interface(), blank.Field(f.index).Interface()) {
 			continue
 		}
+		if !f.required && value.Kind() == reflect.Slice && value.Len() == 0 {
+			continue // as left out: the loader refuses a list that asserts nothing
+		}
 		if isEvent && f.key == "restart_after" && event.For == event.RestartAfter {
 			continue // Load has made them equal; they may not both be given
 		}

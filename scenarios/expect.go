@@ -3,6 +3,7 @@ package scenarios
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -249,7 +250,14 @@ func parseAssertion(m metric, series, text string) (Assertion, string, string) {
 	case a.Stat != "" && m.stats == nil:
 		return a, fmt.Sprintf("%s is one number, without statistics; write it like %s", m.name, exampleOf(m)), a.Text[at:]
 	case a.Stat != "" && !slices.Contains(m.stats, a.Stat):
-		return a, fmt.Sprintf("unknown statistic; %s has: %s", m.name, strings.Join(m.stats, ", ")), nearest(a.Stat, m.stats)
+		meant := strings.NewReplacer("(", "", ")", "", ".", "").Replace(a.Stat) // as k6 writes p(99.9)
+		if !slices.Contains(m.stats, meant) {
+			meant = nearest(a.Stat, m.stats)
+		}
+		return a, fmt.Sprintf("unknown statistic; %s has: %s", m.name, strings.Join(m.stats, ", ")), meant
+	}
+	if strings.ContainsAny(rest, "<>=!&|") {
+		return a, `an assertion is one comparison; write several as a list, like ["p99<20ms", "max<1s"]`, ""
 	}
 	var problem, suggestion string
 	switch m.unit {
@@ -265,7 +273,35 @@ func parseAssertion(m metric, series, text string) (Assertion, string, string) {
 			problem = fmt.Sprintf("%s is compared with a whole number", m.name)
 		}
 	}
+	if problem == "" {
+		problem = a.pointless()
+	}
 	return a, problem, suggestion
+}
+
+// Latencies are kept between these bounds; what is out of range counts as the bound.
+const (
+	LatencyMin = time.Microsecond
+	LatencyMax = time.Hour
+)
+
+// pointless says why an assertion decides nothing: whatever can be measured keeps it,
+// or nothing does.
+func (a Assertion) pointless() string {
+	least, most, bounds := int64(0), int64(math.MaxInt64), "is never negative"
+	if strings.HasSuffix(a.Metric, "_latency") {
+		least, most = int64(LatencyMin), int64(LatencyMax)
+		bounds = fmt.Sprintf("is measured from %s to %s", units.Format(int64(LatencyMin), units.Durations), units.Format(int64(LatencyMax), units.Durations))
+	}
+	low, high := a.Compare.Holds(least, a.Limit), a.Compare.Holds(most, a.Limit)
+	inside := a.Limit >= least && a.Limit <= most
+	switch {
+	case low && high && !(inside && a.Compare == NotEqual):
+		return fmt.Sprintf("cannot fail: %s %s", a.Metric, bounds)
+	case !low && !high && !(inside && a.Compare == Equal):
+		return fmt.Sprintf("can never hold: %s %s", a.Metric, bounds)
+	}
+	return ""
 }
 
 func exampleOf(m metric) string {

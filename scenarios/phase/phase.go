@@ -8,6 +8,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/seed-604ea8f1/windtunnel/reports"
+	"github.com/seed-604ea8f1/windtunnel/scenarios"
 )
 
 // Phase is the time a record belongs to, by its intended send.
@@ -27,8 +28,8 @@ var names = [Count]string{"before", "during", "after"}
 // Latencies are kept in nanoseconds from 1 us to one hour with three significant
 // digits.
 const (
-	LatencyMin = int64(time.Microsecond)
-	LatencyMax = int64(time.Hour)
+	LatencyMin = int64(scenarios.LatencyMin)
+	LatencyMax = int64(scenarios.LatencyMax)
 	Digits     = 3
 )
 
@@ -53,6 +54,9 @@ func (h Histogram) Record(d time.Duration, records int32) {
 
 // Quantiles are what a report shows, in milliseconds.
 func (h Histogram) Quantiles() reports.Quantiles {
+	if h.TotalCount() == 0 {
+		return reports.Quantiles{} // the library's maximum of nothing is above zero
+	}
 	return reports.Quantiles{
 		Count: h.TotalCount(), P50: Millis(h.ValueAtQuantile(50)), P95: Millis(h.ValueAtQuantile(95)),
 		P99: Millis(h.ValueAtQuantile(99)), P999: Millis(h.ValueAtQuantile(99.9)), Max: Millis(h.Max()),

@@ -149,7 +149,7 @@ func TestMinimumsAreAskedFor(t *testing.T) {
 
 // Goal: a threshold that is missed fails the run.
 func TestMissedThresholdFails(t *testing.T) {
-	res := runSeed(t, load(t, safe, "[]", `{ thresholds: { produce_latency: ["p99<1us"] } }`), 1)
+	res := runSeed(t, load(t, safe, "[]", `{ thresholds: { produce_latency: ["p99<2us"] } }`), 1)
 	if res.Verdict != reports.Fail {
 		t.Errorf("verdict %s, want fail", res.Verdict)
 	}
