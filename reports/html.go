@@ -207,9 +207,10 @@ func (v *pageView) judgements(r *Result) {
 	}
 	v.ThresholdsHeld = fmt.Sprintf("%d of %d held", r.thresholdTally(), len(r.Thresholds))
 	for _, h := range r.Thresholds {
-		row := thresholdRow{markHeld.class(), markHeld.sign, markHeld.word, h}
-		if !h.Held {
-			row.Class, row.Sign, row.Word = markFailed.class(), markFailed.sign, "missed"
+		m := r.thresholdMark(&h)
+		row := thresholdRow{m.class(), m.sign, m.word, h}
+		if m == markFailed {
+			row.Word = "missed"
 		}
 		v.Thresholds = append(v.Thresholds, row)
 	}

@@ -3,8 +3,8 @@ package reports
 import "fmt"
 
 // How a Result's parts are to be read. Nothing is decided here that the verdict
-// has not decided: an undecided run's claim that did not hold is undecided, any
-// other run's is violated.
+// has not decided: an undecided run's claim or threshold that did not hold is
+// undecided, any other run's is violated.
 
 func (r *Result) claimMark(c *Claim) mark {
 	switch {
@@ -13,6 +13,17 @@ func (r *Result) claimMark(c *Claim) mark {
 	case c.Held:
 		return markHeld
 	case r.Verdict == Inconclusive && !r.contradicts(c.Name):
+		return markUndecided
+	}
+	return markFailed
+}
+
+// thresholdMark is undecided for what an interrupted run has not come to.
+func (r *Result) thresholdMark(h *Threshold) mark {
+	switch {
+	case h.Held:
+		return markHeld
+	case r.Partial || r.Verdict == Inconclusive:
 		return markUndecided
 	}
 	return markFailed

@@ -113,7 +113,10 @@ func (s *junitSuite) add(r *Result) {
 		h := &r.Thresholds[i]
 		k := blank
 		k.Name = strings.TrimSpace("threshold " + h.Name + " " + h.Phase)
-		if !h.Held {
+		switch r.thresholdMark(h) {
+		case markUndecided:
+			k.Error = &junitText{"undecided: " + h.Name, string(Inconclusive), r.evidence("", h.Why)}
+		case markFailed:
 			explained = true
 			k.Failure = &junitText{h.Name + ": measured " + h.Measured, "threshold", r.evidence("", h.Why)}
 		}

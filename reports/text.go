@@ -144,10 +144,7 @@ func (t *terminal) thresholds(r *Result) {
 	name = min(name, 48)
 	for i := range r.Thresholds {
 		h := &r.Thresholds[i]
-		m := markHeld
-		if !h.Held {
-			m = markFailed
-		}
+		m := r.thresholdMark(h)
 		head := "  " + t.paint(m.style, m.sign) + " "
 		names := wrap(clean(h.Name), name)
 		for _, line := range names[:len(names)-1] {

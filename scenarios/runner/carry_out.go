@@ -314,10 +314,12 @@ func (r *run) quiet() bool {
 
 // firstFault is when the first fault began, or Never.
 func (r *run) firstFault() clock.Instant {
-	if len(r.faults.actions) == 0 {
-		return clock.Never
+	for _, a := range r.faults.actions { // sorted by time
+		if a.what == begins { // a copy that is taken disturbs nobody
+			return a.at
+		}
 	}
-	return r.faults.actions[0].at
+	return clock.Never
 }
 
 // lastHeal is when the last fault ended; the scenario's beginning without one.

@@ -66,10 +66,15 @@ func (r *run) judgeThresholds(res *reports.Result) {
 	}
 	for i := range r.sampler.recoveries {
 		rec := &r.sampler.recoveries[i]
+		if !r.healed() {
+			res.Thresholds = append(res.Thresholds, reports.Threshold{
+				Name: recoveryName(rec), Phase: "after", Measured: "nothing", Why: "the run ended before the last fault had healed",
+			})
+			continue
+		}
 		took := r.recoveredAfter(rec)
 		t := reports.Threshold{
-			Name: fmt.Sprintf("%s reaches %s within %v", rec.want.Name, rec.want.ReachText, rec.want.Within), Phase: "after",
-			Measured: "never", Held: took >= 0 && took <= rec.want.Within,
+			Name: recoveryName(rec), Phase: "after", Measured: "never", Held: took >= 0 && took <= rec.want.Within,
 		}
 		if took >= 0 {
 			t.Measured = "after " + took.String()
@@ -79,6 +84,15 @@ func (r *run) judgeThresholds(res *reports.Result) {
 		}
 		res.Thresholds = append(res.Thresholds, t)
 	}
+}
+
+func recoveryName(rec *recovery) string {
+	return fmt.Sprintf("%s reaches %s within %v", rec.want.Name, rec.want.ReachText, rec.want.Within)
+}
+
+// healed tells whether the timeline is over, as it is unless the run was interrupted.
+func (r *run) healed() bool {
+	return !r.partial || r.faults.next == len(r.faults.actions) && r.lastHeal() <= r.world.Now()
 }
 
 // recoveredAfter is how long after the last heal a state was reached for good;

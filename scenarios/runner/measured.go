@@ -41,6 +41,9 @@ func (r *run) measureParts() {
 // several partitions or groups, which of them it is about. It is not ok if nothing
 // was measured in that part of the run.
 func (r *run) measured(a *scenarios.Assertion, part string, res *reports.Result) (value int64, where string, ok bool) {
+	if part == partDuring && r.faulty(r.origin, r.world.Now()) == 0 {
+		return 0, "", false // zero of nothing would keep any limit
+	}
 	switch a.Metric {
 	case "produce_latency":
 		return r.latencyOf(a, part, r.ledger.produce, func(p *partitionLedger) *phase.Latency { return p.produceLatency })

@@ -107,7 +107,7 @@ func (s *sampler) Act(now clock.Instant, _ *sim.World) {
 	}
 	for i := range s.recoveries {
 		rec := &s.recoveries[i]
-		rec.sample(now, r.lastHeal().Add(rec.want.Within), s.holds(&rec.want, &health, &p))
+		rec.sample(now, r.lastHeal().Add(rec.want.Within), s.holds(rec, &health, &p))
 	}
 }
 
@@ -152,7 +152,8 @@ func (s *sampler) baselineLag() int64 {
 	return max(sorted[len(sorted)*99/100], s.run.offeredPerSecond()/10)
 }
 
-func (s *sampler) holds(want *scenarios.Recovery, h *replicaHealth, p *reports.SeriesPoint) bool {
+func (s *sampler) holds(rec *recovery, h *replicaHealth, p *reports.SeriesPoint) bool {
+	want := &rec.want
 	reach := func(have, all int) bool { return int64(have)*1_000_000 >= int64(want.Reach)*int64(all) }
 	switch want.Name {
 	case "in_sync_replicas":
@@ -165,7 +166,7 @@ func (s *sampler) holds(want *scenarios.Recovery, h *replicaHealth, p *reports.S
 		return p.Lag <= s.baselineLag()
 	case "produce_latency":
 		if r := s.run; p.Second > int64(r.scenario.Duration/time.Second) && r.decided() {
-			return true // nothing is sent any more: as it was
+			return rec.reached != clock.Never // nothing is sent any more: as it was
 		}
 		return p.Acked > 0 && p.ProduceP99 <= 2*s.run.ledger.produce.Sum(phase.Before).Quantiles().P99
 	case "stable_groups":
