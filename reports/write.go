@@ -24,14 +24,17 @@ const (
 
 // Write puts everything about a run into a directory, which it creates. extra are
 // further files by name. Each file is complete or absent: it is written beside
-// its place, synced and renamed. result.json comes last, so that a new directory
-// that has one has the rest. Errors name the path and what would help.
+// its place, synced and renamed. result.json goes first and comes last, so that a
+// directory that has one has the rest. Errors name the path and what would help.
 func Write(dir string, r *Result, extra map[string][]byte) error {
 	files, err := render(r, extra)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return writeError(dir, err)
+	}
+	if err := clear(dir, files); err != nil {
 		return writeError(dir, err)
 	}
 	for _, f := range files {
@@ -41,6 +44,38 @@ func Write(dir string, r *Result, extra map[string][]byte) error {
 		}
 	}
 	return nil
+}
+
+// clear takes away what another run has left in the directory of its report: the
+// result, and what would be taken for this run's although it does not write it.
+func clear(dir string, files []file) error {
+	if err := os.Remove(filepath.Join(dir, FileResult)); err != nil {
+		return ignoreAbsent(err) // no report is there
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		written := slices.ContainsFunc(files, func(f file) bool { return f.name == e.Name() })
+		if !written && e.Type().IsRegular() && perRun(e.Name()) {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// perRun tells the files that one run writes and another does not: histograms of
+// phases, and porcupine's pictures.
+func perRun(name string) bool {
+	for _, pattern := range []string{"produce.*.h[gl]*", "e2e.*.h[gl]*", "porcupine-*.html"} {
+		if is, _ := filepath.Match(pattern, name); is { // the patterns are well-formed
+			return true
+		}
+	}
+	return false
 }
 
 type file struct {
@@ -169,8 +204,14 @@ func Read(dir string) (*Result, error) {
 	path := filepath.Join(dir, FileResult)
 	data, err := os.ReadFile(path)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+		several, _ := filepath.Glob(filepath.Join(dir, "*", FileResult)) // of a name with [ in it none are found
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && len(several) > 0:
+			return nil, fmt.Errorf("read %s: no such file; these are the reports of several runs, such as %s", path, filepath.Dir(several[0]))
+		case errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("read %s: no such file (a run writes it with --out DIR; is %s such a DIR?)", path, dir)
+		case errors.Is(err, syscall.ENOTDIR):
+			return nil, fmt.Errorf("%s is a file; give the directory that a run wrote with --out", dir)
 		}
 		return nil, fmt.Errorf("read a result: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -102,6 +103,33 @@ func TestWriteAndRead(t *testing.T) {
 		names = append(names, e.Name())
 	}
 	golden(t, "directory.txt", []byte(strings.Join(names, "\n")+"\n"))
+}
+
+// The report of another run is replaced as a whole; what is not of a run stays.
+func TestWriteOverAnotherRun(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, sample(), map[string][]byte{"porcupine-0.html": []byte("a picture")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	second := sample()
+	second.Histograms = slices.DeleteFunc(slices.Clone(second.Histograms), func(h NamedHistogram) bool { return strings.Contains(h.Name, ".") })
+	if err := Write(dir, second, nil); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if diff := cmp.Diff([]string{"e2e.hgrm", "e2e.hlog", FileJUnit, "notes.txt", "produce.hgrm", "produce.hlog", FilePage, FileResult, FileSummary}, left); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestHgrm(t *testing.T) {
