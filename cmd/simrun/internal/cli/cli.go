@@ -96,6 +96,9 @@ func (a *App) complain(err error) {
 	}
 }
 
+// commandNames are those that a user may mistype, which makes them look like files.
+var commandNames = []string{"validate", "list", "schema", "replay", "help"}
+
 const longHelp = `simrun runs scenarios against a deterministic Kafka cluster and judges them.
 
 FILE is a scenario file, or the name of a scenario that comes with the program

@@ -39,13 +39,13 @@ type runFlags struct {
 
 func (f *outputFlags) addTo(set *pflag.FlagSet) {
 	set.SortFlags = false
-	set.StringVarP(&f.out, "out", "o", "", "write a report into this `directory`; of several runs each into its own below it")
+	set.VarP((*pathFlag)(&f.out), "out", "o", "write a report into this `directory`; of several runs each into its own below it")
 	f.format = "text"
 	set.Var(&f.format, "format", "what is printed: text, or json with one object a line")
-	set.StringVar(&f.trace, "trace", "", "write a line for everything that happens to this `file`")
+	set.Var((*pathFlag)(&f.trace), "trace", "write a line for everything that happens to this `file`")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "no progress, one line a run, and details only of what did not pass")
-	set.StringVar(&f.cpuProfile, "cpuprofile", "", "write a CPU profile to this `file`")
-	set.StringVar(&f.memProfile, "memprofile", "", "write a heap profile to this `file`")
+	set.Var((*pathFlag)(&f.cpuProfile), "cpuprofile", "write a CPU profile to this `file`")
+	set.Var((*pathFlag)(&f.memProfile), "memprofile", "write a heap profile to this `file`")
 }
 
 func (f *runFlags) addTo(set *pflag.FlagSet) {
@@ -57,8 +57,23 @@ func (f *runFlags) addTo(set *pflag.FlagSet) {
 	set.Var(&f.jobs, "jobs", "how many runs at a time, each in a process of its own")
 	set.BoolVar(&f.verify, "verify", false, "run each seed in two processes and compare everything that happens")
 	set.BoolVar(&f.real, "real", false, "run the scenario against real brokerd processes too, and set both worlds side by side")
-	set.StringVar(&f.brokerd, "brokerd", "", "the brokerd of --real (default: beside simrun, in bin or on the PATH)")
+	set.Var((*pathFlag)(&f.brokerd), "brokerd", "the `brokerd` of --real (default: beside simrun, in bin or on the PATH)")
 	f.outputFlags.addTo(set)
+}
+
+// pathFlag is a path that may be left out, and is not empty: --out "$DIR" without a
+// DIR would otherwise be no --out at all.
+type pathFlag string
+
+func (p *pathFlag) Type() string   { return "path" }
+func (p *pathFlag) String() string { return string(*p) }
+
+func (p *pathFlag) Set(text string) error {
+	if text == "" {
+		return errors.New("the path is empty; give one, or leave the flag out")
+	}
+	*p = pathFlag(text)
+	return nil
 }
 
 // seedFlag is a seed that may be left out.

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
@@ -17,7 +20,12 @@ func (a *App) replayCommand() *cobra.Command {
 		Short: "Repeat the run of a report and compare everything that happens",
 		Long: "replay repeats the run whose report is in DIR, from the copy of the scenario there, and fails unless the\n" +
 			"same happens. Another version of the program may well do something else.",
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("replay takes the directory of one report, not %d; a run writes it with --out DIR", len(args))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.replay(args[0], &f)
 		},
@@ -35,6 +43,9 @@ func (a *App) replay(dir string, f *runFlags) error {
 	}
 	path := filepath.Join(dir, fileScenario)
 	text, err := readBounded(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no %s: the copy of the scenario, which a run writes beside its result, is gone", path)
+	}
 	if err != nil {
 		return err
 	}
@@ -68,8 +79,21 @@ func compareReplay(want, got *reports.Result) (note string) {
 	case got.Verdict != want.Verdict && !want.Partial: // an interrupt is itself a reason
 		why = fmt.Sprintf("the same happened as in the report, but its verdict is %s", want.Verdict)
 	default:
+		reported, now, differ := firstDifferentLine(ofTheRun(want), ofTheRun(got))
+		if differ && !want.Partial { // an interrupt comes between events, and looks at a run in its own way
+			why = fmt.Sprintf("the same happened as in the report, but it says %q and this run %q; was it, or the copy of the scenario, changed?",
+				strings.TrimSpace(reported), strings.TrimSpace(now))
+			break
+		}
 		return "Replayed: the same happened as in the report: trace " + got.TraceHash
 	}
 	got.Verdict, got.Reasons = reports.Fail, slices.Insert(got.Reasons, 0, why)
 	return ""
+}
+
+// ofTheRun is what a result says but for how the run was asked for.
+func ofTheRun(r *reports.Result) []byte {
+	same := *r
+	same.File, same.Replay = "", ""
+	return measured(&same)
 }

@@ -15,8 +15,11 @@ func (a *App) run(files []string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.real {
+	switch {
+	case f.real:
 		return a.runReal(all, f)
+	case f.brokerd != "":
+		return errors.New("--brokerd says which brokerd --real shall start, and there is no --real")
 	}
 	jobs, err := jobsOf(all, f)
 	if err != nil {

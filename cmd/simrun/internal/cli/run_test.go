@@ -72,7 +72,14 @@ func TestBadInput(t *testing.T) {
 		{[]string{"--memprofile", directory, file}, "simrun: cannot write " + directory + ": is a directory (it is a directory; add the name of a file)"},
 		{[]string{"--out", directory, "--runs", "2", file, file}, "simrun: " + file + " and " + file + " would both be written to " + directory + "/good-1; give them different names, or run them with different directories for --out"},
 		{[]string{"replay", directory}, "simrun: read " + directory + "/result.json: no such file (a run writes it with --out DIR; is " + directory + " such a DIR?)"},
-		{[]string{"validate"}, "simrun: requires at least 1 arg(s), only received 0"},
+		{[]string{"validate"}, "simrun: which scenario? Give files or names of simrun list"},
+		{[]string{"validat", file}, `simrun: no file "validat" here and no shipped scenario "validat" (simrun list shows all); or the command simrun validate?`},
+		{[]string{"no/smoke.yml"}, `simrun: no file "no/smoke.yml"; the scenario of that name that comes with the program is simrun smoke`},
+		{[]string{"--out", "", file}, `simrun: invalid argument "" for "-o, --out" flag: the path is empty; give one, or leave the flag out; simrun --help lists the flags`},
+		{[]string{"--trace=", file}, `simrun: invalid argument "" for "--trace" flag: the path is empty; give one, or leave the flag out; simrun --help lists the flags`},
+		{[]string{"--brokerd", "brokerd", file}, "simrun: --brokerd says which brokerd --real shall start, and there is no --real"},
+		{[]string{"replay"}, "simrun: replay takes the directory of one report, not 0; a run writes it with --out DIR"},
+		{[]string{"replay", file}, "simrun: " + file + " is a file; give the directory that a run wrote with --out"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			got := simrun(t, test.args...)
@@ -195,6 +202,28 @@ func TestReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	simrun(t, "replay", dir).want(t, exitFail, "not the reported run", "simrun replay '"+dir+"'")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	simrun(t, "replay", dir).want(t, exitInput, "no "+path+": the copy of the scenario")
+}
+
+// Replay compares what the report says, not the hash alone.
+func TestReplayOfAnAlteredReport(t *testing.T) {
+	dir := t.TempDir()
+	simrun(t, scenarioFile(t, "good", "pass"), "--runs", "2", "--out", dir).want(t, exitPass)
+	simrun(t, "replay", dir).want(t, exitInput, "several runs, such as "+dir+"/good-1")
+	path := filepath.Join(dir, "good-1", reports.FileResult)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	altered := strings.Replace(string(text), `"unverified": 0`, `"unverified": 7`, 1)
+	if err := os.WriteFile(path, []byte(altered), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	simrun(t, "replay", filepath.Join(dir, "good-1")).want(t, exitFail, `"\"unverified\": 7,"`)
+	simrun(t, "replay", filepath.Join(dir, "good-2")).want(t, exitPass)
 }
 
 func TestVerify(t *testing.T) {

@@ -6,8 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
 )
 
@@ -32,16 +35,27 @@ func readSource(name string) (source, error) {
 		return source{name, text}, err
 	case bare && name != "" && (err == nil || errors.Is(err, fs.ErrNotExist)):
 		text, err := scenarios.ReadShipped(name)
-		if err != nil {
+		switch command := config.Nearest(name, commandNames); {
+		case err != nil && command != "":
+			err = fmt.Errorf("no file %q here and %w (simrun list shows all); or the command simrun %s?", name, err, command)
+		case err != nil:
 			err = fmt.Errorf("no file %q here and %w (simrun list shows all)", name, err)
 		}
 		return source{name, text}, err
 	case err == nil:
 		return source{}, fmt.Errorf("%s is a directory; give the scenario files in it", name)
+	case errors.Is(err, fs.ErrNotExist) && slices.Contains(scenarios.Shipped(), bareName(name)):
+		return source{}, fmt.Errorf("no file %q; the scenario of that name that comes with the program is simrun %s", name, bareName(name))
 	case errors.Is(err, fs.ErrNotExist):
 		return source{}, fmt.Errorf("no file %q; simrun list shows the scenarios that need no file", name)
 	}
 	return source{}, fmt.Errorf("read the scenario: %w", err)
+}
+
+// bareName is a path's last part without what follows a dot.
+func bareName(path string) string {
+	base, _, _ := strings.Cut(filepath.Base(path), ".")
+	return base
 }
 
 func readBounded(name string) ([]byte, error) {
