@@ -86,14 +86,14 @@ func (s *Scenario) unread(what string) string {
 	switch {
 	case len(s.Workload.Consumers) == 0:
 		return "cannot be measured without consumers"
-	case !groups && !s.readsWhatIsWritten():
+	case !groups && !s.ReadsWhatIsWritten():
 		return "cannot be measured: no consumer reads a topic that a producer writes"
 	}
 	return ""
 }
 
-// readsWhatIsWritten tells whether records reach a consumer.
-func (s *Scenario) readsWhatIsWritten() bool {
+// ReadsWhatIsWritten tells whether records reach a consumer.
+func (s *Scenario) ReadsWhatIsWritten() bool {
 	return slices.ContainsFunc(s.Workload.Consumers, func(c Consumer) bool {
 		return slices.ContainsFunc(s.Workload.Producers, func(p Producer) bool { return slices.Contains(c.Topics, p.Topic) })
 	})
@@ -149,7 +149,7 @@ func (l *loader) checkClaims(s *Scenario) *Error {
 		case why != "":
 		case (claim == "all_read" || claim == "single_owner") && len(s.Workload.Consumers) == 0:
 			why = "there are no consumers"
-		case claim == "all_read" && !s.readsWhatIsWritten():
+		case claim == "all_read" && !s.ReadsWhatIsWritten():
 			why = "no consumer reads a topic that a producer writes"
 		case slices.Contains([]string{"newest_kept", "compaction_lags", "no_resurrected_keys"}, claim) && !s.Compacts():
 			why = "no topic is compacted"

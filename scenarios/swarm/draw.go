@@ -339,7 +339,7 @@ func (d *drawer) mayOverlook() bool {
 	return d.s.Grows() && slices.ContainsFunc(d.s.Workload.Consumers, func(c scenarios.Consumer) bool { return c.InstanceIDs })
 }
 
-// allStay tells whether there are consumers and all of them read everything
+// allStay tells whether consumers read what is written, and all of them read everything
 // from the first record on and stay to the end.
 func (d *drawer) allStay() bool {
 	for i := range d.s.Workload.Consumers {
@@ -353,5 +353,5 @@ func (d *drawer) allStay() bool {
 			return false
 		}
 	}
-	return len(d.s.Workload.Consumers) > 0
+	return d.s.ReadsWhatIsWritten()
 }

@@ -51,6 +51,10 @@ func (d *drawer) producer(i int) {
 			left -= stage.Duration
 			p.Stages = append(p.Stages, stage)
 		}
+		loud := func(stage scenarios.Stage) bool { return stage.Target.Count > 0 }
+		if p.Rate.Count == 0 && !slices.ContainsFunc(p.Stages, loud) {
+			p.Stages[0].Target.Count = 1 // the loader takes no ramp of nothing
+		}
 	case "constant-vus":
 		p.VUs, p.ThinkTime = int64(d.number("vus", 1, 2)), d.millis("think time", 20, 200)
 	case "shared-iterations":
