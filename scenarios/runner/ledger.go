@@ -294,17 +294,21 @@ func (l *ledger) Failed(b *client.Batch, _ int16, _ string, definite bool) {
 		l.errors.add(l.phaseOf(due.At), int64(due.Count))
 		l.part(b.Topic, b.Partition).produce.want(due.At)
 	}
+	if definite {
+		l.failed += int64(b.Count)
+	} else {
+		l.unknown += int64(b.Count)
+	}
 	l.gaveUp(b, definite)
 }
 
+// gaveUp ends a batch that is not acknowledged.
 func (l *ledger) gaveUp(b *client.Batch, definite bool) {
 	p := partitionOf(b.Topic, b.Partition)
 	if definite {
-		l.failed += int64(b.Count)
 		l.checker.Failed(p, lin.BatchID(b.ID), l.event())
 		return
 	}
-	l.unknown += int64(b.Count)
 	l.checker.Unknown(p, lin.BatchID(b.ID), b.ProducerID < 0, l.event())
 }
 
@@ -318,8 +322,12 @@ func (l *ledger) Dropped(count int, _ string) {
 // Retried implements client.ProducerObserver.
 func (l *ledger) Retried(b *client.Batch, _ int16) { l.retries++ }
 
-// Split implements client.ProducerObserver.
-func (l *ledger) Split(b *client.Batch, definite bool) { l.gaveUp(b, definite) }
+// Split implements client.ProducerObserver. The batch is over, and no application is
+// told: its records are offered again under other ids.
+func (l *ledger) Split(b *client.Batch, definite bool) {
+	l.offered -= int64(b.Count)
+	l.gaveUp(b, definite)
+}
 
 // Delivered implements client.ConsumerObserver.
 func (l *ledger) Delivered(d *client.Delivery) {

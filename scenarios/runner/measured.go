@@ -264,10 +264,8 @@ func (r *run) unavailability(res *reports.Result) {
 			res.Stalls = append(res.Stalls, reports.Stall{What: x.what, LongestSeconds: d, FromSeconds: from})
 		}
 	}
-	for i := range r.sampler.recoveries {
-		if rec := &r.sampler.recoveries[i]; rec.want.Name == "consumer_lag" {
-			res.LagRecoverySeconds = r.recoveredAfter(rec).Seconds()
-		}
+	if len(r.faults.done) > 0 && r.healed() {
+		res.LagRecoverySeconds = r.recoveredAfter(&r.sampler.lag).Seconds()
 	}
 }
 

@@ -23,6 +23,8 @@ type sampler struct {
 	total      amounts // lag of all partitions
 	worst      amounts // lag of the partition that is worst at the time
 	recoveries []recovery
+	// lag is back at its baseline, whether after_heal waits for it or not.
+	lag recovery
 }
 
 // amounts is the distribution of a number over the seconds of a run.
@@ -73,10 +75,18 @@ type recovery struct {
 // the fault did, and within two seconds.
 const stallMax = 2 * time.Second
 
+// lagWithin is how long after the heal the lag has not been back for good if it rises
+// again, where the scenario does not say it.
+const lagWithin = time.Minute
+
 func newSampler(r *run) *sampler {
 	s := &sampler{run: r, next: r.origin, total: newAmounts(), worst: newAmounts()}
+	s.lag = recovery{want: scenarios.Recovery{Name: "consumer_lag", Baseline: true, Within: lagWithin}, reached: clock.Never, missed: clock.Never}
 	for _, want := range r.scenario.Expect.AfterHeal {
 		s.recoveries = append(s.recoveries, recovery{want: want, reached: clock.Never, missed: clock.Never})
+		if want.Name == s.lag.want.Name {
+			s.lag.want = want
+		}
 	}
 	return s
 }
@@ -105,6 +115,7 @@ func (s *sampler) Act(now clock.Instant, _ *sim.World) {
 	if now <= r.firstFault() {
 		s.lags = append(s.lags, p.Lag)
 	}
+	s.lag.sample(now, r.lastHeal().Add(s.lag.want.Within), s.holds(&s.lag, &health, &p))
 	for i := range s.recoveries {
 		rec := &s.recoveries[i]
 		rec.sample(now, r.lastHeal().Add(rec.want.Within), s.holds(rec, &health, &p))

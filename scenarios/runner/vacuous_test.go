@@ -3,6 +3,7 @@ package runner
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-604ea8f1/windtunnel/reports"
 	"github.com/seed-604ea8f1/windtunnel/scenarios"
@@ -14,11 +15,11 @@ import (
 
 // A cut between everybody and nobody, and a request from a node to itself.
 func TestFaultsOfNobodyProveNothing(t *testing.T) {
-	for name, c := range map[string]struct{ zones, timeline string }{
-		"one zone alone": {oneZone, "{ at: 10s, for: 5s, fault: partition, shape: isolate, target: { zone: a } }"},
-		"its uplink":     {oneZone, "{ at: 10s, for: 5s, fault: zone_outage, mode: network, target: { zone: a } }"},
+	for name, c := range map[string]struct{ zones, timeline, want string }{
+		"one zone alone": {oneZone, "{ at: 10s, for: 5s, fault: partition, shape: isolate, target: { zone: a } }", "was nobody"},
+		"its uplink":     {oneZone, "{ at: 10s, for: 5s, fault: zone_outage, mode: network, target: { zone: a } }", "was nobody"},
 		"itself": {threeZones,
-			"{ at: 10s, for: 5s, fault: hold_rpc, api: Fetch, from: { node: broker-1 }, to: { node: broker-1 } }"},
+			"{ at: 10s, for: 5s, fault: hold_rpc, api: Fetch, from: { node: broker-1 }, to: { node: broker-1 } }", "was nobody"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -29,7 +30,7 @@ func TestFaultsOfNobodyProveNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			res := runSeed(t, s, 1)
-			if said := strings.Join(res.Reasons, "\n"); res.Verdict != reports.Inconclusive || !strings.Contains(said, "was nobody") {
+			if said := strings.Join(res.Reasons, "\n"); res.Verdict != reports.Inconclusive || !strings.Contains(said, c.want) {
 				t.Errorf("%s: %s", res.Verdict, said)
 			}
 		})
@@ -59,6 +60,27 @@ func TestLatencyIsNotBackBecauseTheLoadEnds(t *testing.T) {
 	h := r.outcome().Result.Thresholds[0]
 	if h.Held || h.Measured != "never" {
 		t.Errorf("%+v", h)
+	}
+}
+
+// How long the lag takes to be back is measured though nothing is asserted of it.
+func TestLagRecoveryIsMeasured(t *testing.T) {
+	s := load(t, safe, "[{ at: 10s, for: 10s, fault: pause, target: { clients: reader } }]", "{}")
+	s.Workload.Consumers[0].ProcessingTime = 5 * time.Millisecond
+	if res := runSeed(t, s, 1); res.LagRecoverySeconds < 1 || res.LagRecoverySeconds > 30 || res.PeakLagRecords < 500 {
+		t.Errorf("back after %v s, at most %d", res.LagRecoverySeconds, res.PeakLagRecords)
+	}
+}
+
+// Batches that the broker finds too large are split, of which no application hears:
+// each record is offered once, and none fails.
+func TestSplitBatchesAreNoErrors(t *testing.T) {
+	s := load(t, "{ acks: all, linger.ms: 200 }", "[]", `{ thresholds: { produce_errors: "==0" } }`)
+	s.Topics[0].Settings.MaxMessageBytes = 600
+	s.Topics[0].Config = append(s.Topics[0].Config, scenarios.KV{Name: "max.message.bytes", Value: "600"})
+	res := runSeed(t, s, 1)
+	if n := res.Records; res.Verdict != reports.Pass || n.Offered != 4000 || n.Acked != 4000 || n.Failed != 0 || res.ProduceErrors != 0 {
+		t.Errorf("%s, %d errors: %+v", res.Verdict, res.ProduceErrors, n)
 	}
 }
 
