@@ -23,7 +23,7 @@ func (f *faults) inflict(now clock.Instant, w *sim.World, s *span, e *scenarios.
 	case "zone_outage":
 		switch e.Mode {
 		case "network":
-			f.sever(now, w, index, e, both(hosts, f.others(hosts)))
+			w.Network().CutPairs(netsim.CutID(index), both(hosts, f.others(hosts)))
 		case "kill":
 			each(hosts, w.Kill)
 		default:
@@ -36,7 +36,7 @@ func (f *faults) inflict(now clock.Instant, w *sim.World, s *span, e *scenarios.
 	case "pause":
 		each(hosts, w.Pause)
 	case "partition":
-		f.sever(now, w, index, e, f.cut(e, hosts))
+		w.Network().CutPairs(netsim.CutID(index), f.cut(e, hosts))
 	case "link":
 		f.degrade(now, w, index, e)
 	case "reset_connections":
@@ -110,15 +110,6 @@ func (f *faults) withdraw(now clock.Instant, w *sim.World, s *span, e *scenarios
 	}
 }
 
-// sever cuts pairs of hosts off from each other. There are none where the target is
-// everybody there is.
-func (f *faults) sever(now clock.Instant, w *sim.World, index int, e *scenarios.Event, between []netsim.Pair) {
-	if len(between) == 0 {
-		f.nothing(now, e, "the other side was nobody")
-	}
-	w.Network().CutPairs(netsim.CutID(index), between)
-}
-
 // degrade makes links worse in both directions.
 func (f *faults) degrade(now clock.Instant, w *sim.World, index int, e *scenarios.Event) {
 	a, b := f.ends(e)
@@ -140,9 +131,6 @@ func (f *faults) hold(now clock.Instant, w *sim.World, s *span, e *scenarios.Eve
 		if len(end.hosts) == 0 {
 			f.nothing(now, e, end.text+" was nobody")
 		}
-	}
-	if len(pairs(from, to)) == 0 && len(from) > 0 && len(to) > 0 {
-		f.nothing(now, e, "apart from the sender itself, "+e.To.Text+" was nobody")
 	}
 	s.held = w.Network().Stats().FramesHeld
 	w.Network().Hold(netsim.HoldID(s.event), from, to, netsim.Match{API: e.APIKey()})
