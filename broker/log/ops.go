@@ -106,15 +106,14 @@ func (l *Log) buryFrom(c *step.Context, i int) {
 	l.takeAway(c, i, func(s *segment) { l.bury(c, s) })
 }
 
-// takeAway takes the segments from the i-th on out of the log, the last one first: what
-// a crash leaves then is a beginning of the log. Where offsets may be missing no
-// recovery would notice a missing segment; there each is gone for good before the next.
+// takeAway takes the segments from the i-th on out of the log, the last one first, each
+// gone for good before the next: what a crash leaves then is a beginning of the log. A
+// recovery would miss none in the middle, below the recovery point or where offsets may
+// be missing.
 func (l *Log) takeAway(c *step.Context, i int, away func(*segment)) {
 	for k := len(l.segments) - 1; k >= i; k-- {
 		away(l.segments[k])
-		if l.gaps != gapsNone {
-			l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
-		}
+		l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
 	}
 	clear(l.segments[i:])
 	l.segments = l.segments[:i]

@@ -96,64 +96,88 @@ func TestSurvivesSimulatedDisk(t *testing.T) {
 	}
 }
 
-// Goal: a crash in the middle of a truncation leaves a beginning of the log, also where
-// compaction may have made gaps and a recovery would not miss a segment. Method: kills and
-// power losses behind any of the truncation's operations; what was appended is
-// there up to the log's end, which is nowhere but at a batch's or where the log was to
-// begin anew.
+// Goal: a crash in the middle of a truncation leaves a beginning of the log, also below
+// the recovery point, which no recovery looks at, and where compaction may have made gaps.
+// Method: kills and power losses behind any of the truncation's operations; what was
+// appended is there up to the log's end, which is nowhere but at a batch's or where the log
+// was to begin anew.
 func TestCrashInTruncationLeavesNoHole(t *testing.T) {
-	const whole, batches, restart = 1 << 20, 20, 30
-	for seed := range uint64(400) {
-		x := &simRig{sim: disk.New(disk.Defaults(), seed), rig: *newRig(testConfig())}
-		x.c.Out, x.c.Buffers, x.c.Timers = &x.out, &x.pool, &x.timers
-		x.cfg.TopicDefaults.CleanupPolicy = config.CleanupCompact
-		boot := func() {
-			x.out.Reset()
-			x.m = NewManager(x.cfg)
-			x.m.Boot(&x.c)
-			x.submit()
-			x.run(whole)
-		}
-		boot()
-		x.m.Create(&x.c, thePartition, [16]byte{1}, x.cfg.TopicDefaults)
-		x.submit()
-		x.run(whole)
-		var all []string
-		for range batches {
-			b := x.batch(batchOptions{bytes: 200})
-			if _, err := x.log().Append(&x.c, b, 0, b.Len(), 0); err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, string(b.Bytes()))
-			b.Release()
-			x.submit()
-		}
-		x.run(whole)
-		x.log().Flush(&x.c)
-		x.submit()
-		x.run(whole)
-		if n := len(x.log().segments); n < 5 {
-			t.Fatalf("the log has %d segments", n)
-		}
+	const restart = 30
+	for seed := range uint64(800) {
+		x := newSimRig(seed, [...]config.CleanupPolicy{config.CleanupCompact, config.CleanupDelete}[seed/400])
+		all := x.fill(t)
 		if seed%2 == 0 {
 			x.log().TruncateTo(&x.c, 1)
 		} else {
 			x.log().TruncateFullyAndStartAt(&x.c, restart)
 		}
-		x.submit()
-		x.run(int(seed/4) % 50)
-		if seed/2%2 == 0 {
-			x.sim.Kill()
-		} else {
-			x.sim.PowerLoss()
-		}
-		boot()
+		x.crashAfter(int(seed/4)%50, seed/2%2 == 0)
 		l := x.log()
-		if l.EndOffset() > batches && (l.StartOffset() != restart || l.EndOffset() != restart) {
+		if l.EndOffset() > int64(len(all)) && (l.StartOffset() != restart || l.EndOffset() != restart) {
 			t.Fatalf("seed %d: the log is %d to %d", seed, l.StartOffset(), l.EndOffset())
 		}
 		x.verify(t, all)
 	}
+}
+
+// newSimRig starts a broker on an empty disk, with the log of a topic of that policy.
+func newSimRig(seed uint64, policy config.CleanupPolicy) *simRig {
+	x := &simRig{sim: disk.New(disk.Defaults(), seed), rig: *newRig(testConfig())}
+	x.c.Out, x.c.Buffers, x.c.Timers = &x.out, &x.pool, &x.timers
+	x.cfg.TopicDefaults.CleanupPolicy = policy
+	x.start()
+	x.m.Create(&x.c, thePartition, [16]byte{1}, x.cfg.TopicDefaults)
+	x.settleSim()
+	return x
+}
+
+// start recovers what is on the disk.
+func (x *simRig) start() {
+	x.out.Reset()
+	x.m = NewManager(x.cfg)
+	x.m.Boot(&x.c)
+	x.settleSim()
+}
+
+func (x *simRig) settleSim() {
+	x.submit()
+	x.run(1 << 20)
+}
+
+// fill appends batches, a record each, to several segments, flushes them, and has the
+// recovery point say so.
+func (x *simRig) fill(t *testing.T) (all []string) {
+	for range 20 {
+		b := x.batch(batchOptions{bytes: 200})
+		if _, err := x.log().Append(&x.c, b, 0, b.Len(), 0); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(b.Bytes()))
+		b.Release()
+		x.submit()
+	}
+	x.run(1 << 20)
+	x.log().Flush(&x.c)
+	x.settleSim()
+	x.m.checkpointNow(&x.c)
+	x.settleSim()
+	if n := len(x.log().segments); n < 5 {
+		t.Fatalf("the log has %d segments", n)
+	}
+	return all
+}
+
+// crashAfter ends the process, or the machine, after some more instants, and starts it
+// again.
+func (x *simRig) crashAfter(instants int, kill bool) {
+	x.submit()
+	x.run(instants)
+	if kill {
+		x.sim.Kill()
+	} else {
+		x.sim.PowerLoss()
+	}
+	x.start()
 }
 
 // verify compares what the log serves with what was appended, a record a batch.
