@@ -71,10 +71,12 @@ func (l *Log) deleteSegments(c *step.Context, n int) {
 	}
 	for _, s := range l.segments[:n] {
 		l.bury(c, s)
+		// Each is gone for good before the next: of what comes back in a power loss a
+		// recovery would keep what joins, and throw away the rest of the log behind it.
+		// And the log start must not fall back after a crash.
+		l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
 	}
 	l.segments = append(l.segments[:0], l.segments[n:]...)
-	// The log start must not fall back after a crash.
-	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: l.dir}, tokenPlain)
 	first := l.segments[0].base
 	for i := l.tail.head; i < len(l.tail.entries) && l.tail.entries[i].base < first; i = l.tail.head {
 		l.tailDropOldest()

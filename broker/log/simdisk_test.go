@@ -120,6 +120,24 @@ func TestCrashInTruncationLeavesNoHole(t *testing.T) {
 	}
 }
 
+// Goal: a crash in the middle of retention leaves all that was flushed and is not deleted,
+// and what comes back of the rest joins it. Method: as above.
+func TestCrashInRetentionLeavesNoHole(t *testing.T) {
+	const start = 15
+	for seed := range uint64(400) {
+		x := newSimRig(seed, config.CleanupDelete)
+		all := x.fill(t)
+		x.log().SetHighWatermark(start)
+		x.log().AdvanceStart(&x.c, start)
+		x.log().Retention(&x.c)
+		x.crashAfter(int(seed/2)%50, seed%2 == 0)
+		if l := x.log(); l.StartOffset() > start || l.EndOffset() != int64(len(all)) {
+			t.Fatalf("seed %d: the log is %d to %d", seed, l.StartOffset(), l.EndOffset())
+		}
+		x.verify(t, all)
+	}
+}
+
 // newSimRig starts a broker on an empty disk, with the log of a topic of that policy.
 func newSimRig(seed uint64, policy config.CleanupPolicy) *simRig {
 	x := &simRig{sim: disk.New(disk.Defaults(), seed), rig: *newRig(testConfig())}
