@@ -115,6 +115,10 @@ func (d *memDisk) perform(op *edge.DiskOp) edge.DiskResult {
 	case edge.OpSync:
 		f.stable = slices.Clone(f.data)
 	case edge.OpSyncDir:
+		if f, ok := d.entries[op.Path]; !ok || f != nil {
+			r.Err = edge.ErrNotFound
+			return r
+		}
 		d.syncDir(op.Path)
 	case edge.OpRename:
 		r.Err = d.rename(op.Path, op.NewPath)

@@ -253,7 +253,7 @@ func (m *Manager) op(c *step.Context, op edge.DiskOp, kind uint8, b uint64) {
 // Disk handles the result of a disk operation. An operation that fails ends the
 // process, as Kafka halts when its only log directory fails.
 func (m *Manager) Disk(c *step.Context, r *edge.DiskResult) {
-	missing := r.Err == edge.ErrNotFound && (r.Op == edge.OpReadFile || r.Token.Kind == tokenRename)
+	missing := r.Err == edge.ErrNotFound && (r.Op == edge.OpReadFile || r.Token.Kind == tokenRename || m.renamedBefore(r))
 	if r.Err != edge.DiskOK && !missing {
 		if r.Data != nil {
 			r.Data.Release()
@@ -287,6 +287,13 @@ func (m *Manager) Disk(c *step.Context, r *edge.DiskResult) {
 	if m.stopping && !m.stopped {
 		m.shutdownStep(c)
 	}
+}
+
+// renamedBefore says that a directory, whose sync beside the log's queue was overtaken by
+// its deletion, has another name: nobody needs what the sync was for.
+func (m *Manager) renamedBefore(r *edge.DiskResult) bool {
+	l := m.all[r.Token.A]
+	return r.Op == edge.OpSyncDir && l != nil && l.state == deleted
 }
 
 // where names what a failed operation was about.

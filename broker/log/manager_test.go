@@ -436,3 +436,31 @@ func TestRollJitter(t *testing.T) {
 		t.Fatalf("%d of 30 logs rolled after half of segment.ms", early)
 	}
 }
+
+// Goal: a log may be deleted while its segments are being synced beside its queue.
+// Method: the syncs come after the directory has got another name.
+func TestDeletedWhileSegmentsAreSynced(t *testing.T) {
+	r := newRig(testConfig())
+	l := r.create()
+	r.settle()
+	for range 20 {
+		if _, err := r.append(batchOptions{bytes: 200}, 0); err != nil {
+			t.Fatal(err)
+		}
+		r.settleBut(l.queue + queueSyncs)
+	}
+	if len(r.disk.pending[l.queue+queueSyncs]) < 4 {
+		t.Fatalf("%d operations wait beside the queue", len(r.disk.pending[l.queue+queueSyncs]))
+	}
+	r.m.Delete(&r.c, thePartition)
+	r.collect()
+	r.settleBut(l.queue + queueSyncs)
+	r.settle()
+	if r.out.Halt != "" {
+		t.Fatal(r.out.Halt)
+	}
+	r.advance(time.Minute)
+	if n := len(r.disk.list("")); n != 3 {
+		t.Errorf("left in the data directory: %v", r.disk.list(""))
+	}
+}
