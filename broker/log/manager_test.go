@@ -464,3 +464,36 @@ func TestDeletedWhileSegmentsAreSynced(t *testing.T) {
 		t.Errorf("left in the data directory: %v", r.disk.list(""))
 	}
 }
+
+// Goal: a sync that began before its segment was cut says nothing of what has been
+// written since. Method: it ends when the segment has grown again and its next sync is
+// under way.
+func TestSyncFromBeforeACut(t *testing.T) {
+	r := newRig(testConfig())
+	l := r.create()
+	r.settle()
+	syncs := l.queue + queueSyncs
+	fill := func() {
+		for len(l.segments) < 2 {
+			if _, err := r.append(batchOptions{bytes: 200}, 0); err != nil {
+				t.Fatal(err)
+			}
+			r.settleBut(syncs)
+		}
+	}
+	fill()
+	r.one(slices.Index(r.disk.queues, syncs)) // the directory
+	early := r.disk.step(slices.Index(r.disk.queues, syncs))
+	l.TruncateTo(&r.c, 1)
+	r.collect()
+	r.settleBut(syncs)
+	fill()
+	r.m.Disk(&r.c, &early)
+	r.collect()
+	checkStable(t, r)
+	r.settle()
+	checkStable(t, r)
+	if l.FlushedOffset() < l.segments[0].end {
+		t.Errorf("flushed up to %d of %d", l.FlushedOffset(), l.segments[0].end)
+	}
+}

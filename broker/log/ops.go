@@ -192,8 +192,9 @@ func (l *Log) disk(c *step.Context, r *edge.DiskResult) {
 func (l *Log) backgroundSynced(r *edge.DiskResult) {
 	s := l.segmentOf(edge.FileID(r.Token.B))
 	s.ops--
-	if !s.syncing {
-		return // it was cut meanwhile
+	if s.cutSyncs > 0 {
+		s.cutSyncs-- // they end in order
+		return
 	}
 	s.syncing = false
 	s.synced = max(s.synced, s.issued)

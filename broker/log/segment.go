@@ -40,6 +40,7 @@ type segment struct {
 	ops         int32 // disk operations in flight on file
 	syncing     bool  // sealed, and a sync up to its end is on its way
 	awaitsSync  bool  // that sync is issued when the last write has ended
+	cutSyncs    int32 // such syncs in flight from before a cut: what is written now, they may have missed
 	entrySynced bool  // the directory entry is on stable storage, or will be before any later sync
 	closing     clock.Instant
 	nameless    bool // compaction has given its name to another file, or it never had one
@@ -118,6 +119,9 @@ func (s *segment) cut(position, offset int64) {
 	s.allocated = s.allocated && position == s.size // else its file is cut there
 	s.size, s.written = position, min(s.written, position)
 	s.end, s.issued, s.synced = offset, min(s.issued, offset), min(s.synced, offset)
+	if s.syncing && !s.awaitsSync {
+		s.cutSyncs++
+	}
 	s.syncing, s.awaitsSync = false, false
 	s.sinceIndex = position - s.indexed()
 	if position == 0 {
