@@ -224,9 +224,10 @@ func (d *memDisk) rename(from, to string) edge.DiskError {
 	return edge.DiskOK
 }
 
-// powerLoss keeps what is stable, and of unsynced appends a random prefix, with
-// the zeros behind that had been allocated.
+// powerLoss keeps what is stable, any of the changes of entries that are not, and of
+// unsynced appends a random prefix, with the zeros behind that had been allocated.
 func (d *memDisk) powerLoss(random *rand.Rand) {
+	d.keepEntries(random)
 	var paths []string
 	for p := range d.stable {
 		paths = append(paths, p)
@@ -251,6 +252,42 @@ func (d *memDisk) powerLoss(random *rand.Rand) {
 		entries[p] = &memFile{data: data, stable: data}
 	}
 	d.restart(entries)
+}
+
+// keepEntries makes a part of the changes of files' entries stable, none of them in
+// every second power loss. A file has one name at most: of a rename both sides or none.
+func (d *memDisk) keepEntries(random *rand.Rand) {
+	if random.IntN(2) == 0 {
+		return
+	}
+	var paths []string
+	for p, f := range d.entries {
+		if f != nil && d.stable[p] != f {
+			paths = append(paths, p)
+		}
+	}
+	for p, f := range d.stable {
+		if now, there := d.entries[p]; f != nil && !there && now == nil {
+			paths = append(paths, p)
+		}
+	}
+	sort.Strings(paths)
+	for _, p := range paths {
+		f := d.entries[p]
+		if _, ok := d.stable[dirOf(p)]; !ok || random.IntN(2) == 0 {
+			continue
+		}
+		if f == nil {
+			delete(d.stable, p) // removed, or renamed to what may be lost
+			continue
+		}
+		for q, g := range d.stable {
+			if g == f {
+				delete(d.stable, q)
+			}
+		}
+		d.stable[p] = f
+	}
 }
 
 // kill keeps the page cache: operations not performed are lost.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"pgregory.net/rapid"
 )
@@ -15,18 +16,29 @@ import (
 // they add up to.
 type model struct {
 	r       *rig
-	batches []record.Batch
+	batches []record.Batch // deleted ones, too
+	base    int64          // where the log begins without any
 	epoch   int32
 	// before holds the batches as they were before each truncation that may not
 	// have reached the disk: a crash may bring them back.
 	before [][]record.Batch
+	anew   bool // one of them began the log anew: it may end lower, too
 }
 
 func (m *model) end() int64 {
 	if n := len(m.batches); n > 0 {
 		return m.batches[n-1].NextOffset()
 	}
-	return 0
+	return m.base
+}
+
+// from are the batches from an offset on.
+func from(batches []record.Batch, offset int64) []record.Batch {
+	n := 0
+	for n < len(batches) && batches[n].LastOffset() < offset {
+		n++
+	}
+	return batches[n:]
 }
 
 func (m *model) cut(offset int64) {
@@ -39,12 +51,26 @@ func (m *model) cut(offset int64) {
 
 // adopt finds which of the states that a crash may leave the log is a prefix of.
 func (m *model) adopt(t *rapid.T) {
-	got := m.r.readAll(t, 0, 1<<20)
+	l := m.r.log()
+	start := l.StartOffset()
+	got := m.r.readAll(t, start, 1<<20)
 	for _, state := range append(m.before, m.batches) {
-		if len(got) <= len(state) && cmp.Equal(got, state[:len(got)], cmpopts.EquateEmpty()) {
-			m.batches, m.before = state[:len(got):len(got)], nil
-			return
+		left := from(state, start)
+		if len(got) > len(left) || !cmp.Equal(got, left[:len(got)], cmpopts.EquateEmpty()) {
+			continue
 		}
+		n := len(state) - len(left) + len(got)
+		if n > 0 && (state[n-1].NextOffset() != l.EndOffset() || len(l.producers.entries) == 0 && len(got) == 0) {
+			n = 0
+		}
+		m.batches, m.base = state[:n:n], start
+		if n > 0 {
+			m.base = state[0].BaseOffset()
+		} else if len(l.producers.entries) > 0 {
+			continue
+		}
+		m.before, m.anew = nil, false
+		return
 	}
 	t.Fatalf("recovered log of %d batches is a prefix of nothing that was written", len(got))
 }
@@ -59,16 +85,10 @@ func (m *model) check(t *rapid.T) {
 	if l.AppendEnd() != m.end() || l.EndOffset() != m.end() {
 		t.Fatalf("log ends at %d (%d), model at %d", l.EndOffset(), l.AppendEnd(), m.end())
 	}
-	from := rapid.Int64Range(l.StartOffset(), l.EndOffset()).Draw(t, "from")
-	var want []record.Batch
-	for _, b := range m.batches {
-		if b.LastOffset() >= from {
-			want = append(want, b)
-		}
-	}
-	got := m.r.readAll(t, from, rapid.IntRange(1, 3000).Draw(t, "maxBytes"))
-	if d := cmp.Diff(want, got); d != "" {
-		t.Fatalf("read from %d (-want +got):\n%s", from, d)
+	at := rapid.Int64Range(l.StartOffset(), l.EndOffset()).Draw(t, "from")
+	got := m.r.readAll(t, at, rapid.IntRange(1, 3000).Draw(t, "maxBytes"))
+	if d := cmp.Diff(from(m.batches, at), got, cmpopts.EquateEmpty()); d != "" {
+		t.Fatalf("read from %d (-want +got):\n%s", at, d)
 	}
 	var replay producerState
 	for _, b := range m.batches {
@@ -90,7 +110,16 @@ func (m *model) check(t *rapid.T) {
 			epochs.assign(b.LeaderEpoch(), b.BaseOffset())
 		}
 	}
-	if d := cmp.Diff(epochs.entries, l.epochs.entries, cmp.AllowUnexported(epochEntry{})); d != "" && len(m.batches) > 0 {
+	start := l.StartOffset()
+	if x := l.epochs.entries; len(x) > 0 {
+		start = max(start, x[0].start) // a crash may have brought deleted segments back
+	}
+	epochs.truncateStart(start)
+	known := epochCache{slices.Clone(l.epochs.entries)}
+	if l.StartOffset() == l.EndOffset() { // the epoch of what has been deleted may be known
+		known, epochs = epochCache{}, epochCache{}
+	}
+	if d := cmp.Diff(epochs.entries, known.entries, cmp.AllowUnexported(epochEntry{})); d != "" && len(m.batches) > 0 {
 		t.Fatalf("epochs (-want +got):\n%s", d)
 	}
 	m.checkTimes(t)
@@ -105,6 +134,9 @@ func (m *model) checkTimes(t *rapid.T) {
 	for _, b := range m.batches {
 		for i := int64(0); i < int64(b.Count()); i++ {
 			ts := b.BaseTimestamp() + i
+			if b.BaseOffset()+i < l.StartOffset() {
+				continue
+			}
 			if want < 0 && ts >= at {
 				want = b.BaseOffset() + i
 			}
@@ -128,6 +160,9 @@ func (m *model) checkTimes(t *rapid.T) {
 	}
 	if got := wait(func() TimeResult { return l.OffsetForTime(&m.r.c, at, l.EndOffset()) }); got != want {
 		t.Fatalf("first offset at or after %d: %d, want %d", at, got, want)
+	}
+	if l.StartOffset() > l.segments[0].base {
+		return // the maximum may be of a record that has been deleted
 	}
 	if got := wait(func() TimeResult { return l.MaxTimestampOffset(&m.r.c, l.EndOffset()) }); got != best {
 		t.Fatalf("offset of the largest timestamp: %d, want %d", got, best)
@@ -240,8 +275,13 @@ func checkLog(t *rapid.T) {
 			}
 			o.sequence = seq[o.producer]
 			b := r.batch(o)
-			info, err := r.log().Append(&r.c, b, 0, b.Len(), m.epoch)
-			if err != nil || info.BaseOffset != m.end() {
+			if rapid.Bool().Draw(t, "follower") {
+				record.Batch(b.Bytes()).SetBaseOffset(m.end())
+				record.Batch(b.Bytes()).SetLeaderEpoch(m.epoch)
+				if err := r.log().AppendFollower(&r.c, []edge.Slice{b.All()}); err != nil {
+					t.Fatalf("append at %d: %v", m.end(), err)
+				}
+			} else if info, err := r.log().Append(&r.c, b, 0, b.Len(), m.epoch); err != nil || info.BaseOffset != m.end() {
 				t.Fatalf("append: %+v %v, model ends at %d", info, err, m.end())
 			}
 			m.batches = append(m.batches, record.Batch(append([]byte(nil), b.Bytes()...)))
@@ -276,11 +316,35 @@ func checkLog(t *rapid.T) {
 		},
 		"truncate": func(t *rapid.T) {
 			offset := rapid.Int64Range(0, m.end()+2).Draw(t, "offset")
+			first := r.log().segments[0].base
 			r.log().TruncateTo(&r.c, offset)
 			r.collect()
 			m.before = append(m.before, slices.Clone(m.batches))
-			m.cut(offset)
+			if m.cut(offset); offset < max(first, m.base) {
+				m.batches, m.base, m.anew = nil, offset, true
+			}
 			resync()
+		},
+		"start anew": func(t *rapid.T) {
+			offset := rapid.Int64Range(0, m.end()+20).Draw(t, "offset")
+			r.log().TruncateFullyAndStartAt(&r.c, offset)
+			r.collect()
+			m.before = append(m.before, slices.Clone(m.batches))
+			m.batches, m.base, m.anew = nil, offset, true
+			resync()
+		},
+		"retention": func(t *rapid.T) {
+			l := r.log()
+			if !l.Usable() {
+				return
+			}
+			l.SetHighWatermark(rapid.Int64Range(l.HighWatermark(), l.EndOffset()).Draw(t, "high watermark"))
+			l.AdvanceStart(&r.c, rapid.Int64Range(0, max(0, min(l.HighWatermark(), l.EndOffset()-1))).Draw(t, "start"))
+			cfg := r.cfg.TopicDefaults
+			cfg.RetentionBytes = rapid.SampledFrom([]int64{-1, 1, 1500}).Draw(t, "retention.bytes")
+			l.SetConfig(cfg)
+			l.Retention(&r.c)
+			r.collect()
 		},
 		"restart": func(t *rapid.T) {
 			how := rapid.SampledFrom([]string{"kill", "power", "clean"}).Draw(t, "how")
@@ -289,6 +353,10 @@ func checkLog(t *rapid.T) {
 			}
 			// A truncation that is under way may end below what was asked for.
 			flushed, end := min(r.log().FlushedOffset(), m.end()), min(r.log().EndOffset(), m.end())
+			start := r.log().StartOffset()
+			if how != "clean" && (!r.log().Usable() || m.anew) {
+				flushed, end, start = 0, 0, 1<<62
+			}
 			if how != "clean" && rapid.Bool().Draw(t, "crash during recovery") {
 				r.crash(how)
 				r.boot()
@@ -309,7 +377,9 @@ func checkLog(t *rapid.T) {
 				l = r.log()
 			}
 			switch {
-			case how == "clean" && l.EndOffset() != m.end(), l.EndOffset() < flushed,
+			case l.StartOffset() > max(start, m.end()):
+				t.Fatalf("after %s: log starts at %d, started at %d", how, l.StartOffset(), start)
+			case how == "clean" && (l.EndOffset() != m.end() || l.StartOffset() != start), l.EndOffset() < flushed,
 				cfg.TopicDefaults.FlushMessages == 1 && l.EndOffset() < end:
 				t.Fatalf("after %s: log ends at %d, was flushed to %d, ended at %d", how, l.EndOffset(), flushed, end)
 			}
@@ -334,7 +404,7 @@ func checkLog(t *rapid.T) {
 		},
 		"check": func(t *rapid.T) {
 			r.settle()
-			m.before = nil
+			m.before, m.anew = nil, false
 			m.check(t)
 		},
 		"": func(t *rapid.T) {

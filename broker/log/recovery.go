@@ -248,6 +248,9 @@ func (l *Log) recoverPlan(c *step.Context) {
 		// A later snapshot may know of batches that are lost.
 		l.dropSnapshots(c, l.segments[x.whole].base+1, 1<<63-1)
 	}
+	// What lies before the log is of one that was to begin anew, or misses batches of
+	// segments that have been deleted.
+	l.dropSnapshots(c, -1, l.segments[0].base)
 	x.phase = recoverSnapshot
 	x.candidates = append(x.candidates[:0], l.snapshots...)
 	l.producers.reset()

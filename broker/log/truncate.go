@@ -287,7 +287,8 @@ func (l *Log) truncationDone(c *step.Context) {
 	t := l.truncation
 	t.phase = truncCheckpointing
 	if t.hasNext {
-		*t = truncation{offset: t.next, fully: t.nextFully}
+		*t = truncation{offset: t.next, fully: t.nextFully || t.next < l.segments[0].base}
+		l.clamp(c, t.offset, t.fully) // this one has ended where its last batch does
 		l.truncationStep(c)
 		return
 	}
