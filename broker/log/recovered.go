@@ -84,7 +84,13 @@ func (l *Log) recoverDone(c *step.Context) {
 		s.synced = min(s.end, max(s.base, point))
 	}
 	l.flushed = max(min(point, l.end), min(l.segments[0].base, l.end))
-	changed := l.epochs.truncateEnd(l.end)
+	end := l.end
+	if l.start == end && end > 0 {
+		// All records are deleted. The epoch of the last one begins here now, and without
+		// it no leader could tell that it has never had them.
+		end++
+	}
+	changed := l.epochs.truncateEnd(end)
 	if l.epochs.truncateStart(l.start) || changed || x.epochsChanged {
 		l.checkpointEpochs(c)
 	}

@@ -320,7 +320,9 @@ func (l *Log) recoverStartScan(c *step.Context) {
 	}
 	s := l.segments[x.whole]
 	s.reset()
-	x.epochsChanged = l.epochs.truncateEnd(s.base) || x.epochsChanged
+	if n > 1 || s.size > 0 { // else nothing will tell again
+		x.epochsChanged = l.epochs.truncateEnd(s.base) || x.epochsChanged
+	}
 	l.startScan(c, scanner{
 		kind: scanRecover, segment: x.whole, from: x.replayFrom, next: s.base, epoch: l.epochs.latest(),
 	})

@@ -86,7 +86,7 @@ func (m *Manager) listReply(c *step.Context, r *caller.Reply) {
 	case !ok:
 		m.delay(c, p)
 	case found.timestamp == TimestampLatest && offset < p.log.EndOffset():
-		m.truncate(c, p, max(offset, p.log.StartOffset()))
+		m.truncate(c, p, offset) // below the log start the log begins anew there
 	case found.timestamp == TimestampLatest:
 		p.fetch.probing = true
 		m.sendProbe(c, p, TimestampEarliestLocal)

@@ -68,6 +68,8 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) {
 		w.deleteCommand(t, d)
 	case "cleanup":
 		w.cleanupCommand(t, d)
+	case "retention":
+		w.node(int32(broker)).deleteAll()
 	case "codecs":
 		w.codecsCommand(t, w.node(int32(broker)))
 	case "broker-config":
@@ -310,6 +312,16 @@ func (w *world) cleanupCommand(t *testing.T, d *datadriven.TestData) {
 			d.Fatalf(t, "cleanup policy %s", d.CmdArgs[0].Key)
 		}
 	}
+}
+
+// deleteAll has retention.bytes leave nothing of what is committed.
+func (n *node) deleteAll() {
+	l := n.partition().Log()
+	cfg := *l.Config()
+	cfg.RetentionBytes = 0
+	l.SetConfig(cfg)
+	l.Retention(n.context())
+	n.flow()
 }
 
 // damageCommand changes the first batch in the answers to a follower's fetches that
