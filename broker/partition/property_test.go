@@ -50,6 +50,7 @@ type judge struct {
 	acked     []ackedRecord
 	committed map[int64]string   // what some replica's high watermark has covered
 	marks     map[[2]int32]int64 // high watermark by broker and leader epoch
+	deleted   int64              // below, records may be gone because somebody deleted them
 }
 
 type ackedRecord struct {
@@ -66,7 +67,7 @@ func (j *judge) produced(p *Produce) {
 func (j *judge) act(t *rapid.T) {
 	w := j.w
 	switch rapid.SampledFrom([]string{"produce", "produce", "produce", "deliver", "deliver", "deliver", "deliver", "run", "advance",
-		"elect", "fence", "unfence", "kill", "start", "publish", "publish", "drop"}).Draw(t, "act") {
+		"elect", "fence", "unfence", "kill", "start", "publish", "publish", "drop", "hold disk", "release disk", "delete", "retention"}).Draw(t, "act") {
 	case "produce":
 		n := w.node(int32(rapid.IntRange(1, 3).Draw(t, "to")))
 		if n.down {
@@ -91,6 +92,20 @@ func (j *judge) act(t *rapid.T) {
 		}
 	case "run":
 		w.run()
+	case "hold disk":
+		if n := w.node(int32(rapid.IntRange(1, 3).Draw(t, "broker"))); !n.down {
+			n.holdIO = true
+		}
+	case "release disk":
+		w.node(int32(rapid.IntRange(1, 3).Draw(t, "broker"))).release()
+	case "delete":
+		j.delete(t, w.node(int32(rapid.IntRange(1, 3).Draw(t, "broker"))))
+	case "retention":
+		if n := w.node(int32(rapid.IntRange(1, 3).Draw(t, "broker"))); !n.down && n.partition() != nil {
+			if j.deleted = max(j.deleted, n.partition().HighWatermark()); n.partition().Log().Usable() {
+				n.deleteAll()
+			}
+		}
 	case "advance":
 		j.pass(time.Duration(rapid.SampledFrom([]int{10, 500, 1000, 20000, 40000}).Draw(t, "ms")) * time.Millisecond)
 	case "elect":
@@ -116,6 +131,24 @@ func (j *judge) act(t *rapid.T) {
 			n.apply()
 		}
 	}
+}
+
+// release lets a broker hear of what its disk has done.
+func (n *node) release() {
+	if n.holdIO = false; !n.down {
+		n.flow()
+	}
+}
+
+// delete asks a broker to delete records up to some offset.
+func (j *judge) delete(t *rapid.T, n *node) {
+	if n.down || n.partition() == nil {
+		return
+	}
+	before := rapid.Int64Range(0, n.partition().EndOffset()).Draw(t, "before")
+	j.deleted = max(j.deleted, min(before, n.partition().HighWatermark()))
+	n.parts.DeleteRecords(n.context(), &DeleteRecords{TimeoutMillis: 30_000, Parts: []DeletePart{{Topic: worldTopic, Offset: before}}})
+	n.flow()
 }
 
 // pass lets time go by without delivering anything.
@@ -175,6 +208,7 @@ func (j *judge) pick(t *rapid.T) (int, bool) {
 func (j *judge) heal(t *rapid.T) {
 	for _, n := range j.w.nodes {
 		j.start(n)
+		n.release()
 		j.unfence(n.id)
 	}
 	for i := 0; i < 4; i++ {
@@ -232,6 +266,9 @@ func (j *judge) check(t *rapid.T) {
 		}
 		p := n.partition()
 		mark := p.HighWatermark()
+		if p.StartOffset() > j.deleted {
+			t.Fatalf("%s: nothing from %d on has been deleted", n.state(), j.deleted)
+		}
 		if mark > p.EndOffset() {
 			t.Fatalf("%s: high watermark above the log end", n.state())
 		}
@@ -255,7 +292,7 @@ func (j *judge) check(t *rapid.T) {
 		// A leader that the controller knows, once elected, has all that was acknowledged.
 		if reg := j.w.registration(); p.Role() == Leader && reg.Leader == n.id && reg.LeaderEpoch == p.LeaderEpoch() {
 			for _, a := range j.acked {
-				if records[a.offset] != a.value {
+				if a.offset >= p.StartOffset() && records[a.offset] != a.value {
 					t.Fatalf("%s: acknowledged %q at %d, the leader holds %q", n.state(), a.value, a.offset, records[a.offset])
 				}
 			}
@@ -278,7 +315,7 @@ func (j *judge) final(t *rapid.T) {
 		}
 		got := n.records(t)
 		for at, v := range want {
-			if got[at] != v {
+			if at >= p.StartOffset() && got[at] != v {
 				t.Fatalf("after healing broker %d holds %q at %d, the leader %q", n.id, got[at], at, v)
 			}
 		}

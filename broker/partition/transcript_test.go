@@ -314,13 +314,15 @@ func (w *world) cleanupCommand(t *testing.T, d *datadriven.TestData) {
 	}
 }
 
-// deleteAll has retention.bytes leave nothing of what is committed.
+// deleteAll has retention.bytes leave nothing of what is committed, this time.
 func (n *node) deleteAll() {
 	l := n.partition().Log()
 	cfg := *l.Config()
-	cfg.RetentionBytes = 0
-	l.SetConfig(cfg)
+	none := cfg
+	none.RetentionBytes = 0
+	l.SetConfig(none)
 	l.Retention(n.context())
+	l.SetConfig(cfg)
 	n.flow()
 }
 
