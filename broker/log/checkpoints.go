@@ -92,7 +92,7 @@ func (m *Manager) writeCheckpoint(c *step.Context, kind checkpointKind) {
 	lines := make([]offsetOf, 0, len(m.logs))
 	for _, l := range m.logs {
 		if kind == checkpointCleaner {
-			if l.gaps != gapsKnown && !l.cfg.CleanupPolicy.Has(config.CleanupCompact) {
+			if l.gaps == gapsNone && !l.cfg.CleanupPolicy.Has(config.CleanupCompact) {
 				continue
 			}
 			l.gaps = max(l.gaps, gapsListed)

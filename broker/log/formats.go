@@ -55,6 +55,7 @@ type gaps uint8
 
 const (
 	gapsNone   gaps = iota
+	gapsFound       // the leader's log has one, though the topic is not compacted any more
 	gapsListed      // in the checkpoint that is being written
 	gapsKnown       // in the one on disk
 )
@@ -62,10 +63,16 @@ const (
 // mayHaveGaps says whether a gap may come into the log now; if it is compacted
 // and not listed yet, that is seen to, and the caller tries again later.
 func (l *Log) mayHaveGaps(c *step.Context) bool {
-	if l.gaps != gapsKnown && l.cfg.CleanupPolicy.Has(config.CleanupCompact) {
+	if l.gaps != gapsKnown && (l.gaps != gapsNone || l.cfg.CleanupPolicy.Has(config.CleanupCompact)) {
 		l.m.writeCheckpoint(c, checkpointCleaner)
 	}
 	return l.gaps == gapsKnown
+}
+
+// mayCopyGap says whether a gap that the leader's log has may be copied now, as above.
+func (l *Log) mayCopyGap(c *step.Context) bool {
+	l.gaps = max(l.gaps, gapsFound)
+	return l.mayHaveGaps(c)
 }
 
 // offsetOf is one line of an offset checkpoint.

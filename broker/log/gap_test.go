@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -154,5 +155,32 @@ func checkLeft(t *testing.T, r *rig, left map[int64]bool) {
 		if text := fmt.Sprint(answer.Err, answer.Found); len(want) > 0 && (text != "<nil> true" || answer.Offset != want[0]) || len(want) == 0 && text != "<nil> false" {
 			t.Fatalf("offset at the time of %d: %+v, left is %v", from, answer, want)
 		}
+	}
+}
+
+// Goal: a follower copies what its leader's log has, gaps of a compaction included, also
+// when the topic is not compacted any more; and finds it again after a crash. Method: it
+// is offered a batch behind a gap until it takes it.
+func TestGapOfFormerCompaction(t *testing.T) {
+	r := newRig(testConfig())
+	r.create()
+	r.settle()
+	if err := r.appendFollower(batchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	after := batchOptions{base: 7}
+	if err := r.appendFollower(after); !errors.Is(err, ErrOffsetGap) {
+		t.Fatalf("a gap that no recovery would expect: %v", err)
+	}
+	r.settle()
+	if err := r.appendFollower(after); err != nil {
+		t.Fatal(err)
+	}
+	r.log().Flush(&r.c)
+	r.collect()
+	r.settle()
+	r.restart("power")
+	if got := r.readAll(t, 0, 1<<20); len(got) != 2 || r.log().EndOffset() != 8 {
+		t.Fatalf("%d batches up to %d after a power loss", len(got), r.log().EndOffset())
 	}
 }

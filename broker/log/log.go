@@ -281,7 +281,7 @@ func (l *Log) placeAll(c *step.Context, s edge.Slice) error {
 			return fmt.Errorf("%w: append to %s at %d: %v", ErrCorrupt, l.partition, l.appendEnd, err)
 		}
 		switch {
-		case batch.BaseOffset() < l.appendEnd || batch.BaseOffset() > l.appendEnd && !l.mayHaveGaps(c):
+		case batch.BaseOffset() < l.appendEnd || batch.BaseOffset() > l.appendEnd && !l.mayCopyGap(c):
 			return fmt.Errorf("%w: %s ends at %d, batch starts at %d", ErrOffsetGap, l.partition, l.appendEnd, batch.BaseOffset())
 		case batch.LastOffsetDelta() < 0:
 			return fmt.Errorf("%w: last offset delta %d", ErrCorrupt, batch.LastOffsetDelta())
