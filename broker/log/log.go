@@ -249,7 +249,8 @@ func (l *Log) checkProducer(batch record.Batch) (AppendInfo, error) {
 }
 
 // AppendFollower appends batches as the leader wrote them; each slice holds whole
-// ones. The first must start at AppendEnd, the others continue it; a torn tail is
+// ones. The first must start at AppendEnd, or be the first of the log and hold it, the
+// others continue it; a torn tail is
 // the caller's to cut off. CRCs are the caller's to check, sequences were the
 // leader's. Errors wrap ErrOffsetGap, ErrCorrupt, ErrTooLarge, ErrRebuilding,
 // ErrDeleted or ErrStopped; batches before the bad one stay appended, as in Kafka.
@@ -266,12 +267,32 @@ func (l *Log) AppendFollower(c *step.Context, records []edge.Slice) error {
 	if l.epochs.truncateEnd(l.appendEnd) {
 		l.checkpointEpochs(c)
 	}
+	l.beginWith(c, records)
 	for _, s := range records {
 		if err := l.placeAll(c, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// beginWith lets an empty log begin with a batch in whose middle it starts: DeleteRecords
+// has moved the leader's log start into it, and batches are copied as they are
+// (KAFKA-6975). The log start stays, as it is at the leader.
+func (l *Log) beginWith(c *step.Context, records []edge.Slice) {
+	if len(records) == 0 || len(l.segments) > 1 || l.active().size > 0 {
+		return
+	}
+	batch, _, err := record.Next(records[0].Bytes())
+	if err != nil || batch.BaseOffset() >= l.appendEnd || batch.LastOffset() < l.appendEnd || int64(len(batch)) > l.cfg.SegmentBytes {
+		return
+	}
+	base := batch.BaseOffset()
+	l.buryFrom(c, 0)
+	l.openSegment(c, base)
+	l.dropSnapshots(c, base+1, 1<<63-1)
+	l.appendEnd, l.flushed = base, min(l.flushed, base)
+	l.m.writeCheckpoint(c, checkpointStart) // the file's name does not say it any more
 }
 
 func (l *Log) placeAll(c *step.Context, s edge.Slice) error {

@@ -497,3 +497,47 @@ func TestSyncFromBeforeACut(t *testing.T) {
 		t.Errorf("flushed up to %d of %d", l.FlushedOffset(), l.segments[0].end)
 	}
 }
+
+// Goal: a log that starts in the middle of the first batch that it can copy takes it, and
+// is the same after a restart: log start, batch, and what it tells of its producer.
+func TestBeginsInTheMiddleOfABatch(t *testing.T) {
+	for _, how := range []string{"clean", "kill", "power"} {
+		t.Run(how, func(t *testing.T) {
+			r := newRig(testConfig())
+			r.create()
+			r.settle()
+			r.log().TruncateFullyAndStartAt(&r.c, 5)
+			r.collect()
+			r.settle()
+			r.restart("kill") // leaves a snapshot at the log start
+			for _, bad := range []int64{0, 1, 6} {
+				if err := r.appendFollower(batchOptions{base: bad, records: 4, producer: 3}); !errors.Is(err, ErrOffsetGap) {
+					t.Fatalf("batch from %d to %d in an empty log at 5: %v", bad, bad+3, err)
+				}
+			}
+			if err := r.appendFollower(batchOptions{base: 3, records: 4, producer: 3}); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.appendFollower(batchOptions{base: 7, records: 1, producer: 3, sequence: 4}); err != nil {
+				t.Fatal(err)
+			}
+			r.settle()
+			r.log().Flush(&r.c)
+			r.collect()
+			r.settle()
+			checkStable(t, r)
+			r.restart(how)
+			l := r.log()
+			if l.StartOffset() != 5 || l.EndOffset() != 8 {
+				t.Fatalf("the log is %d to %d", l.StartOffset(), l.EndOffset())
+			}
+			if got := r.readAll(t, 5, 1); len(got) != 2 || got[0].BaseOffset() != 3 {
+				t.Fatalf("%d batches", len(got))
+			}
+			e := l.producers.get(3)
+			if e == nil || e.count != 2 || e.last().lastSequence != 4 {
+				t.Fatalf("producer: %+v", e)
+			}
+		})
+	}
+}
