@@ -249,11 +249,11 @@ func (l *Log) checkProducer(batch record.Batch) (AppendInfo, error) {
 }
 
 // AppendFollower appends batches as the leader wrote them; each slice holds whole
-// ones. The first must start at AppendEnd, or be the first of the log and hold it, the
-// others continue it; a torn tail is
-// the caller's to cut off. CRCs are the caller's to check, sequences were the
-// leader's. Errors wrap ErrOffsetGap, ErrCorrupt, ErrTooLarge, ErrRebuilding,
-// ErrDeleted or ErrStopped; batches before the bad one stay appended, as in Kafka.
+// ones. The first must start at AppendEnd, or be the first of the log and hold it; the
+// others continue it. A torn tail is the caller's to cut off, CRCs are the caller's to
+// check, sequences and sizes were the leader's: segment.bytes may have been more when it
+// took a batch. Errors wrap ErrOffsetGap, ErrCorrupt, ErrRebuilding, ErrDeleted or
+// ErrStopped; batches before the bad one stay appended, as in Kafka.
 func (l *Log) AppendFollower(c *step.Context, records []edge.Slice) error {
 	if err := l.appendable(); err != nil {
 		return err
@@ -284,7 +284,7 @@ func (l *Log) beginWith(c *step.Context, records []edge.Slice) {
 		return
 	}
 	batch, _, err := record.Next(records[0].Bytes())
-	if err != nil || batch.BaseOffset() >= l.appendEnd || batch.LastOffset() < l.appendEnd || int64(len(batch)) > l.cfg.SegmentBytes {
+	if err != nil || batch.BaseOffset() >= l.appendEnd || batch.LastOffset() < l.appendEnd {
 		return
 	}
 	base := batch.BaseOffset()
@@ -308,8 +308,6 @@ func (l *Log) placeAll(c *step.Context, s edge.Slice) error {
 			return fmt.Errorf("%w: last offset delta %d", ErrCorrupt, batch.LastOffsetDelta())
 		case batch.LeaderEpoch() < l.epochs.latest():
 			return fmt.Errorf("%w: leader epoch %d after %d", ErrCorrupt, batch.LeaderEpoch(), l.epochs.latest())
-		case int64(len(batch)) > l.cfg.SegmentBytes:
-			return fmt.Errorf("%w: %d bytes, segment.bytes is %d", ErrTooLarge, len(batch), l.cfg.SegmentBytes)
 		}
 		l.place(c, s.Buffer, from, from+len(batch))
 		from += len(batch)

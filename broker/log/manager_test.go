@@ -541,3 +541,29 @@ func TestBeginsInTheMiddleOfABatch(t *testing.T) {
 		})
 	}
 }
+
+// Goal: a follower copies batches that are larger than segment.bytes has become, each into
+// a segment of its own.
+func TestFollowerTakesLargeBatches(t *testing.T) {
+	for _, preallocate := range []bool{false, true} {
+		cfg := testConfig()
+		cfg.TopicDefaults.Preallocate = preallocate
+		r := newRig(cfg)
+		r.create()
+		for base := range int64(4) {
+			if err := r.appendFollower(batchOptions{base: base, bytes: int(base%2) * 3000}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.settle()
+		if n := len(r.log().segments); n != 4 {
+			t.Errorf("%d segments", n)
+		}
+		for _, how := range []string{"clean", "kill"} {
+			if got := r.readAll(t, 0, 1); len(got) != 4 {
+				t.Errorf("%d batches", len(got))
+			}
+			r.restart(how)
+		}
+	}
+}
