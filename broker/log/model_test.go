@@ -60,7 +60,7 @@ func (m *model) adopt(t *rapid.T) {
 			continue
 		}
 		n := len(state) - len(left) + len(got)
-		if n > 0 && (state[n-1].NextOffset() != l.EndOffset() || len(l.producers.entries) == 0 && len(got) == 0) {
+		if n > 0 && (state[n-1].NextOffset() != l.EndOffset() || len(l.producers.entries) == 0 && l.segments[0].base == start && len(got) == 0) {
 			n = 0
 		}
 		m.batches, m.base = state[:n:n], start

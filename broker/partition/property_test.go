@@ -67,7 +67,7 @@ func (j *judge) produced(p *Produce) {
 func (j *judge) act(t *rapid.T) {
 	w := j.w
 	switch rapid.SampledFrom([]string{"produce", "produce", "produce", "deliver", "deliver", "deliver", "deliver", "run", "advance",
-		"elect", "fence", "unfence", "kill", "start", "publish", "publish", "drop", "hold disk", "release disk", "delete", "retention"}).Draw(t, "act") {
+		"elect", "fence", "unfence", "kill", "start", "publish", "publish", "drop", "hold disk", "release disk", "delete", "retention", "lose disk"}).Draw(t, "act") {
 	case "produce":
 		n := w.node(int32(rapid.IntRange(1, 3).Draw(t, "to")))
 		if n.down {
@@ -75,7 +75,11 @@ func (j *judge) act(t *rapid.T) {
 		}
 		j.next++
 		acks := rapid.SampledFrom([]int16{-1, -1, -1, 1}).Draw(t, "acks")
-		n.produce(conn.RequestID(j.next), acks, time.Minute, record.NoProducer(record.None), fmt.Sprintf("v%d", j.next))
+		values := []string{fmt.Sprintf("v%d", j.next)}
+		for k := range rapid.IntRange(0, 2).Draw(t, "more") {
+			values = append(values, fmt.Sprintf("v%d.%d", j.next, k))
+		}
+		n.produce(conn.RequestID(j.next), acks, time.Minute, record.NoProducer(record.None), values...)
 	case "deliver":
 		if at, ok := j.pick(t); ok {
 			w.deliver(at)
@@ -123,6 +127,14 @@ func (j *judge) act(t *rapid.T) {
 		if !n.down {
 			n.kill()
 			w.fence(n.id)
+		}
+	case "lose disk":
+		n := w.node(int32(rapid.IntRange(1, 3).Draw(t, "broker")))
+		if w.fence(n.id); !slices.Contains(w.registration().ISR, n.id) {
+			if !n.down {
+				n.kill()
+			}
+			n.disk = newMemoryDisk()
 		}
 	case "start":
 		j.start(w.node(int32(rapid.IntRange(1, 3).Draw(t, "broker"))))
