@@ -2,6 +2,7 @@ package log
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
@@ -220,4 +221,124 @@ func (x *simRig) verify(t *testing.T, want []string) {
 		r.Slices[0].Buffer.Release()
 		from = r.Next
 	}
+}
+
+// Goal: whatever a log has gone through when the process or the power ends, what comes
+// back joins, is a beginning of one of the histories that the log had since it last came
+// to rest, and has all that was flushed. Method: random appends, truncations, new
+// beginnings, retention and checkpoints, cut off anywhere.
+func TestHistorySurvivesSimulatedDisk(t *testing.T) {
+	for seed := range uint64(1500) {
+		x := newSimRig(seed, config.CleanupDelete)
+		x.random = rand.New(rand.NewPCG(seed, 2))
+		x.cfg.TopicDefaults.FlushMessages = []int64{1, 4, 1 << 62}[seed%3]
+		x.cfg.TopicDefaults.Preallocate = seed/3%2 == 1
+		x.log().SetConfig(x.cfg.TopicDefaults)
+		h := history{}
+		for range 60 {
+			h.act(t, x)
+			if x.random.IntN(12) == 0 {
+				h.crash(t, x, seed)
+			}
+		}
+	}
+}
+
+// history is what a log should hold, and, in before, what it held before changes that may
+// not have reached the disk. The first offset of a history is in base.
+type history struct {
+	now    lineage
+	before []lineage
+	anew   bool // one of these changes began the log anew: it may be cut anywhere
+}
+
+type lineage struct {
+	base    int64
+	batches []string
+}
+
+func (n lineage) end() int64 { return n.base + int64(len(n.batches)) }
+
+func (h *history) act(t *testing.T, x *simRig) {
+	l := x.log()
+	offset := h.now.base + x.random.Int64N(h.now.end()-h.now.base+3)
+	switch what := x.random.IntN(14); {
+	case what == 0 && l.Usable():
+		h.before = append(h.before, h.now)
+		l.TruncateTo(&x.c, offset)
+		if offset < h.now.end() {
+			h.now.batches = slices.Clone(h.now.batches[:offset-h.now.base])
+		}
+	case what == 1 && l.Usable():
+		h.before = append(h.before, h.now)
+		l.TruncateFullyAndStartAt(&x.c, offset)
+		h.now, h.anew = lineage{base: offset}, true
+	case what == 2 && l.Usable():
+		l.SetHighWatermark(l.EndOffset())
+		l.AdvanceStart(&x.c, min(offset, l.EndOffset()-1))
+		l.Retention(&x.c)
+	case what == 3:
+		l.Flush(&x.c)
+	case what == 4:
+		x.m.checkpointNow(&x.c)
+	case what == 5:
+		x.settleSim()
+		h.before, h.anew = nil, false
+	default:
+		if !l.Usable() {
+			x.settleSim()
+		}
+		b := x.batch(batchOptions{bytes: x.random.IntN(300), timestamp: x.random.Int64N(1 << 40)})
+		if info, err := l.Append(&x.c, b, 0, b.Len(), 0); err != nil || info.BaseOffset != h.now.end() {
+			t.Fatalf("append at %d: %+v %v", h.now.end(), info, err)
+		}
+		h.now.batches = append(h.now.batches[:len(h.now.batches):len(h.now.batches)], string(b.Bytes()))
+		b.Release()
+	}
+	x.submit()
+	x.run(x.random.IntN(4))
+}
+
+func (h *history) crash(t *testing.T, x *simRig, seed uint64) {
+	flushed := x.log().FlushedOffset()
+	for _, n := range append(h.before, h.now) {
+		if flushed = min(flushed, n.end()); h.anew {
+			flushed = 0
+		}
+	}
+	x.crashAfter(x.random.IntN(10), x.random.IntN(2) == 0)
+	l := x.log()
+	x.log().SetConfig(x.cfg.TopicDefaults)
+	for _, n := range append(h.before, h.now) {
+		if l.StartOffset() < n.base || l.EndOffset() > n.end() || l.EndOffset() < flushed {
+			continue
+		}
+		if from := l.StartOffset() - n.base; x.holds(l.StartOffset(), n.batches[from:l.EndOffset()-n.base]) {
+			*h = history{now: lineage{n.base, n.batches[:l.EndOffset()-n.base]}}
+			return
+		}
+	}
+	if l.StartOffset() == l.EndOffset() && len(h.before) > 0 {
+		*h = history{now: lineage{base: l.EndOffset()}} // between the old segments and the new one
+		return
+	}
+	t.Fatalf("seed %d: the log is %d to %d, flushed were %d: none of %d histories", seed, l.StartOffset(), l.EndOffset(), flushed, len(h.before)+1)
+}
+
+// holds says whether the log from an offset on is these batches.
+func (x *simRig) holds(from int64, want []string) bool {
+	for len(want) > 0 {
+		r := x.log().Read(&x.c, from, 1, x.log().EndOffset(), true, nil)
+		x.submit()
+		if r.Loading {
+			x.run(1 << 20)
+			continue
+		}
+		if r.Err != nil || len(r.Slices) != 1 || string(r.Slices[0].Bytes()) != want[0] {
+			return false
+		}
+		r.Slices[0].Buffer.Release()
+		from, want = r.Next, want[1:]
+	}
+	return true
 }
