@@ -90,7 +90,8 @@ func (b *partitionChange) populateELR() {
 		b.elrTarget, b.lastKnown = nil, nil
 		return
 	}
-	b.lastKnown = b.p.LastKnownELR
+	// A cancelled reassignment may have taken the last leader's replica away.
+	b.lastKnown = slices.DeleteFunc(slices.Clone(b.p.LastKnownELR), func(id int32) bool { return !slices.Contains(b.replicas, id) })
 	b.elrTarget = nil
 	for _, list := range [][]int32{b.p.ISR, b.p.ELR} {
 		for _, id := range list {
@@ -151,7 +152,7 @@ func (b *partitionChange) build() *meta.PartitionChangeRecord {
 	} else if b.recovered && b.p.Recovering {
 		r.Recovery = meta.Recovered
 	}
-	if b.elr && len(b.isr) == 0 && b.p.Leader != meta.NoLeader {
+	if b.elr && len(b.isr) == 0 && slices.Contains(b.replicas, b.p.Leader) {
 		b.lastKnown = []int32{b.p.Leader}
 	}
 	if r.Leader == meta.NoLeaderChange && !contains(b.replicas, b.p.Replicas) {
