@@ -2,11 +2,11 @@ package api
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -135,6 +135,7 @@ func (s *Server) requestedTopic(c *step.Context, r *conn.Request, req *kmsg.Meta
 	if t := s.image.Topic(*asked.Topic); t != nil {
 		return s.topicMetadata(t, req.Version, r.Listener)
 	}
+	missing.IsInternal = partition.IsInternalTopic(*asked.Topic)
 	switch {
 	case meta.ValidateTopicName(*asked.Topic) != nil:
 		missing.ErrorCode = kerr.InvalidTopicException.Code
@@ -154,7 +155,7 @@ func (s *Server) requestedTopic(c *step.Context, r *conn.Request, req *kmsg.Meta
 func (s *Server) topicMetadata(t *meta.Topic, version int16, listener edge.Listener) kmsg.MetadataResponseTopic {
 	out := kmsg.NewMetadataResponseTopic()
 	out.Topic, out.TopicID = kmsg.StringPtr(t.Name), t.ID
-	out.IsInternal = strings.HasPrefix(t.Name, "__")
+	out.IsInternal = partition.IsInternalTopic(t.Name)
 	out.AuthorizedOperations = authorizedUnknown
 	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
 	for i, p := range t.Partitions {

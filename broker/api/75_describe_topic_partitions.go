@@ -2,10 +2,10 @@ package api
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/conn"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
+	"github.com/seed-604ea8f1/windtunnel/broker/partition"
 	"github.com/seed-604ea8f1/windtunnel/broker/security/acl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -82,7 +82,7 @@ func (s *Server) pageTopics(r *conn.Request, req *kmsg.DescribeTopicPartitionsRe
 // found no room, or -1.
 func (s *Server) pageOf(r *conn.Request, name string, first int32, room int) (out kmsg.DescribeTopicPartitionsResponseTopic, rest int32) {
 	out = kmsg.NewDescribeTopicPartitionsResponseTopic()
-	out.Topic, out.IsInternal, out.AuthorizedOperations = &name, strings.HasPrefix(name, "__"), authorizedUnknown
+	out.Topic, out.IsInternal, out.AuthorizedOperations = &name, partition.IsInternalTopic(name), authorizedUnknown
 	if !s.gate.May(r.Session, acl.Describe, acl.Topic, name) {
 		out.ErrorCode = kerr.TopicAuthorizationFailed.Code
 		return out, -1

@@ -115,6 +115,11 @@ func (d *desk) run(t *testing.T, data *datadriven.TestData) string {
 			}
 			d.apply(&meta.ConfigRecord{Type: kind, Resource: resource, Name: name, Value: value})
 		}
+	case "topic": // NAME, of one partition
+		name := strings.TrimSpace(data.Input)
+		id := meta.TopicID{14: 1, 15: byte(len(d.image.Topics))}
+		d.apply(&meta.TopicRecord{Name: name, TopicID: id}, &meta.PartitionRecord{TopicID: id,
+			Partition: meta.Partition{Replicas: []int32{1}, ISR: []int32{1}, Leader: 1, LeaderEpoch: 7}})
 	case "reply": // the controller's answer to the last call
 		call := d.calls[len(d.calls)-1]
 		resp := kmsg.ResponseForKey(call.Key)

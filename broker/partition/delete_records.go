@@ -82,7 +82,7 @@ func deleteTimer(d *DeleteRecords) timer.ID {
 func (m *Manager) deletePart(c *step.Context, part *DeletePart) {
 	p := m.replicas.get(part.Topic, part.Partition)
 	switch {
-	case isInternalTopic(part.Topic):
+	case IsInternalTopic(part.Topic):
 		part.Refuse(errInvalidTopic)
 		return
 	case p == nil:

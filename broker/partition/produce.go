@@ -154,7 +154,7 @@ func (m *Manager) produceTarget(s *security.Session, part *ProducePart) (*Partit
 	if m.gate != nil && !m.gate.May(s, acl.Write, acl.Topic, part.Topic) {
 		return nil, errTopicAuthorizationFailed
 	}
-	if isInternalTopic(part.Topic) {
+	if IsInternalTopic(part.Topic) {
 		return nil, errInvalidTopic
 	}
 	p := m.replicas.get(part.Topic, part.Partition)
@@ -164,8 +164,9 @@ func (m *Manager) produceTarget(s *security.Session, part *ProducePart) (*Partit
 	return p, errNone
 }
 
-// isInternalTopic names the topics that only coordinators write.
-func isInternalTopic(name string) bool {
+// IsInternalTopic names the topics that only coordinators write. A name that merely
+// begins like theirs is anybody's.
+func IsInternalTopic(name string) bool {
 	return name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state"
 }
 
