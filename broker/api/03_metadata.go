@@ -144,7 +144,11 @@ func (s *Server) requestedTopic(c *step.Context, r *conn.Request, req *kmsg.Meta
 			missing.ErrorCode = kerr.TopicAuthorizationFailed.Code
 			break
 		}
-		s.createTopic(c, *asked.Topic, -1, -1)
+		if *asked.Topic == OffsetsTopic {
+			s.createOffsetsTopic(c)
+		} else {
+			s.createTopic(c, *asked.Topic, -1, -1)
+		}
 		missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
 	default:
 		missing.ErrorCode = kerr.UnknownTopicOrPartition.Code

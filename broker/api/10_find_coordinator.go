@@ -68,9 +68,7 @@ func (s *Server) coordinator(c *step.Context, r *conn.Request, kind int8, key st
 	}
 	topic := s.image.Topic(OffsetsTopic)
 	if topic == nil {
-		s.createTopic(c, OffsetsTopic, int32(s.cfg.OffsetsTopicPartitions), int16(s.cfg.OffsetsTopicReplicationFactor),
-			config.KV{Name: "cleanup.policy", Value: "compact"},
-			config.KV{Name: "segment.bytes", Value: strconv.FormatInt(s.cfg.OffsetsTopicSegmentBytes, 10)})
+		s.createOffsetsTopic(c)
 		return nil, kerr.CoordinatorNotAvailable.Code
 	}
 	p := topic.Partitions[group.PartitionFor(key, len(topic.Partitions))]
@@ -79,4 +77,12 @@ func (s *Server) coordinator(c *step.Context, r *conn.Request, kind int8, key st
 		return nil, kerr.CoordinatorNotAvailable.Code
 	}
 	return b, 0
+}
+
+// createOffsetsTopic asks for the coordinators' log as offsets.topic.* say. With the
+// defaults of other topics retention would take commits away.
+func (s *Server) createOffsetsTopic(c *step.Context) {
+	s.createTopic(c, OffsetsTopic, int32(s.cfg.OffsetsTopicPartitions), int16(s.cfg.OffsetsTopicReplicationFactor),
+		config.KV{Name: "cleanup.policy", Value: "compact"},
+		config.KV{Name: "segment.bytes", Value: strconv.FormatInt(s.cfg.OffsetsTopicSegmentBytes, 10)})
 }
