@@ -82,6 +82,7 @@ func (m *Manager) join(c *step.Context, g *group, j *joinRequest) {
 		}
 		m.removePending(c, g, j.MemberID)
 		m.answerJoinError(c, &j.request, "", errGroupMaxSize)
+		m.maybeCompleteJoin(c, g) // nobody waits for it any more
 	case !g.agrees(j.ProtocolType, j.Protocols):
 		m.answerJoinError(c, &j.request, j.MemberID, errInconsistentProtocol)
 	case j.MemberID != "":
