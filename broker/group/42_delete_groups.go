@@ -25,7 +25,12 @@ func (m *Manager) DeleteGroups(c *step.Context, r *conn.Request) {
 	}
 	d := &deletion{request: parked{r.ID, r.Version}, resp: kmsg.NewPtrDeleteGroupsResponse(), waiting: 1}
 	d.resp.SetVersion(r.Version)
-	for i, id := range req.Groups {
+	asked := make(map[string]bool, len(req.Groups))
+	for _, id := range req.Groups {
+		if asked[id] {
+			continue // answered once, as in Kafka
+		}
+		asked[id] = true
 		out := kmsg.NewDeleteGroupsResponseGroup()
 		out.Group = id
 		s, g, code := m.mayDelete(id)
@@ -35,7 +40,7 @@ func (m *Manager) DeleteGroups(c *step.Context, r *conn.Request) {
 		out.ErrorCode = code
 		d.resp.Groups = append(d.resp.Groups, out)
 		if code == errNone {
-			m.delete(c, s, g, d, i)
+			m.delete(c, s, g, d, len(d.resp.Groups)-1)
 		}
 	}
 	m.deletionDecided(c, d, -1, errNone)
