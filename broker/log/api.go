@@ -132,6 +132,8 @@ type ReadResult struct {
 	// Loading: nothing (or less than there is) is in memory; a disk read is under
 	// way and Change Loaded follows. Then Slices gained nothing.
 	Loading bool
+	// Full: a batch below the limit was left out, since maxBytes has no room for it.
+	Full bool
 	// Err is ErrOffsetOutOfRange (from below StartOffset or above EndOffset),
 	// ErrRebuilding, ErrDeleted or ErrCorrupt.
 	Err error

@@ -56,7 +56,9 @@ type take struct {
 }
 
 func (t *take) fits(r *ReadResult, bytes int, next int64) bool {
-	t.full = next > t.limit || r.Bytes+bytes > t.maxBytes && (r.Bytes > 0 || !t.minOneBatch)
+	above := next > t.limit
+	r.Full = !above && r.Bytes+bytes > t.maxBytes && (r.Bytes > 0 || !t.minOneBatch)
+	t.full = above || r.Full
 	return !t.full
 }
 

@@ -38,6 +38,7 @@ type Fetch struct {
 	expect    int32 // session epoch, unless another fetch comes between
 	full      bool  // every partition is in the response
 	bytes     int
+	reached   int  // what min.bytes is compared with
 	immediate bool // something that must not wait: an error, a truncation, a redirection
 	loading   bool // a cold read is under way
 	deadline  clock.Instant
@@ -163,6 +164,12 @@ func (m *Manager) read(c *step.Context, f *Fetch, sp *sessionPart, r *FetchResul
 		f.Records = got.Slices
 		r.To, r.Bytes, r.more = len(got.Slices), got.Bytes, true
 		f.bytes += got.Bytes
+		f.reached += got.Bytes
+		if got.Full {
+			// As much as the client wants of it is there, though batches are not
+			// cut in order to return exactly that.
+			f.reached += max(room-got.Bytes, 0)
+		}
 	}
 }
 

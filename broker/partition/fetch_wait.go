@@ -31,6 +31,8 @@ func (m *Manager) NewFetch() *Fetch {
 // something must be told at once, or max.wait has passed.
 func (m *Manager) Fetch(c *step.Context, f *Fetch) {
 	f.deadline = waitFrom(c.Now, f.MaxWaitMillis)
+	f.MaxBytes = min(f.MaxBytes, int32(m.cfg.FetchMaxBytes))
+	f.MinBytes = min(f.MinBytes, f.MaxBytes) // more will never be there
 	s, code := m.openSession(c, f)
 	if code != errNone {
 		f.ErrorCode = code
@@ -134,7 +136,7 @@ func (m *Manager) passFetch(c *step.Context, f *Fetch) {
 	s := f.session
 	release(f.Records)
 	f.Records, f.Results = f.Records[:0], f.Results[:0]
-	f.bytes, f.immediate, f.loading = 0, false, false
+	f.bytes, f.reached, f.immediate, f.loading = 0, 0, false, false
 	old := s.dirty
 	s.dirty, s.moved = s.spare[:0], s.moved[:0]
 	for _, sp := range old {
@@ -187,7 +189,7 @@ func (sp *sessionPart) upToDate() bool {
 // enough says that a looked-at fetch is answered now.
 func (m *Manager) enough(c *step.Context, f *Fetch) bool {
 	switch {
-	case f.immediate, f.bytes > 0 && f.bytes >= int(f.MinBytes):
+	case f.immediate, f.bytes > 0 && f.reached >= int(f.MinBytes):
 		return true
 	case f.session.empty():
 		return true

@@ -202,6 +202,8 @@ func (w *world) fetchCommand(t *testing.T, d *datadriven.TestData) {
 	d.MaybeScanArgs(t, "max-wait", &maxWait)
 	d.MaybeScanArgs(t, "min-bytes", &minBytes)
 	d.MaybeScanArgs(t, "max-bytes", &maxBytes)
+	partitionBytes := maxBytes
+	d.MaybeScanArgs(t, "partition-bytes", &partitionBytes)
 	d.MaybeScanArgs(t, "version", &version)
 	d.MaybeScanArgs(t, "leader-epoch", &current)
 	d.MaybeScanArgs(t, "last-epoch", &last)
@@ -217,7 +219,7 @@ func (w *world) fetchCommand(t *testing.T, d *datadriven.TestData) {
 		f.SessionID = n.parts.sessions.list[len(n.parts.sessions.list)-1].id
 	}
 	if d.MaybeScanArgs(t, "offset", &offset) {
-		ask := FetchAsk{Topic: worldTopic, Offset: int64(offset), LeaderEpoch: int32(current), LastFetchedEpoch: int32(last), MaxBytes: int32(maxBytes)}
+		ask := FetchAsk{Topic: worldTopic, Offset: int64(offset), LeaderEpoch: int32(current), LastFetchedEpoch: int32(last), MaxBytes: int32(partitionBytes)}
 		if version >= 13 {
 			ask.Topic, ask.TopicID = "", w.topic
 		}
