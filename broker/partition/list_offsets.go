@@ -18,6 +18,10 @@ const (
 	TimestampEarliestUpload int64 = -6 // nothing waits for upload: -1 (KIP-1023)
 )
 
+// offsetNotAvailableVersion is from where on clients know OFFSET_NOT_AVAILABLE
+// (KIP-207). Others would take it for the last word.
+const offsetNotAvailableVersion = 5
+
 // ListOffsets is one request; the results stand beside what was asked.
 type ListOffsets struct {
 	Request       conn.RequestID
@@ -138,6 +142,9 @@ func (m *Manager) listPart(c *step.Context, p *Partition, l *ListOffsets, part *
 		}
 		if part.Timestamp != TimestampEarliest && part.Timestamp != TimestampEarliestLocal && !p.highWatermarkIsCurrent() {
 			part.ErrorCode = errOffsetNotAvailable
+			if l.Version < offsetNotAvailableVersion {
+				part.ErrorCode = errLeaderNotAvailable
+			}
 			return false
 		}
 	}

@@ -234,13 +234,14 @@ func (w *world) fetchCommand(t *testing.T, d *datadriven.TestData) {
 
 func (w *world) listCommand(t *testing.T, d *datadriven.TestData) {
 	var from, timestamp int
-	epoch := -1
+	epoch, version := -1, 10
 	d.ScanArgs(t, "from", &from)
 	d.ScanArgs(t, "timestamp", &timestamp)
 	d.MaybeScanArgs(t, "leader-epoch", &epoch)
 	n := w.node(int32(from))
 	l := n.parts.NewListOffsets()
-	l.Version = 10
+	d.MaybeScanArgs(t, "version", &version)
+	l.Version = int16(version)
 	l.Parts = append(l.Parts, ListPart{Topic: worldTopic, LeaderEpoch: int32(epoch), Timestamp: int64(timestamp)})
 	n.parts.ListOffsets(n.context(), l)
 	n.flow()
