@@ -12,10 +12,16 @@ import (
 //
 //   - 3 and later: the client says what it is (KIP-511), in words that can stand in
 //     the name of a metric.
+//   - 4 and later: of all features, also of those that are supported from level 0 on.
 //   - 5: the client may say which cluster and node it means; if that is not us, what
 //     it knows of the cluster is of no use (KIP-1242).
 
 const noNodeMeant = -1
+
+// featureFromZeroVersion is from where on clients can read that a feature is
+// supported from level 0 on. Java's before cannot, and give the connection up
+// (KAFKA-17011, KAFKA-17492).
+const featureFromZeroVersion = 4
 
 // clientWord is what the name and the version of a client's software consist of.
 func clientWord(word string) bool {
@@ -64,7 +70,7 @@ func (s *Server) apiVersions(c *step.Context, r *conn.Request) {
 	}
 	if r.Version >= 3 {
 		for _, f := range lifecycle.Features {
-			if f.Max == 0 {
+			if f.Max == 0 || f.Min == 0 && r.Version < featureFromZeroVersion {
 				continue
 			}
 			supported := kmsg.NewApiVersionsResponseSupportedFeature()
