@@ -8,6 +8,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// joinAgainMin is how long at least a join phase that could not be completed waits
+// before it is tried again: members may have said that they need no time at all.
+const joinAgainMin = 100 * time.Millisecond
+
 // leaving is a LeaveGroup whose answer waits until the log knows that the group
 // has emptied.
 type leaving struct {
@@ -88,7 +92,7 @@ func (m *Manager) completeJoin(c *step.Context, g *group) {
 	if len(g.members) > 0 && !g.electLeader() {
 		// Only static members are left, and none is here. Their sessions will
 		// end this, or one comes back.
-		c.Timers.Set(groupTimer(timerJoin, g), c.Now.Add(g.rebalanceTimeout()))
+		c.Timers.Set(groupTimer(timerJoin, g), c.Now.Add(max(g.rebalanceTimeout(), joinAgainMin)))
 		return
 	}
 	g.nextGeneration(c.Wall)

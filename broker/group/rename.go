@@ -82,5 +82,5 @@ func (m *Manager) renameDecided(c *step.Context, g *group, code int16) {
 			}
 		}
 	}
-	c.Timers.Set(groupTimer(timerJoin, g), c.Now.Add(g.rebalanceTimeout()))
+	c.Timers.Set(groupTimer(timerJoin, g), c.Now.Add(max(g.rebalanceTimeout(), joinAgainMin)))
 }
