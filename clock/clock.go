@@ -6,7 +6,10 @@
 // The package never decides anything from time and imports nothing of ours.
 package clock
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Instant is a point of monotonic time in nanoseconds since an arbitrary
 // origin (the start of the run, or of the process). It never goes back.
@@ -25,6 +28,20 @@ func (t Instant) Add(d time.Duration) Instant {
 		return s
 	}
 	return Never
+}
+
+// Span returns n units, or the longest span there is where n units are longer:
+// whoever configures the largest number means that something never happens, and
+// a product that has overflowed would have it happen at once, again and again.
+func Span(n int64, unit time.Duration) time.Duration {
+	most := int64(math.MaxInt64 / unit)
+	switch {
+	case n > most:
+		return math.MaxInt64
+	case n < -most:
+		return math.MinInt64
+	}
+	return time.Duration(n) * unit
 }
 
 // Sub returns the span from u to t.

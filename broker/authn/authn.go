@@ -263,10 +263,10 @@ func (a *Authenticator) token(c *step.Context, p *peer, r *conn.Request, req *km
 // admit ends an exchange well. It returns how long the session lasts, 0 if it
 // does not end.
 func (a *Authenticator) admit(c *step.Context, p *peer, s *security.Session, result *sasl.Result) time.Duration {
-	lifetime := time.Duration(p.listener.Sasl.MaxReauthMillis) * time.Millisecond
+	lifetime := clock.Span(p.listener.Sasl.MaxReauthMillis, time.Millisecond)
 	ends := lifetime > 0
 	if result.ExpiresMillis != 0 {
-		left := max(time.Duration(result.ExpiresMillis-int64(c.Wall))*time.Millisecond, 0)
+		left := max(clock.Span(result.ExpiresMillis-int64(c.Wall), time.Millisecond), 0)
 		if !ends || left < lifetime {
 			lifetime, ends = left, true
 		}
@@ -290,7 +290,7 @@ func (a *Authenticator) fail(c *step.Context, p *peer, r *conn.Request, why erro
 	p.state, p.exchange, p.request, p.answer = failed, nil, r.ID, answer
 	r.Session.Admitted = false
 	a.conns.Mute(c, p.conn)
-	delay := time.Duration(p.listener.Sasl.FailureDelayMillis) * time.Millisecond
+	delay := clock.Span(p.listener.Sasl.FailureDelayMillis, time.Millisecond)
 	a.serial++
 	a.failures[a.serial] = p
 	c.Timers.Set(timer.ID{Owner: step.OwnerConn, B: a.serial}, c.Now.Add(delay))

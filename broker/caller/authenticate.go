@@ -8,6 +8,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/security/sasl"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -84,7 +85,7 @@ func (k *Caller) exchanged(c *step.Context, l *link, p *sentCall, body []byte) {
 		l.exchange, l.reauthAt = nil, 0
 		if lifetime > 0 {
 			share := 85 + c.Random.Int64N(11) // not all connections at the same time
-			l.reauthAt = c.Now.Add(lifetime * time.Duration(share) / 100)
+			l.reauthAt = c.Now.Add(lifetime / 100 * time.Duration(share))
 		}
 		k.flush(c, l)
 	default:
@@ -119,5 +120,5 @@ func exchangeAnswer(p *sentCall, body []byte) (answer []byte, lifetime time.Dura
 		}
 		return nil, 0, err
 	}
-	return append([]byte{}, resp.SASLAuthBytes...), time.Duration(resp.SessionLifetimeMillis) * time.Millisecond, nil
+	return append([]byte{}, resp.SASLAuthBytes...), clock.Span(resp.SessionLifetimeMillis, time.Millisecond), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -102,7 +103,7 @@ func (k *Controller) activate(c *step.Context) {
 	k.active = &active{term: int32(k.quorum.term), head: k.image, nextOffset: k.applied + 1}
 	c.Logf(edge.Info, "controller: active at term %d, offset %d", k.quorum.term, k.applied)
 	k.activateSessions(c)
-	k.setTimer(c, timerBalance, time.Duration(k.cfg.Broker.LeaderImbalanceCheckIntervalSeconds)*time.Second)
+	k.setTimer(c, timerBalance, clock.Span(k.cfg.Broker.LeaderImbalanceCheckIntervalSeconds, time.Second))
 	k.setTimer(c, timerUnclean, millis(k.cfg.Broker.UncleanElectionIntervalMillis))
 	if k.image.ClusterID == "" {
 		t := k.begin(c)

@@ -6,6 +6,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -93,7 +94,7 @@ func (k *Controller) balanceTimer(c *step.Context) {
 	if k.active == nil {
 		return
 	}
-	interval := time.Duration(k.cfg.Broker.LeaderImbalanceCheckIntervalSeconds) * time.Second
+	interval := clock.Span(k.cfg.Broker.LeaderImbalanceCheckIntervalSeconds, time.Second)
 	t := k.begin(c)
 	if k.cfg.Broker.AutoLeaderRebalanceEnable && t.balance() {
 		interval = min(interval, electionsPause)

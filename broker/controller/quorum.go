@@ -11,6 +11,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
@@ -149,7 +150,7 @@ func (k *Controller) cancelTimer(c *step.Context, kind uint8) {
 	c.Timers.Cancel(timer.ID{Owner: step.OwnerController, Kind: kind})
 }
 
-func millis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+func millis(ms int64) time.Duration { return clock.Span(ms, time.Millisecond) }
 
 // armElection sets the election timer: to the whole fetch timeout after a
 // message from the leader, to a random part of the election timeout otherwise.

@@ -7,6 +7,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/meta"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -14,8 +15,7 @@ import (
 const expireRecordsMax = 1000
 
 func (m *Manager) setExpiryTimer(c *step.Context, index int32) {
-	every := time.Duration(m.cfg.OffsetsRetentionCheckIntervalMillis) * time.Millisecond
-	c.Timers.Set(expiryTimer(index), c.Now.Add(every))
+	c.Timers.Set(expiryTimer(index), c.Now.Add(clock.Span(m.cfg.OffsetsRetentionCheckIntervalMillis, time.Millisecond)))
 }
 
 // expire removes offsets that nobody has needed for offsets.retention.minutes

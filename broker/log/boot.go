@@ -179,10 +179,10 @@ func (m *Manager) bootOver(c *step.Context) {
 		properties: b.properties, hasProperties: b.hasProperties,
 	}
 	initial := m.cfg.LogInitialTaskDelayMillis
-	m.every(c, timerRetention, initial)
-	m.every(c, timerRecoveryPoints, initial)
-	m.every(c, timerStartOffsets, initial)
-	m.every(c, timerHighWatermarks, m.cfg.ReplicaHighWatermarkCheckpointIntervalMillis)
-	m.every(c, timerProducers, m.cfg.ProducerIDExpirationCheckIntervalMillis)
+	m.after(c, timerRetention, initial)
+	m.after(c, timerRecoveryPoints, initial)
+	m.after(c, timerStartOffsets, initial)
+	m.after(c, timerHighWatermarks, m.cfg.ReplicaHighWatermarkCheckpointIntervalMillis)
+	m.after(c, timerProducers, m.cfg.ProducerIDExpirationCheckIntervalMillis)
 	m.armCleaner(c)
 }

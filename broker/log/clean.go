@@ -63,7 +63,7 @@ type cleaner struct {
 
 // armCleaner looks for work again after log.cleaner.backoff.ms.
 func (m *Manager) armCleaner(c *step.Context) {
-	m.every(c, timerCleaner, m.cfg.LogCleanerBackoffMillis)
+	m.after(c, timerCleaner, m.cfg.LogCleanerBackoffMillis)
 }
 
 // cleanNext starts to compact the log that needs it most, if there is one and

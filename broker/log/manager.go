@@ -185,7 +185,7 @@ func (m *Manager) Delete(c *step.Context, p Partition) {
 	l.op(c, edge.DiskOp{Kind: edge.OpRename, Path: l.dir, NewPath: gone}, tokenRename)
 	l.op(c, edge.DiskOp{Kind: edge.OpSyncDir, Path: ""}, tokenPlain)
 	l.dir = gone
-	at := c.Now.Add(time.Duration(l.cfg.FileDeleteDelayMillis) * time.Millisecond)
+	at := c.Now.Add(clock.Span(l.cfg.FileDeleteDelayMillis, time.Millisecond))
 	for _, s := range l.segments {
 		s.closing = at
 		m.forget(s.file, -1)
@@ -334,14 +334,22 @@ func (m *Manager) armTimer(c *step.Context, kind uint8, a uint32, at clock.Insta
 	}
 }
 
-func (m *Manager) every(c *step.Context, kind uint8, millis int64) {
-	m.armTimer(c, kind, 0, c.Now.Add(time.Duration(millis)*time.Millisecond))
+func (m *Manager) after(c *step.Context, kind uint8, millis int64) {
+	m.armTimer(c, kind, 0, c.Now.Add(clock.Span(millis, time.Millisecond)))
+}
+
+// again repeats what a timer was for. An interval of 0 says, as in Kafka, that it is
+// done once only.
+func (m *Manager) again(c *step.Context, kind uint8, millis int64) {
+	if millis > 0 {
+		m.after(c, kind, millis)
+	}
 }
 
 // armFlush makes sure that flush.ms after the oldest unflushed batch the log is
 // flushed.
 func (m *Manager) armFlush(c *step.Context, l *Log) {
-	m.armTimer(c, timerFlush, l.id, c.Now.Add(time.Duration(l.cfg.FlushMillis)*time.Millisecond))
+	m.armTimer(c, timerFlush, l.id, c.Now.Add(clock.Span(l.cfg.FlushMillis, time.Millisecond)))
 }
 
 // Timer handles a due timer.
@@ -352,25 +360,25 @@ func (m *Manager) Timer(c *step.Context, id timer.ID) {
 	switch id.Kind {
 	case timerRecoveryPoints:
 		m.writeCheckpoint(c, checkpointRecovery)
-		m.every(c, id.Kind, m.cfg.LogFlushOffsetCheckpointIntervalMillis)
+		m.again(c, id.Kind, m.cfg.LogFlushOffsetCheckpointIntervalMillis)
 	case timerHighWatermarks:
 		m.writeCheckpoint(c, checkpointHighWatermark)
-		m.every(c, id.Kind, m.cfg.ReplicaHighWatermarkCheckpointIntervalMillis)
+		m.again(c, id.Kind, m.cfg.ReplicaHighWatermarkCheckpointIntervalMillis)
 	case timerStartOffsets:
 		m.writeCheckpoint(c, checkpointStart)
-		m.every(c, id.Kind, m.cfg.LogFlushStartOffsetCheckpointIntervalMillis)
+		m.again(c, id.Kind, m.cfg.LogFlushStartOffsetCheckpointIntervalMillis)
 	case timerRetention:
 		for _, l := range m.logs {
 			l.Retention(c)
 		}
-		m.every(c, id.Kind, m.cfg.LogRetentionCheckIntervalMillis)
+		m.again(c, id.Kind, m.cfg.LogRetentionCheckIntervalMillis)
 	case timerProducers:
 		for _, l := range m.logs {
 			if l.state == usable {
 				l.expireProducers(c)
 			}
 		}
-		m.every(c, id.Kind, m.cfg.ProducerIDExpirationCheckIntervalMillis)
+		m.again(c, id.Kind, m.cfg.ProducerIDExpirationCheckIntervalMillis)
 	case timerCleaner:
 		m.cleanNext(c)
 		m.armCleaner(c)

@@ -95,7 +95,7 @@ func (l *Log) bury(c *step.Context, s *segment) {
 		path := segmentPath(l.dir, s.base, suffix)
 		l.op(c, edge.DiskOp{Kind: edge.OpRename, Path: path, NewPath: path + deletedSuffix}, tokenRename)
 	}
-	s.closing = c.Now.Add(time.Duration(l.cfg.FileDeleteDelayMillis) * time.Millisecond)
+	s.closing = c.Now.Add(clock.Span(l.cfg.FileDeleteDelayMillis, time.Millisecond))
 	l.dead = append(l.dead, s)
 	l.m.forget(s.file, -1)
 	l.m.armTimer(c, timerDead, l.id, s.closing)

@@ -65,7 +65,7 @@ func (m *Manager) isCaughtUp(now clock.Instant, p *Partition, f *follower) bool 
 	if f.endOffset == p.log.EndOffset() {
 		return true
 	}
-	lag := time.Duration(m.cfg.ReplicaLagTimeMaxMillis) * time.Millisecond
+	lag := clock.Span(m.cfg.ReplicaLagTimeMaxMillis, time.Millisecond)
 	return f.caughtUp && now.Sub(f.lastCaughtUp) <= lag
 }
 

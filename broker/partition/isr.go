@@ -9,6 +9,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/broker/timer"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -80,7 +81,7 @@ func (m *Manager) maybeExpand(c *step.Context, p *Partition, f *follower) {
 // partition out, since nothing in it changes: what kept it out of the ISR may
 // have changed with the image.
 func (m *Manager) expandEligible(c *step.Context, p *Partition) {
-	lag := time.Duration(m.cfg.ReplicaLagTimeMaxMillis) * time.Millisecond
+	lag := clock.Span(m.cfg.ReplicaLagTimeMaxMillis, time.Millisecond)
 	for i := range p.followers {
 		f := &p.followers[i]
 		if f.session != nil && c.Now.Sub(f.session.lastUsed) <= lag && f.endOffset == p.log.EndOffset() {

@@ -104,7 +104,7 @@ func (m *Manager) Start(c *step.Context) {
 // shrinkInterval is half of replica.lag.time.max.ms, so that a replica is out of
 // the ISR at most one and a half times that after it was last caught up.
 func (m *Manager) shrinkInterval() time.Duration {
-	return max(time.Duration(m.cfg.ReplicaLagTimeMaxMillis)*time.Millisecond/2, time.Millisecond)
+	return max(clock.Span(m.cfg.ReplicaLagTimeMaxMillis, time.Millisecond)/2, time.Millisecond)
 }
 
 // The kinds of timer under step.OwnerPartition and step.OwnerFetcher, and of
