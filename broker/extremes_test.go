@@ -15,6 +15,8 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/coordinator"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/listener"
+	"github.com/seed-604ea8f1/windtunnel/broker/log"
+	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/netsim"
@@ -22,11 +24,13 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/sim/disk"
 )
 
-// visitor makes a node create a topic and the log of its groups, again and again.
+// visitor makes a node create a topic and the log of its groups, again and again,
+// and writes to the topic.
 type visitor struct {
-	dials edge.DialID
-	sent  int32
-	next  clock.Instant
+	config []kmsg.CreateTopicsRequestTopicConfig // of the topic
+	dials  edge.DialID
+	sent   int32
+	next   clock.Instant
 }
 
 const visitEvery = clock.Instant(time.Second)
@@ -39,11 +43,13 @@ func (v *visitor) Step(ev *edge.Event, out *edge.Effects) {
 		create.TimeoutMillis = 1000
 		topic := kmsg.NewCreateTopicsRequestTopic()
 		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "t", 1, 1
+		topic.Configs = v.config
 		create.Topics = append(create.Topics, topic)
 		find := kmsg.NewPtrFindCoordinatorRequest()
 		find.CoordinatorKeys = []string{"g"}
 		v.send(ev.Conn, create, 5, out)
 		v.send(ev.Conn, find, 4, out)
+		v.send(ev.Conn, v.produce(), 9, out)
 	case edge.EventFrame:
 		ev.Frame.Release()
 	case edge.EventBoot, edge.EventWake:
@@ -52,6 +58,21 @@ func (v *visitor) Step(ev *edge.Event, out *edge.Effects) {
 		v.next = ev.Now + visitEvery
 	case edge.EventConnClosed, edge.EventConnFailed: // it does not serve yet, or not any more
 	}
+}
+
+// produce has a record and a tombstone of one key.
+func (v *visitor) produce() kmsg.Request {
+	var b record.Builder
+	b.Reset(make([]byte, 0, 1<<10), record.NoProducer(record.None))
+	b.Append(int64(v.sent), []byte("k"), []byte("v"), nil)
+	b.Append(int64(v.sent), []byte("k"), nil, nil)
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks, req.TimeoutMillis = 1, 1000
+	topic, p := kmsg.NewProduceRequestTopic(), kmsg.NewProduceRequestTopicPartition()
+	p.Records = b.Finish()
+	topic.Topic, topic.Partitions = "t", append(topic.Partitions, p)
+	req.Topics = append(req.Topics, topic)
+	return req
 }
 
 func (v *visitor) send(conn edge.ConnID, req kmsg.Request, version int16, out *edge.Effects) {
@@ -83,7 +104,7 @@ func TestExtremeProperties(t *testing.T) {
 		for _, value := range []int64{p.Min, p.Max} {
 			name := fmt.Sprintf("%s=%d", p.Name, value)
 			t.Run(name, func(t *testing.T) {
-				node := visit(t, config.KV{Name: p.Name, Value: strconv.FormatInt(value, 10)})
+				node := visit(t, &visitor{}, config.KV{Name: p.Name, Value: strconv.FormatInt(value, 10)})
 				shards := node.Groups().Shards()
 				if fit := len(shards) == 1 && shards[0].State == coordinator.Active; unfit[name] == "" && (!fit || !node.Ready()) {
 					t.Errorf("ready: %v, coordinates %v", node.Ready(), shards)
@@ -93,13 +114,44 @@ func TestExtremeProperties(t *testing.T) {
 	}
 }
 
-// visit lets a node with a property live for a minute.
-func visit(t *testing.T, property config.KV) *broker.Node {
-	settings, err := config.ParseBroker([]config.KV{
-		{Name: "offsets.topic.num.partitions", Value: "1"}, {Name: "offsets.topic.replication.factor", Value: "1"}, property,
-	})
+// TestExtremeTopics is the same for what anybody may ask of a topic, whose cleaner
+// and retention look often.
+func TestExtremeTopics(t *testing.T) {
+	for _, p := range config.TopicProperties() {
+		if !p.Effect || !p.Numeric() {
+			continue
+		}
+		for _, value := range []int64{p.Min, p.Max} {
+			name := fmt.Sprintf("%s=%d", p.Name, value)
+			for _, policy := range []string{"delete", "compact", "compact,delete"} {
+				t.Run(name+"/"+policy, func(t *testing.T) {
+					v := &visitor{}
+					for _, kv := range []config.KV{{Name: "cleanup.policy", Value: policy}, {Name: p.Name, Value: strconv.FormatInt(value, 10)}} {
+						c := kmsg.NewCreateTopicsRequestTopicConfig()
+						c.Name, c.Value = kv.Name, kmsg.StringPtr(kv.Value)
+						v.config = append(v.config, c)
+					}
+					node := visit(t, v, config.KV{Name: "log.retention.check.interval.ms", Value: "1000"}, config.KV{Name: "log.cleaner.backoff.ms", Value: "1000"},
+						config.KV{Name: "log.initial.task.delay.ms", Value: "1"}, config.KV{Name: "log.cleaner.min.cleanable.ratio", Value: "0"})
+					if !node.Ready() || node.Image().Topic("t") == nil {
+						t.Errorf("ready: %v, the topic: %v", node.Ready(), node.Image().Topic("t"))
+					}
+					if end := node.Partitions().Get(log.Partition{Topic: "t"}).EndOffset(); end == 0 && name != "message.timestamp.before.max.ms=0" {
+						t.Error("nothing has been written")
+					}
+				})
+			}
+		}
+	}
+}
+
+// visit lets a node with some properties live for a minute.
+func visit(t *testing.T, client *visitor, properties ...config.KV) *broker.Node {
+	settings, err := config.ParseBroker(append([]config.KV{
+		{Name: "offsets.topic.num.partitions", Value: "1"}, {Name: "offsets.topic.replication.factor", Value: "1"},
+	}, properties...))
 	if err != nil {
-		t.Skip(err) // two properties contradict each other
+		t.Skip(err) // it contradicts another one's default
 	}
 	var node *broker.Node
 	d := disk.Defaults()
@@ -121,7 +173,7 @@ func visit(t *testing.T, property config.KV) *broker.Node {
 				})
 				return node
 			}},
-			{Boot: func(sim.BootInfo) edge.Machine { return &visitor{} }},
+			{Boot: func(sim.BootInfo) edge.Machine { return client }},
 		},
 	})
 	world.Run(clock.Instant(time.Minute))
