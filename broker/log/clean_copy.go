@@ -1,6 +1,8 @@
 package log
 
 import (
+	"math"
+
 	"github.com/seed-604ea8f1/windtunnel/broker/bugs"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
@@ -109,7 +111,8 @@ func (m *Manager) cleanFate(b record.Batch) (f fate, reason string) {
 		if m.cfg.Bugs.Has(bugs.TombstonesByAge) {
 			from = b.MaxTimestamp()
 		}
-		o.DeleteHorizon, o.BaseTimestamp = true, from+x.log.cfg.DeleteRetentionMillis
+		// The longest retention is one without an end.
+		o.DeleteHorizon, o.BaseTimestamp = true, from+min(x.log.cfg.DeleteRetentionMillis, math.MaxInt64-max(from, 0))
 	}
 	return fateThin, m.cleanBuild(b, o)
 }
