@@ -1,6 +1,9 @@
 package host
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // pooledPart is the part of the memory for frames that is kept for reuse while no
 // frame or read needs it. Less, and a fast producer's frames come back in bursts that
@@ -18,7 +21,7 @@ type Limits struct {
 	Connections         int           // open at a time (max.connections); no limit in Kafka, 1<<20 here, and never so many that no files could be opened
 	ConnectionsPerIP    int           // of one peer's address (max.connections.per.ip); as Connections
 	InFlightBytes       int64         // of all frames of requests that have not been answered (queued.max.request.bytes); 256 MiB
-	IdleTime            time.Duration // until a silent connection is closed (connections.max.idle.ms); 10 min
+	IdleTime            time.Duration // until a silent connection is closed (connections.max.idle.ms); 10 min; negative: never
 	SlowClientBytes     int           // written and not yet taken by one client, beyond one frame; 64 MiB
 	UnreadBytes         int64         // the same of all clients together; 1 GiB
 	ShutdownTime        time.Duration // of a controlled shutdown; 5 min
@@ -37,6 +40,9 @@ func (l Limits) orDefaults() Limits {
 	}
 	def(&l.ConnectionsPerIP, l.Connections)
 	def(&l.InFlightBytes, 256<<20)
+	if l.IdleTime < 0 {
+		l.IdleTime = math.MaxInt64
+	}
 	def(&l.IdleTime, 10*time.Minute)
 	def(&l.SlowClientBytes, 64<<20)
 	def(&l.UnreadBytes, 1<<30)

@@ -93,6 +93,17 @@ func TestASilentConnectionLivesForTheIdleTime(t *testing.T) {
 	})
 }
 
+func TestASilentConnectionMayLiveForEver(t *testing.T) {
+	inBubble(t, Limits{IdleTime: -time.Millisecond}, func(t *testing.T, _ *Host, p *pipes) {
+		c := p.dial()
+		sendFrame(t, c, "a")
+		expectFrame(t, c, "a")
+		time.Sleep(1000 * time.Hour)
+		sendFrame(t, c, "b")
+		expectFrame(t, c, "b")
+	})
+}
+
 func TestAFrameHasItsTime(t *testing.T) {
 	limits := Limits{FrameTime: 10 * time.Second, FrameBytesPerSecond: 100}
 	inBubble(t, limits, func(t *testing.T, _ *Host, p *pipes) {

@@ -25,6 +25,7 @@ import (
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/broker/host"
 	"github.com/seed-604ea8f1/windtunnel/broker/listener"
+	"github.com/seed-604ea8f1/windtunnel/clock"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/admin"
 	"github.com/seed-604ea8f1/windtunnel/cmd/brokerd/internal/tlsfiles"
 )
@@ -344,7 +345,7 @@ func limits(s *config.Settings) host.Limits {
 		Connections:      int(s.Node.MaxConnections),
 		ConnectionsPerIP: int(s.Node.MaxConnectionsPerIP),
 		InFlightBytes:    s.Node.QueuedMaxRequestBytes,
-		IdleTime:         time.Duration(s.Broker.ConnectionsMaxIdleMillis) * time.Millisecond,
+		IdleTime:         clock.Span(s.Broker.ConnectionsMaxIdleMillis, time.Millisecond), // -1: never
 	}
 }
 
