@@ -104,7 +104,7 @@ func TestExtremeProperties(t *testing.T) {
 		for _, value := range []int64{p.Min, p.Max} {
 			name := fmt.Sprintf("%s=%d", p.Name, value)
 			t.Run(name, func(t *testing.T) {
-				node := visit(t, &visitor{}, config.KV{Name: p.Name, Value: strconv.FormatInt(value, 10)})
+				node := visit(t, &visitor{}, clock.Instant(time.Minute), config.KV{Name: p.Name, Value: strconv.FormatInt(value, 10)})
 				shards := node.Groups().Shards()
 				if fit := len(shards) == 1 && shards[0].State == coordinator.Active; unfit[name] == "" && (!fit || !node.Ready()) {
 					t.Errorf("ready: %v, coordinates %v", node.Ready(), shards)
@@ -131,7 +131,7 @@ func TestExtremeTopics(t *testing.T) {
 						c.Name, c.Value = kv.Name, kmsg.StringPtr(kv.Value)
 						v.config = append(v.config, c)
 					}
-					node := visit(t, v, config.KV{Name: "log.retention.check.interval.ms", Value: "1000"}, config.KV{Name: "log.cleaner.backoff.ms", Value: "1000"},
+					node := visit(t, v, clock.Instant(time.Minute), config.KV{Name: "log.retention.check.interval.ms", Value: "1000"}, config.KV{Name: "log.cleaner.backoff.ms", Value: "1000"},
 						config.KV{Name: "log.initial.task.delay.ms", Value: "1"}, config.KV{Name: "log.cleaner.min.cleanable.ratio", Value: "0"})
 					if !node.Ready() || node.Image().Topic("t") == nil {
 						t.Errorf("ready: %v, the topic: %v", node.Ready(), node.Image().Topic("t"))
@@ -145,8 +145,8 @@ func TestExtremeTopics(t *testing.T) {
 	}
 }
 
-// visit lets a node with some properties live for a minute.
-func visit(t *testing.T, client *visitor, properties ...config.KV) *broker.Node {
+// visit lets a node with some properties live for a while.
+func visit(t *testing.T, client edge.Machine, until clock.Instant, properties ...config.KV) *broker.Node {
 	settings, err := config.ParseBroker(append([]config.KV{
 		{Name: "offsets.topic.num.partitions", Value: "1"}, {Name: "offsets.topic.replication.factor", Value: "1"},
 	}, properties...))
@@ -176,6 +176,6 @@ func visit(t *testing.T, client *visitor, properties ...config.KV) *broker.Node 
 			{Boot: func(sim.BootInfo) edge.Machine { return client }},
 		},
 	})
-	world.Run(clock.Instant(time.Minute))
+	world.Run(until)
 	return node
 }
