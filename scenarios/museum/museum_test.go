@@ -82,7 +82,7 @@ func TestEveryBugIsFound(t *testing.T) {
 			if len(calm.Timeline) == 0 {
 				return // it takes no fault
 			}
-			calm.Timeline = nil
+			calm.Timeline, calm.Expect.DuringFault = nil, nil
 			calm.Expect.Minimums.Faults = 0
 			if res := run(t, calm, seed); res.Verdict != reports.Pass {
 				t.Errorf("seed %d without faults: %s: %v", seed, res.Verdict, res.Reasons)

@@ -91,7 +91,6 @@ timeline:
     target:
       node: broker-1
 expect:
-  safety: []
   after_heal:
     in_sync_replicas:
       reach: 100%
