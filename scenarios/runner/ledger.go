@@ -82,6 +82,7 @@ type finding struct {
 type topicLedger struct {
 	name       string
 	compacted  bool
+	retention  retention
 	existing   int               // partitions that there are by now
 	partitions []partitionLedger // and those that will be added
 }
@@ -131,7 +132,7 @@ func newLedger(s *scenarios.Scenario, w *sim.World, claims lin.Claims) *ledger {
 		offsetsRetention: offsetsRetention(s), ids: lin.NewProducerIDChecker(),
 	}
 	for i := range s.Topics {
-		t := topicLedger{name: s.Topics[i].Name, compacted: s.Topics[i].Compacted(), existing: int(s.Topics[i].Partitions),
+		t := topicLedger{name: s.Topics[i].Name, compacted: s.Topics[i].Compacted(), retention: retentionOf(s, &s.Topics[i]), existing: int(s.Topics[i].Partitions),
 			partitions: make([]partitionLedger, s.PartitionsAtEnd(&s.Topics[i]))}
 		l.topics = append(l.topics, t)
 		for p := range t.partitions {

@@ -67,8 +67,9 @@ type ackedBatch struct {
 	base  int64
 	count int32
 	at    clock.Instant
-	epoch int32 // under which it was acknowledged
-	wrote int32 // under which it was appended: older for a duplicate; noEpoch is not known
+	due   clock.Instant // of its youngest record
+	epoch int32         // under which it was acknowledged
+	wrote int32         // under which it was appended: older for a duplicate; noEpoch is not known
 }
 
 func (b *ackedBatch) end() int64 { return b.base + int64(b.count) }
@@ -106,9 +107,10 @@ func (p *predictor) leads(r *partition.Partition) {
 	}
 	name, pl := partitionOf(topic, r.Key().Index), p.ledger.part(topic, r.Key().Index)
 	if r.StartOffset() > pl.logStart {
-		pl.logStart = r.StartOffset() // retention: nothing else moves it
+		reason := p.ledger.topics[topic].retention.reason(part, leaderLog{r.LeaderEpoch(), r.StartOffset(), r.Log().Size()}, p.ledger.world.Now())
+		pl.logStart = r.StartOffset()
 		part.expire(pl.logStart)
-		p.ledger.checker.LogStart(name, pl.logStart, lin.RetentionReason, p.ledger.event())
+		p.ledger.checker.LogStart(name, pl.logStart, reason, p.ledger.event())
 	}
 	epoch := r.LeaderEpoch()
 	p.noteLeader(topic, r.Key().Index, r.LeaderID(), epoch)
@@ -230,7 +232,10 @@ func (p *predictor) ackedBy(b *client.Batch, base int64, epoch int32) (held bool
 	for leader >= 0 && part.epochs[leader].epoch > epoch {
 		leader--
 	}
-	a := ackedBatch{base, b.Count, b.Now, epoch, part.wrote(leader, base)}
+	a := ackedBatch{base: base, count: b.Count, at: b.Now, epoch: epoch, wrote: part.wrote(leader, base)}
+	for _, due := range b.Intended {
+		a.due = max(a.due, due.At)
+	}
 	list := &part.acked
 	if held = part.holds(&a, true); !held {
 		list = &part.missing

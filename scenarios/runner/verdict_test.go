@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-604ea8f1/windtunnel/broker/edge"
+	"github.com/seed-604ea8f1/windtunnel/broker/step"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 	lin "github.com/seed-604ea8f1/windtunnel/linearizability"
 	"github.com/seed-604ea8f1/windtunnel/reports"
@@ -46,6 +48,13 @@ func readOther(r *run) {
 		c.ReaderReset(reader, p, end, e)
 		c.ReadBatch(reader, p, end, 1, id, 0, e)
 	}
+}
+
+// moveLogStart takes a partition's first record away, which nothing permits.
+func moveLogStart(r *run) {
+	leader := r.leaderOf(0, 0)
+	leader.Log().AdvanceStart(&step.Context{Out: &edge.Effects{}, Buffers: &edge.Pool{}}, 1)
+	r.watch.predictor.leads(leader)
 }
 
 // cutDelivered announces that the last records of a partition, which were
@@ -90,6 +99,7 @@ var flaws = []flaw{
 		host, _ := r.world.Host("broker-1")
 		r.world.Disk(host).FlipBit("orders-0/*0.log")
 	}, reports.Fail, "replicas are identical below the high watermark"},
+	{"a log start that moves for no reason", "", moveLogStart, reports.Fail, "log-start-invalid"},
 	{"an acknowledged record is nowhere", "", sendUnseen, reports.Fail, "lost-ack"},
 	{"two records at one place", "", readOther, reports.Fail, "inconsistent-offset"},
 	{"phantoms", "{ safety: [no_phantom_reads] }", cutDelivered, reports.Fail, "the claim no_phantom_reads was violated"},
