@@ -125,7 +125,8 @@ func (c *OffsetChecker) FetchInvoked(key OffsetKey) int64 {
 	return c.clock
 }
 
-// FetchReturned says which commit the fetch found, 0 for none, and its offset.
+// FetchReturned says which commit the fetch found, 0 for none, and its offset, -1 for
+// none.
 func (c *OffsetChecker) FetchReturned(key OffsetKey, handle int64, token OffsetToken, offset int64, event uint64) {
 	c.clock++
 	r := c.register(key)
@@ -138,7 +139,7 @@ func (c *OffsetChecker) FetchReturned(key OffsetKey, handle int64, token OffsetT
 		return
 	}
 	cluster := &r.clusters[i]
-	if cluster.failed || token != 0 && cluster.offset != offset {
+	if cluster.failed || cluster.offset != offset {
 		c.found(r, cluster, cluster, event, fmt.Sprintf("was read as %d", offset))
 	}
 	cluster.seen = true

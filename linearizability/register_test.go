@@ -149,6 +149,53 @@ func TestOffsetRegisterForgets(t *testing.T) {
 	}
 }
 
+// Goal: what a fetch is told must be what was committed, and of nothing nothing.
+func TestOffsetIsTheCommittedOne(t *testing.T) {
+	key := OffsetKey{Group: 1, Partition: testPartition}
+	for _, test := range []struct {
+		name   string
+		token  OffsetToken
+		offset int64
+		want   Verdict
+	}{
+		{"as committed", 7, 40, Ok},
+		{"another offset", 7, 41, Violation},
+		{"a commit that nobody sent", 8, 40, Violation},
+		{"nothing any more", 0, -1, Violation},
+	} {
+		c := NewOffsetChecker()
+		c.CommitInvoked(key, 7, 40, 1)
+		c.CommitReturned(key, 7, Ok, 2)
+		c.FetchReturned(key, c.FetchInvoked(key), test.token, test.offset, 3)
+		if got := c.Finish(4).Verdict; got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+	for offset, want := range map[int64]Verdict{-1: Ok, 0: Violation, 40: Violation} {
+		c := NewOffsetChecker()
+		c.FetchReturned(key, c.FetchInvoked(key), 0, offset, 1)
+		if got := c.Finish(2).Verdict; got != want {
+			t.Errorf("offset %d before any commit: %s, want %s", offset, got, want)
+		}
+	}
+	// A commit that was refused must not be read, though it is known.
+	c := NewOffsetChecker()
+	c.CommitInvoked(key, 7, 40, 1)
+	c.CommitReturned(key, 7, Violation, 2)
+	c.FetchReturned(key, c.FetchInvoked(key), 7, 40, 3)
+	if got := c.Finish(4).Verdict; got != Violation {
+		t.Errorf("a refused commit was read: %s", got)
+	}
+	// Nor may it have been read before it was refused.
+	c = NewOffsetChecker()
+	c.CommitInvoked(key, 7, 40, 1)
+	c.FetchReturned(key, c.FetchInvoked(key), 7, 40, 2)
+	c.CommitReturned(key, 7, Violation, 3)
+	if got := c.Finish(4).Verdict; got != Violation {
+		t.Errorf("a commit was refused that had been read: %s", got)
+	}
+}
+
 func TestMetadataRegister(t *testing.T) {
 	kinds := func(observe func(*MetadataChecker)) []Kind {
 		c := NewMetadataChecker()
