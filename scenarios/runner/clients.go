@@ -172,6 +172,7 @@ func (r *run) readers() {
 	for i := range r.ledger.groups {
 		g := &r.ledger.groups[i]
 		g.presence = newPresence(r.scenario, g.name, r.origin)
+		g.earliest = r.fromTheStart(g.name)
 		g.stable.want(r.origin)
 	}
 	r.auditor = r.ledger.addReader("", nil)

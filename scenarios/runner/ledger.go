@@ -105,6 +105,7 @@ type partitionLedger struct {
 type groupLedger struct {
 	name       string
 	topics     []bool          // by topic index: subscribed
+	earliest   bool            // all of its members begin at the first record
 	frontier   [][]int64       // by topic, partition: end of what was delivered at least once
 	fetch      [][]stall       // of what was there to read
 	owners     [][]ownerLedger // by topic, partition
@@ -362,6 +363,7 @@ func (l *ledger) Delivered(d *client.Delivery) {
 	if end <= *frontier {
 		return
 	}
+	l.passedOver(g, d, *frontier)
 	again := max(*frontier-d.BaseOffset, 0) // delivered before
 	for _, due := range d.Intended {
 		skip := min(again, int64(due.Count))

@@ -167,6 +167,21 @@ func (l *ledger) close(now clock.Instant) {
 	l.admin.close(now, l.faults)
 }
 
+// passedOver holds a group to what was there before a delivery that it has not been
+// given before: its members begin at what others have committed after they were given
+// it, or at the first record. Who
+// begins at the end of a log may pass over what is there, and so may everybody where
+// retention has deleted, a cleaner has compacted, or records were lost.
+func (l *ledger) passedOver(group int, d *client.Delivery, frontier int64) {
+	p, g := l.part(d.Topic, d.Partition), &l.groups[group]
+	from := max(frontier, p.logStart)
+	if !g.earliest || l.topics[d.Topic].compacted || p.cutAt > 0 || d.BaseOffset <= from {
+		return
+	}
+	l.found("skipped-by-group", "", partitionOf(d.Topic, d.Partition), from,
+		"group %s was given offset %d by reader %d, and nobody in it what lies from %d on", g.name, d.BaseOffset, d.Reader, from)
+}
+
 // A committed offset is a register: each attempt to commit writes a value that
 // only it has (the token in the commit's metadata), each fetch reads one.
 

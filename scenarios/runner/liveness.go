@@ -53,7 +53,7 @@ func (r *run) awaitLiveness() {
 func (r *run) behind() string {
 	for g := range r.ledger.groups {
 		group := &r.ledger.groups[g]
-		if _, running := group.presence.since(r.world.Now()); !running || group.fenced || !r.fromTheStart(group.name) {
+		if _, running := group.presence.since(r.world.Now()); !running || group.fenced || !group.earliest {
 			continue
 		}
 		static := r.hasStaticMembers(group.name)

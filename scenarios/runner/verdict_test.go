@@ -57,6 +57,13 @@ func moveLogStart(r *run) {
 	r.watch.predictor.leads(leader)
 }
 
+// passOver gives a group a batch that lies so many records behind what it has been
+// given so far.
+func passOver(r *run, records int64) {
+	at := r.ledger.groups[0].frontier[0][0]
+	r.ledger.passedOver(0, &client.Delivery{BaseOffset: at + records}, at)
+}
+
 // cutDelivered announces that the last records of a partition, which were
 // delivered, are gone.
 func cutDelivered(r *run) {
@@ -100,6 +107,8 @@ var flaws = []flaw{
 		r.world.Disk(host).FlipBit("orders-0/*0.log")
 	}, reports.Fail, "replicas are identical below the high watermark"},
 	{"a log start that moves for no reason", "", moveLogStart, reports.Fail, "log-start-invalid"},
+	{"a group is not given what lies before", "", func(r *run) { passOver(r, 3) }, reports.Fail, "skipped-by-group"},
+	{"a group goes on where it stands", "", func(r *run) { passOver(r, 0) }, reports.Pass, ""},
 	{"an acknowledged record is nowhere", "", sendUnseen, reports.Fail, "lost-ack"},
 	{"two records at one place", "", readOther, reports.Fail, "inconsistent-offset"},
 	{"phantoms", "{ safety: [no_phantom_reads] }", cutDelivered, reports.Fail, "the claim no_phantom_reads was violated"},
