@@ -169,9 +169,9 @@ func (l *ledger) close(now clock.Instant) {
 
 // passedOver holds a group to what was there before a delivery that it has not been
 // given before: its members begin at what others have committed after they were given
-// it, or at the first record. Who
-// begins at the end of a log may pass over what is there, and so may everybody where
-// retention has deleted, a cleaner has compacted, or records were lost.
+// it, or at the first record. Who begins at the end of a log may pass over what is
+// there, and so may everybody where retention has deleted, a cleaner has compacted, or
+// records were lost.
 func (l *ledger) passedOver(group int, d *client.Delivery, frontier int64) {
 	p, g := l.part(d.Topic, d.Partition), &l.groups[group]
 	from := max(frontier, p.logStart)
