@@ -60,12 +60,27 @@ func (m *creator) Step(ev *edge.Event, out *edge.Effects) {
 // A node that is broker and controller has two addresses under one id: what a
 // client asks of it must reach its own controller, and not itself as a broker.
 func TestANodeThatIsBoth(t *testing.T) {
-	settings, err := config.ParseBroker(nil)
+	client := &creator{}
+	node := visit(t, client, clock.Instant(10*time.Second))
+	if !node.Ready() {
+		t.Error("the node is not ready")
+	}
+	if len(client.codes) != 1 || client.codes[0] != 0 {
+		t.Errorf("answers %v, want one without an error", client.codes)
+	}
+	if node.Image().Topic("t") == nil {
+		t.Error("the topic does not exist")
+	}
+}
+
+// visit lets a node that is broker and controller, with some properties, live for a
+// while with a client.
+func visit(t *testing.T, client edge.Machine, until clock.Instant, properties ...config.KV) *broker.Node {
+	settings, err := config.ParseBroker(properties)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var node *broker.Node
-	client := &creator{}
 	d := disk.Defaults()
 	world := sim.New(sim.Config{
 		Seed: 1,
@@ -88,14 +103,6 @@ func TestANodeThatIsBoth(t *testing.T) {
 			{Boot: func(sim.BootInfo) edge.Machine { return client }},
 		},
 	})
-	world.Run(clock.Instant(10 * time.Second))
-	if !node.Ready() {
-		t.Error("the node is not ready")
-	}
-	if len(client.codes) != 1 || client.codes[0] != 0 {
-		t.Errorf("answers %v, want one without an error", client.codes)
-	}
-	if node.Image().Topic("t") == nil {
-		t.Error("the topic does not exist")
-	}
+	world.Run(until)
+	return node
 }

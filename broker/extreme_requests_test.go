@@ -10,7 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/seed-604ea8f1/windtunnel/broker/api"
-	"github.com/seed-604ea8f1/windtunnel/broker/config"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
 	"github.com/seed-604ea8f1/windtunnel/clock"
 )
@@ -137,7 +136,7 @@ func TestExtremeRequests(t *testing.T) {
 		}
 	}
 	all := len(a.requests)
-	node := visit(t, a, clock.Instant(10*time.Second).Add(time.Duration(all)*answerTime), config.KV{Name: "group.initial.rebalance.delay.ms", Value: "0"})
+	node := visit(t, a, clock.Instant(10*time.Second).Add(time.Duration(all)*answerTime), smallWith("group.initial.rebalance.delay.ms", "0")...)
 	if a.answered+a.shut < all*9/10 {
 		t.Errorf("of %d requests %d were answered, and %d connections closed", all, a.answered, a.shut)
 	}

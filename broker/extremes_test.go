@@ -3,25 +3,21 @@ package broker_test
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/seed-604ea8f1/windtunnel/broker"
 	"github.com/seed-604ea8f1/windtunnel/broker/config"
-	"github.com/seed-604ea8f1/windtunnel/broker/controller"
 	"github.com/seed-604ea8f1/windtunnel/broker/coordinator"
 	"github.com/seed-604ea8f1/windtunnel/broker/edge"
-	"github.com/seed-604ea8f1/windtunnel/broker/listener"
 	"github.com/seed-604ea8f1/windtunnel/broker/log"
 	"github.com/seed-604ea8f1/windtunnel/broker/record"
 	"github.com/seed-604ea8f1/windtunnel/broker/wire"
 	"github.com/seed-604ea8f1/windtunnel/clock"
-	"github.com/seed-604ea8f1/windtunnel/netsim"
-	"github.com/seed-604ea8f1/windtunnel/sim"
-	"github.com/seed-604ea8f1/windtunnel/sim/disk"
 )
 
 // visitor makes a node create a topic and the log of its groups, again and again,
@@ -91,6 +87,36 @@ var unfit = map[string]string{
 	"socket.request.max.bytes=1":              "no request is so short",
 }
 
+// beside are the values without which a property's bound would contradict another one's
+// default.
+var beside = map[string]config.KV{
+	"group.max.session.timeout.ms=1":          {Name: "group.min.session.timeout.ms", Value: "1"},
+	"group.min.session.timeout.ms=2147483647": {Name: "group.max.session.timeout.ms", Value: "2147483647"},
+	"replica.fetch.wait.max.ms=2147483647":    {Name: "replica.lag.time.max.ms", Value: "2147483647"},
+	"replica.lag.time.max.ms=1":               {Name: "replica.fetch.wait.max.ms", Value: "0"},
+}
+
+// refused are the bounds that are never allowed: a session is longer than the interval of
+// the heartbeats that keep it.
+var refused = map[string]config.KV{
+	"broker.heartbeat.interval.ms=2147483647": {Name: "broker.session.timeout.ms", Value: "2147483647"},
+	"broker.session.timeout.ms=1":             {Name: "broker.heartbeat.interval.ms", Value: "1"},
+}
+
+// small is a group log that one node can hold.
+var small = map[string]string{"offsets.topic.num.partitions": "1", "offsets.topic.replication.factor": "1"}
+
+// smallWith is small with a property that may be one of its own.
+func smallWith(name, value string) []config.KV {
+	properties := []config.KV{{Name: name, Value: value}}
+	for _, k := range slices.Sorted(maps.Keys(small)) {
+		if k != name {
+			properties = append(properties, config.KV{Name: k, Value: small[k]})
+		}
+	}
+	return properties
+}
+
 // Goal: no number that a property allows makes a node fall over or go round in
 // circles, as an interval does that comes to nothing, or to less. Method: each
 // property at both of its bounds, for a minute of a node that is broker and
@@ -104,7 +130,17 @@ func TestExtremeProperties(t *testing.T) {
 		for _, value := range []int64{p.Min, p.Max} {
 			name := fmt.Sprintf("%s=%d", p.Name, value)
 			t.Run(name, func(t *testing.T) {
-				node := visit(t, &visitor{}, clock.Instant(time.Minute), config.KV{Name: p.Name, Value: strconv.FormatInt(value, 10)})
+				properties := smallWith(p.Name, strconv.FormatInt(value, 10))
+				if other, ok := beside[name]; ok {
+					properties = append(properties, other)
+				}
+				if other, ok := refused[name]; ok {
+					if _, err := config.ParseBroker(append(properties, other)); err == nil {
+						t.Errorf("accepted beside %s=%s", other.Name, other.Value)
+					}
+					return
+				}
+				node := visit(t, &visitor{}, clock.Instant(time.Minute), properties...)
 				shards := node.Groups().Shards()
 				if fit := len(shards) == 1 && shards[0].State == coordinator.Active; unfit[name] == "" && (!fit || !node.Ready()) {
 					t.Errorf("ready: %v, coordinates %v", node.Ready(), shards)
@@ -131,8 +167,8 @@ func TestExtremeTopics(t *testing.T) {
 						c.Name, c.Value = kv.Name, kmsg.StringPtr(kv.Value)
 						v.config = append(v.config, c)
 					}
-					node := visit(t, v, clock.Instant(time.Minute), config.KV{Name: "log.retention.check.interval.ms", Value: "1000"}, config.KV{Name: "log.cleaner.backoff.ms", Value: "1000"},
-						config.KV{Name: "log.initial.task.delay.ms", Value: "1"}, config.KV{Name: "log.cleaner.min.cleanable.ratio", Value: "0"})
+					node := visit(t, v, clock.Instant(time.Minute), append(smallWith("log.retention.check.interval.ms", "1000"), config.KV{Name: "log.cleaner.backoff.ms", Value: "1000"},
+						config.KV{Name: "log.initial.task.delay.ms", Value: "1"}, config.KV{Name: "log.cleaner.min.cleanable.ratio", Value: "0"})...)
 					if !node.Ready() || node.Image().Topic("t") == nil {
 						t.Errorf("ready: %v, the topic: %v", node.Ready(), node.Image().Topic("t"))
 					}
@@ -143,39 +179,4 @@ func TestExtremeTopics(t *testing.T) {
 			}
 		}
 	}
-}
-
-// visit lets a node with some properties live for a while.
-func visit(t *testing.T, client edge.Machine, until clock.Instant, properties ...config.KV) *broker.Node {
-	settings, err := config.ParseBroker(append([]config.KV{
-		{Name: "offsets.topic.num.partitions", Value: "1"}, {Name: "offsets.topic.replication.factor", Value: "1"},
-	}, properties...))
-	if err != nil {
-		t.Skip(err) // it contradicts another one's default
-	}
-	var node *broker.Node
-	d := disk.Defaults()
-	world := sim.New(sim.Config{
-		Seed: 1,
-		Topology: netsim.Topology{
-			Loopback: netsim.Link{Latency: netsim.Constant(20 * time.Microsecond)},
-			SameZone: netsim.Link{Latency: netsim.Constant(200 * time.Microsecond)},
-			Hosts: []netsim.Host{
-				{Name: "node", Zone: "a", Ports: []netsim.Port{{Number: 9092, Listener: edge.ListenerClient}, {Number: 9093, Listener: edge.ListenerController}}},
-				{Name: "client", Zone: "a"},
-			},
-		},
-		Hosts: []sim.HostConfig{
-			{Disk: &d, Cost: sim.BrokerCost(), Boot: func(info sim.BootInfo) edge.Machine {
-				node = broker.New(broker.Config{
-					NodeID: 1, ClusterID: "both", IsBroker: true, IsController: true, Listeners: listener.Plain("node", 9092),
-					Voters: []controller.Voter{{ID: 1, Host: "node", Port: 9093}}, Broker: settings, Seed: info.Seed,
-				})
-				return node
-			}},
-			{Boot: func(sim.BootInfo) edge.Machine { return client }},
-		},
-	})
-	world.Run(until)
-	return node
 }
