@@ -12,9 +12,9 @@ import (
 
 // Goal: whoever is elected without being told to recover has all that was committed,
 // whatever operators do and brokers lose (KIP-966), and once all brokers are back somebody
-// leads. Method: the reassigner's cluster, and
-// a log of each replica, of which only is known how far it agrees with the leader's. A
-// broker that ends uncleanly loses any part of it.
+// leads. Method: the reassigner's cluster, and a log of each replica, of which only is
+// known how far it agrees with the leader's. A broker that ends uncleanly loses any part
+// of it.
 func TestCleanElectionsKeepWhatIsCommitted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := &durability{reassigner: newReassigner(t)}
@@ -118,26 +118,7 @@ func (d *durability) commit(p *meta.Partition) {
 
 // alter takes replicas out of the ISR, and those that have everything into it.
 func (d *durability) alter(t *rapid.T, p *meta.Partition) {
-	if p.Leader < 0 {
-		return
-	}
-	req := kmsg.NewPtrAlterPartitionRequest()
-	req.Version, req.BrokerID, req.BrokerEpoch = 3, p.Leader, d.epoch[p.Leader]
-	rt := kmsg.NewAlterPartitionRequestTopic()
-	rt.TopicID = d.image().Topic("t").ID
-	rp := kmsg.NewAlterPartitionRequestTopicPartition()
-	rp.LeaderEpoch, rp.PartitionEpoch = p.LeaderEpoch, p.PartitionEpoch
-	for _, id := range p.Replicas {
-		if id != p.Leader && (d.end[id] < d.end[p.Leader] || rapid.Bool().Draw(t, "lags")) {
-			continue
-		}
-		m := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
-		m.BrokerID, m.BrokerEpoch = id, d.epoch[id]
-		rp.NewEpochISR = append(rp.NewEpochISR, m)
-	}
-	rt.Partitions = append(rt.Partitions, rp)
-	req.Topics = append(req.Topics, rt)
-	d.call(req)
+	d.proposeISR(p, func(id int32) bool { return d.end[id] >= d.end[p.Leader] && !rapid.Bool().Draw(t, "lags") })
 }
 
 // restart registers the next incarnation of a broker whose session has ended.

@@ -132,6 +132,12 @@ func (r *reassigner) step(t *rapid.T) {
 
 // alterISR is a leader that proposes itself and some of the replicas.
 func (r *reassigner) alterISR(t *rapid.T, p *meta.Partition) {
+	r.proposeISR(p, func(int32) bool { return rapid.Bool().Draw(t, "in sync") })
+}
+
+// proposeISR is what a leader, if there is one, asks for: itself and the replicas that
+// it finds in sync.
+func (r *reassigner) proposeISR(p *meta.Partition, inSync func(id int32) bool) {
 	if p.Leader < 0 {
 		return
 	}
@@ -142,7 +148,7 @@ func (r *reassigner) alterISR(t *rapid.T, p *meta.Partition) {
 	rp := kmsg.NewAlterPartitionRequestTopicPartition()
 	rp.LeaderEpoch, rp.PartitionEpoch = p.LeaderEpoch, p.PartitionEpoch
 	for _, id := range p.Replicas {
-		if id != p.Leader && !rapid.Bool().Draw(t, "in sync") {
+		if id != p.Leader && !inSync(id) {
 			continue
 		}
 		m := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
