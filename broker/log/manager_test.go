@@ -204,11 +204,7 @@ func TestRecreatedLogIsBelieved(t *testing.T) {
 	cfg.TopicDefaults.CleanupPolicy = config.CleanupDelete | config.CleanupCompact
 	r := newRig(cfg)
 	r.create()
-	for range 8 {
-		if _, err := r.append(batchOptions{bytes: 300}, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
+	r.fill(t, 8)
 	r.settle()
 	r.log().SetHighWatermark(8)
 	r.log().AdvanceStart(&r.c, 5)
@@ -226,11 +222,7 @@ func TestRecreatedLogIsBelieved(t *testing.T) {
 		}
 	}
 	r.create()
-	for range 2 {
-		if _, err := r.append(batchOptions{bytes: 300}, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
+	r.fill(t, 2)
 	r.log().Flush(&r.c)
 	r.collect()
 	r.settle()
@@ -249,11 +241,7 @@ func TestRecreatedLogWaitsForCheckpoints(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		r := newRig(testConfig())
 		r.create()
-		for range 8 {
-			if _, err := r.append(batchOptions{bytes: 300}, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
+		r.fill(t, 8)
 		r.settle()
 		r.log().SetHighWatermark(8)
 		r.log().AdvanceStart(&r.c, 5)
@@ -277,11 +265,7 @@ func TestRecreatedLogWaitsForCheckpoints(t *testing.T) {
 			}
 			r.settle()
 		}
-		for range 6 {
-			if _, err := r.append(batchOptions{bytes: 300}, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
+		r.fill(t, 6)
 		r.log().Flush(&r.c)
 		r.collect()
 		r.settle()

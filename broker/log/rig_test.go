@@ -174,6 +174,16 @@ func (r *rig) append(o batchOptions, epoch int32) (AppendInfo, error) {
 	return info, err
 }
 
+// fill appends batches of one record.
+func (r *rig) fill(t fataler, batches int) {
+	t.Helper()
+	for range batches {
+		if _, err := r.append(batchOptions{bytes: 300}, 0); err != nil {
+			t.Fatalf("append: %v", err)
+		}
+	}
+}
+
 func (r *rig) appendFollower(o batchOptions) error {
 	b := r.batch(o)
 	err := r.log().AppendFollower(&r.c, []edge.Slice{b.All()})
